@@ -1,0 +1,1 @@
+"""Augmentations that keep image, keypoints, intrinsics and mask consistent."""

@@ -1,0 +1,38 @@
+"""Settings as validated, immutable data."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Config(BaseModel):
+    """Base of every settings model: immutable, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def operational(default: Any, **constraints: Any) -> Any:
+    """Declare a field that changes how a phase runs but not what it computes.
+
+    Such fields (loader workers, logging) take no part in a stage's key.
+
+    Args:
+        default: The field's default value.
+        constraints: Passed on to pydantic's `Field` (`ge`, `le`, ...).
+    """
+    return Field(default, json_schema_extra={"operational": True}, **constraints)
+
+
+def identity_settings(config: Config) -> dict[str, Any]:
+    """Return the settings as JSON data without operational fields: what identifies a computation."""
+    settings: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        extra = field.json_schema_extra
+        if isinstance(extra, dict) and extra.get("operational"):
+            continue
+        value = getattr(config, name)
+        if isinstance(value, Config):
+            settings[name] = identity_settings(value)
+        else:
+            settings[name] = config.model_dump(mode="json", include={name})[name]
+    return settings

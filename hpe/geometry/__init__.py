@@ -1,0 +1,1 @@
+"""Cameras, skeletons and the 2.5D representation."""

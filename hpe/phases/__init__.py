@@ -1,0 +1,1 @@
+"""Training procedures as generators, one report per epoch."""

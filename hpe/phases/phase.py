@@ -1,0 +1,103 @@
+"""What a phase is: a generator of epoch reports that returns artifacts."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from hpe.config import Config
+from hpe.data.hands import HandData
+
+State = Mapping[str, Any]
+"""Everything a phase needs to go on after an epoch: nested dicts and lists of tensors and JSON
+scalars, nothing else, so that it can be written without pickle (see `hpe.phases.state`)."""
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What a phase leaves behind for later phases and for people.
+
+    Attributes:
+        tensors: Named groups of tensors, such as `{"encoder": encoder.state_dict()}`. The group
+            `predictions` holds arrays for figures.
+        facts: JSON data that gives the tensors their meaning, such as the encoder's settings.
+    """
+
+    tensors: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch of a phase.
+
+    Attributes:
+        epoch: Epochs finished so far, counted from 1.
+        epochs: Epochs the phase will run in all.
+        metrics: `split/name_unit` -> value, such as `val/root_epe_mm`; all finite.
+        state: Takes the full state as of this epoch; call it before asking for the next report.
+        artifacts: Takes the artifacts as of this epoch; same rule.
+    """
+
+    epoch: int
+    epochs: int
+    metrics: Mapping[str, float]
+    state: Callable[[], State]
+    artifacts: Callable[[], Artifacts]
+
+
+@dataclass(frozen=True)
+class PhaseInputs:
+    """What a phase works on besides its settings.
+
+    Attributes:
+        data: The opened data set.
+        parents: Artifacts of earlier phases, by phase name.
+        seed: The stage's seed; all randomness derives from it.
+        device: Where to train.
+    """
+
+    data: HandData
+    parents: Mapping[str, Artifacts]
+    seed: int
+    device: torch.device
+
+
+Phase = Generator[EpochReport, None, Artifacts]
+
+
+class Diverged(ValueError):
+    """A loss or metric is not finite; the message names it and the epoch."""
+
+
+class PhaseFunction(Protocol):
+    """Start a phase, or go on from the state of an epoch report."""
+
+    def __call__(
+        self, config: Any, inputs: PhaseInputs, resume: State | None = None
+    ) -> Phase: ...
+
+
+@dataclass(frozen=True)
+class PhaseSpec:
+    """A phase as the platform sees it.
+
+    Attributes:
+        config: The settings model, validated wherever settings enter.
+        run: The generator function.
+        metrics: Given the settings, every metric key it reports with each epoch.
+        epochs: Given the settings, how many reports it makes.
+        proxy: The reported metric that may stand in for a later objective, if there is one.
+        follows: Phases whose artifacts it can use when they come earlier in the plan.
+        requires: Those of `follows` it cannot do without.
+    """
+
+    config: type[Config]
+    run: PhaseFunction
+    metrics: Callable[[Any], tuple[str, ...]]
+    epochs: Callable[[Any], int]
+    proxy: str | None = None
+    follows: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Studies: composition of search, cluster, tracking and report; the commands."""

@@ -1,0 +1,72 @@
+"""Where a study and its runs folder keep things."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunsDir:
+    """The folder that studies share: stages, rendered data, the MLflow store."""
+
+    root: Path
+
+    @property
+    def stages(self) -> Path:
+        """Return the stage store's folder."""
+        return self.root / "stages"
+
+    @property
+    def data(self) -> Path:
+        """Return the folder of data sets that are made here."""
+        return self.root / "data"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Return the default tracking store."""
+        return f"sqlite:///{self.root.resolve() / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Return where MLflow keeps files."""
+        return self.root / "mlartifacts"
+
+    def study(self, name: str) -> "StudyDir":
+        """Return the folder of one study."""
+        return StudyDir(self.root / name)
+
+
+@dataclass(frozen=True)
+class StudyDir:
+    """The folder of one study."""
+
+    root: Path
+
+    @property
+    def resolved(self) -> Path:
+        """Return the study as resolved when it started."""
+        return self.root / "study.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """Return the study's one truth."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def optuna_log(self) -> Path:
+        """Return the copy that optuna-dashboard opens."""
+        return self.root / "optuna.log"
+
+    @property
+    def lock(self) -> Path:
+        """Return the file whose lock the one driver holds."""
+        return self.root / "driver.lock"
+
+    @property
+    def report(self) -> Path:
+        """Return the report's folder."""
+        return self.root / "report"
+
+    @property
+    def tracking(self) -> Path:
+        """Return what the tracker remembers between drivers."""
+        return self.root / "tracking.json"

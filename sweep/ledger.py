@@ -1,0 +1,224 @@
+"""The study as the journal tells it: a fold of records into trials and stages."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Record = Mapping[str, Any]
+"""A journal record: `kind` and `time_s` (Unix time, for display only) and what the kind needs."""
+
+
+class TrialState(StrEnum):
+    """What a trial is; the last three are ends."""
+
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One acknowledged epoch report."""
+
+    epoch: int
+    metrics: Mapping[str, float]
+    time_s: float
+
+
+@dataclass
+class StageEntry:
+    """What a trial did with one stage of its plan."""
+
+    label: str
+    key: str
+    phase: str
+    epochs_planned: int
+    config: Mapping[str, Any]
+    seed: int
+    status: str = "planned"  # planned | running | done | reused
+    resumed_from: int = 0
+    started_s: float | None = None
+    ended_s: float | None = None
+    epochs: list[Epoch] = field(default_factory=list)
+
+
+@dataclass
+class RungEntry:
+    """One early-stopping decision."""
+
+    label: str
+    rung: int
+    epoch: int
+    value: float
+    decision: str  # continue | stop
+
+
+@dataclass
+class Trial:
+    """One trial, as far as it has come.
+
+    Attributes:
+        arm: The arm's name, or None for a searched point.
+        params: The searched parameters, by path; for an arm, those its settings give to the space.
+        distributions: Path -> Optuna distribution as JSON, for the same paths.
+        settings: Every setting given for this trial (study, arm, params), by path.
+        objective: The last phase's objective once it is COMPLETE.
+        progress: Share of the plan's epochs that were reached, in [0, 1].
+    """
+
+    number: int
+    arm: str | None
+    seed: int
+    params: Mapping[str, Any]
+    distributions: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    stages: list[StageEntry]
+    created_s: float
+    attempt: int = 0
+    state: TrialState = TrialState.RUNNING
+    objective: float | None = None
+    progress: float = 0.0
+    error_class: str | None = None
+    message: str | None = None
+    ended_s: float | None = None
+    rungs: list[RungEntry] = field(default_factory=list)
+
+    def stage(self, label: str) -> StageEntry:
+        """Return the stage with this place in the plan."""
+        return next(stage for stage in self.stages if stage.label == label)
+
+    @property
+    def duration_s(self) -> float:
+        """Return the seconds between the start and end of its stages, reused ones not counted."""
+        return sum(
+            stage.ended_s - stage.started_s
+            for stage in self.stages
+            if stage.started_s is not None and stage.ended_s is not None
+        )
+
+
+class Ledger:
+    """All that happened in a study, rebuilt by applying journal records in order.
+
+    Record kinds (each also has `time_s`):
+        `study`: study (as resolved JSON), lineage (git commit, packages, data card, digest).
+        `session`: event = opened | closed | interrupted, host, pid.
+        `trial`: number, arm, seed, params, distributions, settings,
+            stages = [{label, key, phase, epochs, config, seed}].
+        `attempt`: trial, attempt (counted from 1).
+        `stage`: trial, label, status = running | done | reused, resumed_from.
+        `epoch`: trial, label, epoch, metrics (keys without the label).
+        `rung`: trial, label, rung, epoch, value, decision.
+        `end`: trial, state, objective, error_class, message.
+        `note`: message (a fault survived, a slot replaced), shown to people.
+    """
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.study: Mapping[str, Any] | None = None
+        self.lineage: Mapping[str, Any] = {}
+        self.trials: dict[int, Trial] = {}
+        self.sessions: list[Record] = []
+        self.notes: list[Record] = []
+        for record in records:
+            self.apply(record)
+
+    def apply(self, record: Record) -> None:
+        """Take one record into account."""
+        match record["kind"]:
+            case "study":
+                self.study, self.lineage = record["study"], record["lineage"]
+            case "session":
+                self.sessions.append(record)
+            case "note":
+                self.notes.append(record)
+            case "trial":
+                self._apply_trial(record)
+            case "attempt":
+                self.trials[record["trial"]].attempt = record["attempt"]
+            case "stage":
+                self._apply_stage(record)
+            case "epoch":
+                self._apply_epoch(record)
+            case "rung":
+                self.trials[record["trial"]].rungs.append(
+                    RungEntry(
+                        label=record["label"],
+                        rung=record["rung"],
+                        epoch=record["epoch"],
+                        value=record["value"],
+                        decision=record["decision"],
+                    )
+                )
+            case "end":
+                self._apply_end(record)
+            case kind:
+                raise ValueError(f"the journal holds a record of unknown kind {kind!r}.")
+
+    def _apply_trial(self, record: Record) -> None:
+        stages = [
+            StageEntry(
+                label=stage["label"],
+                key=stage["key"],
+                phase=stage["phase"],
+                epochs_planned=stage["epochs"],
+                config=stage["config"],
+                seed=stage["seed"],
+            )
+            for stage in record["stages"]
+        ]
+        self.trials[record["number"]] = Trial(
+            number=record["number"],
+            arm=record["arm"],
+            seed=record["seed"],
+            params=record["params"],
+            distributions=record["distributions"],
+            settings=record["settings"],
+            stages=stages,
+            created_s=record["time_s"],
+        )
+
+    def _apply_stage(self, record: Record) -> None:
+        trial = self.trials[record["trial"]]
+        stage = trial.stage(record["label"])
+        stage.status = record["status"]
+        match record["status"]:
+            case "running":
+                stage.started_s = record["time_s"]
+                stage.resumed_from = record["resumed_from"]
+            case "done":
+                stage.ended_s = record["time_s"]
+        trial.progress = _progress(trial)
+
+    def _apply_epoch(self, record: Record) -> None:
+        trial = self.trials[record["trial"]]
+        stage = trial.stage(record["label"])
+        if stage.epochs and record["epoch"] <= stage.epochs[-1].epoch:
+            return  # an epoch trained again after a fault; its first report counts
+        stage.epochs.append(Epoch(record["epoch"], record["metrics"], record["time_s"]))
+        trial.progress = _progress(trial)
+
+    def _apply_end(self, record: Record) -> None:
+        trial = self.trials[record["trial"]]
+        trial.state = TrialState(record["state"])
+        trial.objective = record["objective"]
+        trial.error_class = record["error_class"]
+        trial.message = record["message"]
+        trial.ended_s = record["time_s"]
+        for stage in trial.stages:
+            if stage.started_s is not None and stage.ended_s is None:
+                stage.ended_s = record["time_s"]
+
+    def in_state(self, *states: TrialState) -> list[Trial]:
+        """Return the trials in one of these states, by number."""
+        return [trial for trial in self.trials.values() if trial.state in states]
+
+
+def _progress(trial: Trial) -> float:
+    planned = sum(stage.epochs_planned for stage in trial.stages)
+    reached = sum(
+        stage.epochs_planned if stage.status in ("done", "reused") else len(stage.epochs)
+        for stage in trial.stages
+    )
+    return reached / planned if planned else 0.0

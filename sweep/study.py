@@ -1,0 +1,116 @@
+"""A study: the validated content of a study file."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from hpe.config import Config
+
+Settings = dict[str, Any]
+"""Fixed values by path into the plan's phase settings, such as `{"pretrain/epochs": 20}`."""
+
+
+class Arm(Config):
+    """A named, fixed point: a published setting or a control."""
+
+    baseline: str | None = None
+    plan: list[str] | None = None
+    settings: Settings = {}
+
+
+class Objective(Config):
+    """The number the search improves: `<plan label>/<metric key>` of the last phase."""
+
+    metric: str
+    direction: Literal["minimize", "maximize"] = "minimize"
+
+
+class Search(Config):
+    """How points are chosen, and how many (arms are not counted)."""
+
+    sampler: Literal["tpe", "random"] = "tpe"
+    trials: NonNegativeInt = 0
+    reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class EarlyStop(Config):
+    """When a weak trial ends before its plan does.
+
+    Attributes:
+        rungs: Shares of a phase's epochs at which its trials are compared.
+        keep: Share of the trials at a rung that go on.
+        grace: Trials a rung must have seen before it stops one.
+        proxy: Also compare at rungs of phases that report a proxy instead of the objective.
+        min_correlation: Stopping on a proxy switches itself off when its rank correlation with
+            the objective, over at least eight finished trials, is below this.
+    """
+
+    rule: Literal["asha", "none"] = "none"
+    rungs: list[Annotated[float, Field(gt=0, lt=1)]] = [0.34, 0.67]
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    grace: PositiveInt = 3
+    proxy: bool = False
+    promote: bool = False
+    min_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.3
+
+
+class Seeds(Config):
+    """The study's seed (search) and the trial seeds: every arm and point runs once per trial seed."""
+
+    study: NonNegativeInt = 0
+    trials: Annotated[list[NonNegativeInt], Field(min_length=1)] = [0]
+
+
+class Final(Config):
+    """Replicates of the best points and of the arms, for the verdict."""
+
+    top_k: NonNegativeInt = 0
+    seeds: PositiveInt = 3
+
+
+class Budget(Config):
+    """What ends the search early; whichever comes first."""
+
+    wall_h: PositiveFloat | None = None
+    gpu_h: PositiveFloat | None = None
+    target: float | None = None
+
+
+class Slots(Config):
+    """How many worker groups run at once, and their shape."""
+
+    count: PositiveInt | Literal["auto"] = "auto"
+    workers: PositiveInt = 1
+    gpu: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+
+
+class Size(Config):
+    """What a named size of the study changes."""
+
+    settings: Settings = {}
+    data: dict[str, Any] = {}
+    search: dict[str, Any] = {}
+    early_stop: dict[str, Any] = {}
+    seeds: dict[str, Any] = {}
+    final: dict[str, Any] = {}
+
+
+class Study(Config):
+    """One question, and everything needed to answer it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    question: str
+    data: dict[str, Any]
+    plan: Annotated[list[str], Field(min_length=1)]
+    settings: Settings = {}
+    space: str | None = None
+    arms: dict[str, Arm] = {}
+    objective: Objective
+    search: Search = Search()
+    early_stop: EarlyStop = EarlyStop()
+    seeds: Seeds = Seeds()
+    final: Final = Final()
+    budget: Budget = Budget()
+    slots: Slots = Slots()
+    max_failed: NonNegativeInt | None = None
+    sizes: dict[str, Size] = {}

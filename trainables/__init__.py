@@ -1,0 +1,1 @@
+"""Adapters that run phases of hpe on Ray Train workers."""
