@@ -15,8 +15,8 @@ class Stage:
         label: Its place in the plan, `pretrain`; a repeated phase is `paired`, `paired_2`, ...
         phase: The procedure, a name in `hpe.phases.catalog.PHASES`.
         config: The phase's settings as JSON data, already validated.
-        parents: Plan label -> key of the stages whose artifacts it uses.
-        data: What `hpe.data.catalog.open_data` needs: `{"config": ..., "root": ..., "digest": ...}`.
+        parents: Phase name -> key of the earlier stages whose artifacts it uses.
+        data: What `hpe.data.catalog.open_data` needs: `{"config", "root", "digest"}`.
         seed: The seed of all its randomness.
         epochs: Reports it will make.
     """

@@ -75,9 +75,7 @@ class Diverged(ValueError):
 class PhaseFunction(Protocol):
     """Start a phase, or go on from the state of an epoch report."""
 
-    def __call__(
-        self, config: Any, inputs: PhaseInputs, resume: State | None = None
-    ) -> Phase: ...
+    def __call__(self, config: Any, inputs: PhaseInputs, resume: State | None = None) -> Phase: ...
 
 
 @dataclass(frozen=True)
@@ -92,6 +90,8 @@ class PhaseSpec:
         proxy: The reported metric that may stand in for a later objective, if there is one.
         follows: Phases whose artifacts it can use when they come earlier in the plan.
         requires: Those of `follows` it cannot do without.
+        inherits: Sections of the settings that it takes over from the phase it follows, such as
+            the encoder's, so that they are said once and cannot disagree.
     """
 
     config: type[Config]
@@ -101,3 +101,4 @@ class PhaseSpec:
     proxy: str | None = None
     follows: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    inherits: tuple[str, ...] = ()

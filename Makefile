@@ -1,0 +1,46 @@
+# make run | test | ui | doctor | env | requirements | hooks | clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= runs
+
+.PHONY: run test lint ui doctor env requirements hooks clean
+
+run: requirements  ## the quickstart study, or its result where it is finished
+	$(BIN)/python sweep/run.py quickstart
+
+test: lint  ## everything that is checked on every change
+	$(BIN)/python -m pytest -m "not gpu and not soak"
+
+lint: requirements
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: requirements  ## MLflow on what was run, on this machine only
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port 5000
+
+doctor: requirements
+	$(BIN)/python sweep/doctor.py
+
+env: $(BIN)/python
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+requirements: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+hooks: requirements  ## lint before every commit
+	printf '#!/bin/sh\nexec make lint\n' > .git/hooks/pre-commit
+	chmod +x .git/hooks/pre-commit
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .import_linter_cache *.egg-info

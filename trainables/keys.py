@@ -1,0 +1,128 @@
+"""The identity of a stage: equal keys compute equal things."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from hpe.config import Config, identity_settings
+from hpe.phases.phase import PhaseSpec
+
+NUMERIC_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "albumentations", "timm")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What of the machine enters a stage's key.
+
+    Attributes:
+        world_size: Workers that train it together.
+        device: Type of device.
+    """
+
+    world_size: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+
+
+def canonical_json(data: Any) -> str:
+    """Return the one JSON text of this data: sorted keys, no spaces, no NaN."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def stage_key(
+    *,
+    spec: PhaseSpec,
+    phase: str,
+    config: Config,
+    parents: Mapping[str, str],
+    data_digest: str,
+    seed: int,
+    execution: Execution,
+) -> str:
+    """Return the SHA-256 that identifies a phase with every input fixed.
+
+    It covers the phase, its settings without operational fields, the parents' keys, the data, the
+    seed, world size and device type, the versions of the numeric libraries, and the statements (not
+    comments or docstrings) of every `hpe` module the phase imports.
+    """
+    identity = {
+        "phase": phase,
+        "config": identity_settings(config),
+        "parents": dict(parents),
+        "data": data_digest,
+        "seed": seed,
+        "execution": asdict(execution),
+        "libraries": {name: version(name) for name in NUMERIC_LIBRARIES},
+        "code": code_digest(spec.run.__module__),
+    }
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Return the SHA-256 over the statements of a module and of all it imports from its package."""
+    package = module.split(".")[0]
+    seen: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        tree = _statements(name)
+        seen[name] = ast.dump(tree, include_attributes=False)
+        waiting.extend(_imported(tree, package))
+    text = canonical_json(sorted(seen.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _statements(module: str) -> ast.Module:
+    tree = ast.parse(_source(module).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [statement for statement in node.body if not _is_bare_string(statement)]
+    return tree
+
+
+def _is_bare_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _source(module: str) -> Path:
+    found = importlib.util.find_spec(module)
+    assert found is not None and found.origin is not None, module
+    return Path(found.origin)
+
+
+def _imported(tree: ast.Module, package: str) -> list[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names.add(node.module)
+            if node.module.split(".")[0] == package:
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return [name for name in names if name.split(".")[0] == package and _is_module(name)]
+
+
+def _is_module(name: str) -> bool:
+    parent = name.rpartition(".")[0]
+    if parent and not _is_package(parent):
+        return False
+    return importlib.util.find_spec(name) is not None
+
+
+@cache
+def _is_package(name: str) -> bool:
+    found = importlib.util.find_spec(name)
+    return found is not None and found.submodule_search_locations is not None
