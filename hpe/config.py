@@ -24,7 +24,7 @@ def operational(default: Any, **constraints: Any) -> Any:
 
 
 def identity_settings(config: Config) -> dict[str, Any]:
-    """Return the settings as JSON data without operational fields: what identifies a computation."""
+    """Return what identifies a computation, as JSON data: all but the operational fields."""
     settings: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         extra = field.json_schema_extra

@@ -55,7 +55,7 @@ class EarlyStop(Config):
 
 
 class Seeds(Config):
-    """The study's seed (search) and the trial seeds: every arm and point runs once per trial seed."""
+    """The search's seed, and the trial seeds: every arm and point runs once with each of these."""
 
     study: NonNegativeInt = 0
     trials: Annotated[list[NonNegativeInt], Field(min_length=1)] = [0]

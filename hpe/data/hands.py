@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -35,6 +35,7 @@ class HandSample:
     unique_id: int
 
 
+@runtime_checkable
 class HandSplit(Protocol):
     """A sequence of samples; opening one is cheap and independent of the others."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -72,6 +72,7 @@ class Diverged(ValueError):
     """A loss or metric is not finite; the message names it and the epoch."""
 
 
+@runtime_checkable
 class PhaseFunction(Protocol):
     """Start a phase, or go on from the state of an epoch report."""
 

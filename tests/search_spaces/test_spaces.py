@@ -1,0 +1,46 @@
+"""Every space suggests what the phases accept, and a name keeps one distribution."""
+
+import optuna
+import pytest
+
+from hpe.phases.catalog import PHASES
+from search_spaces.baselines import BASELINES
+from search_spaces.space import SPACES
+from trainables.plans import configure, parse_plan
+
+
+def suggestions(name, count):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(count):
+        trial = study.ask()
+        SPACES[name].suggest(trial)
+        yield trial
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_suggestion_is_a_valid_setting(name):
+    plan = parse_plan(SPACES[name].plan, PHASES)
+    for trial in suggestions(name, 50):
+        configure(plan, trial.params)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_name_keeps_one_distribution(name):
+    seen = {}
+    for trial in suggestions(name, 50):
+        for path, distribution in trial.distributions.items():
+            assert seen.setdefault(path, distribution) == distribution
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_strength_is_asked_for_only_where_its_operation_is_on(name):
+    for trial in suggestions(name, 50):
+        for path in trial.params:
+            operation = "/".join(path.split("/")[:3])
+            if path.startswith("pretrain/augment/"):
+                assert path.endswith("/enabled") or trial.params[f"{operation}/enabled"]
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline_is_a_valid_setting(name):
+    configure(parse_plan(["pretrain", "finetune"], PHASES), BASELINES[name].settings)

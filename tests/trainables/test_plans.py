@@ -1,0 +1,185 @@
+"""Plans and the settings, seeds and stages they come to."""
+
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from hpe.config import Config, operational
+from hpe.phases.phase import PhaseSpec
+from trainables.keys import Execution
+from trainables.plans import (
+    configure,
+    default_settings,
+    derive_seed,
+    make_stages,
+    parse_plan,
+    setting_of,
+)
+
+
+class Encoder(Config):
+    width: int = Field(8, gt=0)
+
+
+class Warm(Config):
+    epochs: int = 4
+    encoder: Encoder = Encoder()
+    temperature: float = Field(0.5, gt=0)
+    loader_workers: int = operational(0)
+
+
+class Tune(Config):
+    epochs: int = 2
+    encoder: Encoder = Encoder()
+    mode: Literal["frozen", "free"] = "free"
+
+
+def never_run(config, inputs, resume=None):
+    raise AssertionError
+
+
+def spec(config, **kwargs):
+    return PhaseSpec(
+        config=config,
+        run=never_run,
+        metrics=lambda settings: ("val/error",),
+        epochs=lambda settings: settings.epochs,
+        **kwargs,
+    )
+
+
+PHASES = {
+    "warm": spec(Warm),
+    "tune": spec(Tune, follows=("warm",), inherits=("encoder",)),
+    "score": spec(Tune, follows=("tune",), requires=("tune",)),
+}
+DATA = {"config": {"name": "x"}, "root": "/x", "digest": "d"}
+
+
+def plan_of(*names):
+    return parse_plan(names, PHASES)
+
+
+def stages_of(*names, settings=None, seed=0, data=DATA, execution=None, imported=None):
+    plan = plan_of(*names)
+    return make_stages(
+        plan,
+        configure(plan, settings or {}),
+        data=data,
+        seed=seed,
+        execution=execution or Execution(),
+        imported=imported,
+    )
+
+
+def test_labels_a_repeated_phase_by_its_count():
+    assert [s.label for s in plan_of("warm", "tune", "warm", "tune")] == [
+        "warm",
+        "tune",
+        "warm_2",
+        "tune_2",
+    ]
+
+
+def test_names_the_nearest_phase_for_an_unknown_one():
+    with pytest.raises(ValueError, match="no phase 'wram'; did you mean 'warm'"):
+        plan_of("wram")
+
+
+def test_refuses_a_phase_without_the_one_it_requires():
+    with pytest.raises(ValueError, match="'score' needs 'tune' before it"):
+        plan_of("warm", "score")
+
+
+def test_lists_every_path_with_its_default():
+    assert default_settings(plan_of("warm")) == {
+        "warm/epochs": 4,
+        "warm/encoder/width": 8,
+        "warm/temperature": 0.5,
+        "warm/loader_workers": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("warm/temperture", 1.0, "nearest are warm/temperature"),
+        ("warm/zzz", 1.0, "there are warm/encoder, warm/epochs"),
+        ("other/zzz", 1.0, "paths start with tune, warm"),
+        ("warm/temperature", -1.0, r"warm/temperature: input should be greater than 0, got -1\.0"),
+        ("warm/temperature", float("nan"), "warm/temperature: .*, got nan"),
+        ("tune/mode", "thawed", "tune/mode: input should be 'frozen' or 'free', got 'thawed'"),
+    ],
+)
+def test_refuses_a_bad_setting_by_its_path(path, value, message):
+    with pytest.raises(ValueError, match=message):
+        configure(plan_of("warm", "tune"), {path: value})
+
+
+def test_takes_an_inherited_section_from_the_phase_before():
+    configs = configure(plan_of("warm", "tune"), {"warm/encoder/width": 16})
+    assert setting_of(configs, "tune/encoder/width") == 16
+
+
+def test_keeps_its_own_section_when_nothing_comes_before():
+    configs = configure(plan_of("tune"), {"tune/encoder/width": 5})
+    assert setting_of(configs, "tune/encoder/width") == 5
+
+
+def test_refuses_an_inherited_section_that_disagrees():
+    settings = {"warm/encoder/width": 16, "tune/encoder/width": 5}
+    with pytest.raises(ValueError, match="whose encoder/width is 16, got 5"):
+        configure(plan_of("warm", "tune"), settings)
+
+
+def test_setting_of_an_absent_path_is_a_key_error():
+    configs = configure(plan_of("tune"), {})
+    with pytest.raises(KeyError):
+        setting_of(configs, "tune/encoder/depth")
+
+
+def test_chains_stages_by_the_keys_of_their_parents():
+    warm, tune = stages_of("warm", "tune")
+    assert tune.parents == {"warm": warm.key}
+    assert (warm.epochs, tune.epochs) == (4, 2)
+    assert warm.seed == derive_seed(0, "warm") != tune.seed
+
+
+def test_a_setting_of_the_last_phase_leaves_earlier_keys_alone():
+    before, after = (
+        stages_of("warm", "tune"),
+        stages_of("warm", "tune", settings={"tune/epochs": 9}),
+    )
+    assert before[0].key == after[0].key
+    assert before[1].key != after[1].key
+
+
+def test_an_operational_setting_changes_no_key():
+    assert stages_of("warm")[0].key == stages_of("warm", settings={"warm/loader_workers": 4})[0].key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"warm/temperature": 0.4}},
+        {"seed": 1},
+        {"data": {**DATA, "digest": "other"}},
+        {"execution": Execution(world_size=2)},
+        {"execution": Execution(device="cuda")},
+    ],
+    ids=["setting", "seed", "data", "workers", "device"],
+)
+def test_whatever_changes_the_result_changes_the_key(change):
+    assert stages_of("warm")[0].key != stages_of("warm", **change)[0].key
+
+
+def test_where_the_data_lies_changes_no_key():
+    moved = {**DATA, "root": "/elsewhere"}
+    assert stages_of("warm")[0].key == stages_of("warm", data=moved)[0].key
+
+
+def test_an_imported_stage_stands_for_the_plan_up_to_it():
+    (tune,) = stages_of("warm", "tune", imported={"warm": "abc"})
+    assert tune.label == "tune"
+    assert tune.parents == {"warm": "abc"}
