@@ -1,0 +1,75 @@
+"""What a trial runs: the plan and every setting that an arm or a searched point comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hpe.phases.phase import PhaseSpec
+from search_spaces.baselines import BASELINES
+from sweep.study import Arm, Study
+from trainables.plans import Configs, Plan, configure, nearest, parse_plan
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a study, whatever its trial seed.
+
+    Attributes:
+        arm: The arm's name, or None for a searched point.
+        plan: The phases it runs.
+        settings: Every setting given for it (study, baseline, arm, searched), by path.
+        configs: The settings of each step of the plan, complete and validated.
+    """
+
+    arm: str | None
+    plan: Plan
+    settings: Mapping[str, Any]
+    configs: Configs
+
+
+def arm_point(study: Study, name: str, phases: Mapping[str, PhaseSpec]) -> Point:
+    """Return what an arm of the study runs.
+
+    The arm's own settings win over those of its baseline, and these over the study's. An arm with a
+    plan of its own takes from the study the settings of the steps that it has.
+
+    Raises:
+        ValueError: If its plan, its baseline or a setting is not possible.
+    """
+    arm = study.arms[name]
+    plan = parse_plan(arm.plan or study.plan, phases)
+    labels = {step.label for step in plan}
+    settings = {
+        **{path: value for path, value in study.settings.items() if _label(path) in labels},
+        **_baseline_settings(arm),
+        **arm.settings,
+    }
+    return Point(arm=name, plan=plan, settings=settings, configs=configure(plan, settings))
+
+
+def searched_point(
+    study: Study, params: Mapping[str, Any], phases: Mapping[str, PhaseSpec]
+) -> Point:
+    """Return what a point of the search space runs; `{}` is the study's settings alone.
+
+    Raises:
+        ValueError: If the plan or a setting is not possible.
+    """
+    plan = parse_plan(study.plan, phases)
+    settings = {**study.settings, **params}
+    return Point(arm=None, plan=plan, settings=settings, configs=configure(plan, settings))
+
+
+def _baseline_settings(arm: Arm) -> Mapping[str, Any]:
+    if arm.baseline is None:
+        return {}
+    if arm.baseline not in BASELINES:
+        raise ValueError(
+            f"baseline: there is no baseline {arm.baseline!r}{nearest(arm.baseline, BASELINES)}; "
+            f"baselines are {', '.join(BASELINES)}."
+        )
+    return BASELINES[arm.baseline].settings
+
+
+def _label(path: str) -> str:
+    return path.split("/", 1)[0]
