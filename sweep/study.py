@@ -6,6 +6,11 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hpe.config import Config
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""Names of studies and arms: they become folders and columns."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
 Settings = dict[str, Any]
 """Fixed values by path into the plan's phase settings, such as `{"pretrain/epochs": 20}`."""
 
@@ -96,15 +101,22 @@ class Size(Config):
 
 
 class Study(Config):
-    """One question, and everything needed to answer it."""
+    """One question, and everything needed to answer it.
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    Attributes:
+        from_weights: Plan label -> weights (a file, a stage, a run or a trial) that stand for the
+            plan up to and including that step, which is then not trained.
+        max_failed: Trials that may fail before the study counts as failed; None: half of them.
+    """
+
+    name: Name
     question: str
     data: dict[str, Any]
     plan: Annotated[list[str], Field(min_length=1)]
     settings: Settings = {}
+    from_weights: dict[str, str] = {}
     space: str | None = None
-    arms: dict[str, Arm] = {}
+    arms: dict[Name, Arm] = {}
     objective: Objective
     search: Search = Search()
     early_stop: EarlyStop = EarlyStop()

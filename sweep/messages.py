@@ -1,0 +1,19 @@
+"""How refusals are worded: the rule, the value that broke it, the way out."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?`, or nothing when no known name is close."""
+    matches = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as people would type it: relative to where they are if it lies below."""
+    absolute = path.absolute()
+    if absolute.is_relative_to(Path.cwd()):
+        return str(absolute.relative_to(Path.cwd()))
+    return str(absolute)
