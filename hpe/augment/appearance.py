@@ -1,0 +1,224 @@
+"""Operations on a view's colours: each one is its own settings, and callable.
+
+An operation gets the view's pixels, its keypoints (some centre on a joint) and a generator, and
+returns new pixels. Whether it applies (`enabled`, `prob`) and when (`order`, ascending) is the
+composition's business. The default orders, probabilities and strengths are S0's (the reference
+system of Spurr et al.'s self-supervised hand pose) unless an operation says otherwise; lengths are
+in pixels or shares of the view, whereas S0 applies cut-out and blur before it crops, to sources of
+224 px of which the hand's crop takes a part.
+"""
+
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+from pydantic import Field, model_validator
+
+from hpe.augment.kernels import kernels
+from hpe.config import Config
+
+Image = UInt8[np.ndarray, "side side 3"]
+Keypoints = Float[np.ndarray, "21 2"]
+
+
+class AppearanceOperation(Protocol):
+    """What the composition needs to know of an operation."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the composition contains it."""
+
+    @property
+    def prob(self) -> float:
+        """Share of the views it applies to."""
+
+    @property
+    def order(self) -> float:
+        """Sort key; lower comes first."""
+
+    def __call__(self, image: Image, keypoints_px: Keypoints, rng: np.random.Generator, /) -> Image:
+        """Return the changed pixels; the given ones stay as they are."""
+
+
+class Sobel(Config):
+    """Show edges alone: |d/dx| + |d/dy| of the grey image, in all three channels."""
+
+    enabled: bool = False
+    order: float = 1.0
+    prob: float = Field(0.5, ge=0, le=1)
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, _rng: np.random.Generator, /
+    ) -> Image:
+        """Return the edges."""
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        across = cv2.convertScaleAbs(cv2.Sobel(grey, cv2.CV_16S, 1, 0, ksize=3))
+        down = cv2.convertScaleAbs(cv2.Sobel(grey, cv2.CV_16S, 0, 1, ksize=3))
+        edges: Image = cv2.cvtColor(cv2.add(across, down), cv2.COLOR_GRAY2RGB)
+        return edges
+
+
+class CutOut(Config):
+    """Hide a square around a random joint behind one random grey.
+
+    Attributes:
+        max_share: The square's side is uniform between 0 and this share of the view's side.
+    """
+
+    enabled: bool = False
+    order: float = 2.0
+    prob: float = Field(0.5, ge=0, le=1)
+    max_share: float = Field(0.16, ge=0, le=1)
+
+    def __call__(self, image: Image, keypoints_px: Keypoints, rng: np.random.Generator, /) -> Image:
+        """Return the image with the square filled; the part of it outside the view is lost."""
+        side_px = len(image)
+        center = keypoints_px[rng.integers(len(keypoints_px))]
+        half = rng.uniform(0.0, self.max_share) * side_px / 2
+        left, top = np.clip(np.rint(center - half), 0, side_px).astype(int)
+        right, bottom = np.clip(np.rint(center + half), 0, side_px).astype(int)
+        cut = image.copy()
+        cut[top:bottom, left:right] = rng.integers(255)
+        return cut
+
+
+class Blur(Config):
+    """Blur with a Gaussian whose sigma is uniform between 0.1 px and `max_sigma` px of the view."""
+
+    enabled: bool = False
+    order: float = 3.0
+    prob: float = Field(0.5, ge=0, le=1)
+    max_sigma: float = Field(2.0, ge=0.1, le=32)
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
+    ) -> Image:
+        """Return the blurred image."""
+        sigma_px = rng.uniform(0.1, self.max_sigma)
+        reach_px = max(1, round(3 * sigma_px))
+        kernel = cv2.getGaussianKernel(2 * reach_px + 1, sigma_px)
+        blurred: Image = kernels().gaussian_blur.apply(image, kernel=kernel)
+        return blurred
+
+
+class ColorJitter(Config):
+    """Change brightness, contrast, saturation and hue, in random order, as SimCLR does.
+
+    SimCLR (Chen et al., 2020, appendix A) writes its colour distortion as
+    `ColorJitter(0.8 s, 0.8 s, 0.8 s, 0.2 s)` with probability 0.8 and one strength s: factors are
+    uniform in [1 - a, 1 + a], not below 0; the hue moves by up to that share of the colour circle.
+
+    Attributes:
+        strength: s.
+        brightness: a at s = 1; likewise `contrast` and `saturation`.
+        hue: Largest move at s = 1.
+    """
+
+    enabled: bool = False
+    order: float = 7.0
+    prob: float = Field(0.8, ge=0, le=1)
+    strength: float = Field(0.5, ge=0, le=1)
+    brightness: float = Field(0.8, ge=0, le=1)
+    contrast: float = Field(0.8, ge=0, le=1)
+    saturation: float = Field(0.8, ge=0, le=1)
+    hue: float = Field(0.2, ge=0, le=0.5)
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
+    ) -> Image:
+        """Return the image in other colours."""
+        amounts = np.array([self.brightness, self.contrast, self.saturation, self.hue])
+        draws = (2 * rng.random(4) - 1) * amounts * self.strength
+        brightness, contrast, saturation, hue = draws.tolist()
+        jittered: Image = kernels().color_jitter.apply(
+            image,
+            brightness=1 + brightness,
+            contrast=1 + contrast,
+            saturation=1 + saturation,
+            hue=hue,
+            order=rng.permutation(4).tolist(),
+        )
+        return jittered
+
+
+class HsvJitter(Config):
+    """Scale hue, saturation and value down, as S0 and PeCLR do.
+
+    Hue and saturation are multiplied by U(min, 1); the value by U(min_value, 1), and U(5, 20) of
+    255 is added to it.
+
+    Attributes:
+        min_hue: Smallest factor of the hue; likewise `min_saturation` and `min_value`.
+        channels: `as_published` reads red as blue and blue as red on the way to HSV and back, as
+            the reference does, which turns a hue of h degrees into 240 - h. The orange of skin then
+            becomes a blue that the factor sweeps over most of the colour circle, whereas read as
+            `rgb` its hue, next to 0 already, hardly moves.
+    """
+
+    enabled: bool = False
+    order: float = 7.0
+    prob: float = Field(1.0, ge=0, le=1)
+    min_hue: float = Field(0.01, ge=0, le=1)
+    min_saturation: float = Field(0.01, ge=0, le=1)
+    min_value: float = Field(0.5, ge=0, le=1)
+    channels: Literal["as_published", "rgb"] = "as_published"
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
+    ) -> Image:
+        """Return the image in other colours."""
+        smallest = np.array([self.min_hue, self.min_saturation, self.min_value])
+        factors = smallest + rng.random(3) * (1 - smallest)
+        offsets = np.array([0.0, 0.0, rng.uniform(5.0, 20.0)])
+        table = np.clip(np.arange(256.0)[:, None] * factors + offsets, 0, 255).astype(np.uint8)
+        forward, back = _HSV_CONVERSIONS[self.channels]
+        hsv = cv2.LUT(cv2.cvtColor(image, forward), table[None])
+        jittered: Image = cv2.cvtColor(hsv, back)
+        return jittered
+
+
+_HSV_CONVERSIONS = {
+    "as_published": (cv2.COLOR_BGR2HSV, cv2.COLOR_HSV2BGR),
+    "rgb": (cv2.COLOR_RGB2HSV, cv2.COLOR_HSV2RGB),
+}
+
+
+class Noise(Config):
+    """Add white Gaussian noise with a deviation uniform between `min_std` and `max_std` of 255."""
+
+    enabled: bool = False
+    order: float = 8.0
+    prob: float = Field(0.5, ge=0, le=1)
+    min_std: float = Field(0.0, ge=0, le=255)
+    max_std: float = Field(25.0, ge=0, le=255)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Noise":
+        if self.min_std > self.max_std:
+            raise ValueError(f"min_std must be <= max_std, got {self.min_std} > {self.max_std}.")
+        return self
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
+    ) -> Image:
+        """Return the image with noise in every channel of every pixel."""
+        std = np.float32(rng.uniform(self.min_std, self.max_std))
+        noise = std * rng.standard_normal(image.shape, dtype=np.float32)
+        noisy: Image = kernels().gauss_noise.apply(image, noise_map=noise)
+        return noisy
+
+
+class ColorDrop(Config):
+    """Drop the colours."""
+
+    enabled: bool = False
+    order: float = 9.0
+    prob: float = Field(0.5, ge=0, le=1)
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, _rng: np.random.Generator, /
+    ) -> Image:
+        """Return the image in grey, in three channels."""
+        grey: Image = kernels().to_gray.apply(image)
+        return grey

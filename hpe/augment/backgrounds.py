@@ -1,0 +1,43 @@
+"""A bank of pictures to put behind hands, and putting them there."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from hpe.augment.warp import Layer
+
+
+@dataclass(frozen=True)
+class Backgrounds:
+    """Pictures larger than a view; a pick is a window of one of them, flipped half of the time."""
+
+    pictures: UInt8[np.ndarray, "count height width 3"]
+
+    def pick(self, side_px: int, rng: np.random.Generator) -> UInt8[np.ndarray, "side side 3"]:
+        """Return a square window of a random picture.
+
+        Raises:
+            ValueError: If the pictures are smaller than that.
+        """
+        count, height, width, _ = self.pictures.shape
+        if min(height, width) < side_px:
+            raise ValueError(
+                f"backgrounds must be at least as large as a view of {side_px} px, "
+                f"got {width} x {height} px."
+            )
+        index = rng.integers(count)
+        top = rng.integers(height - side_px + 1)
+        left = rng.integers(width - side_px + 1)
+        window = self.pictures[index, top : top + side_px, left : left + side_px]
+        return cv2.flip(window, 1) if rng.random() < 0.5 else window
+
+
+def over(
+    layer: Layer, background: UInt8[np.ndarray, "side side 3"]
+) -> UInt8[np.ndarray, "side side 3"]:
+    """Lay a warped image over a background, each pixel by how much of it is covered."""
+    uncovered = cv2.merge([cv2.bitwise_not(layer.coverage)] * 3)
+    composite: np.ndarray = cv2.add(layer.image, cv2.multiply(background, uncovered, scale=1 / 255))
+    return composite

@@ -1,0 +1,156 @@
+"""A composition of augmentations: its settings, and the function from sample to view they make."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import Field
+
+from hpe.augment.appearance import (
+    AppearanceOperation,
+    Blur,
+    ColorDrop,
+    ColorJitter,
+    CutOut,
+    HsvJitter,
+    Noise,
+    Sobel,
+)
+from hpe.augment.backgrounds import Backgrounds, over
+from hpe.augment.crop import hand_crop, normalized_from_source
+from hpe.augment.geometric import PoseSampler, RotateConfig, TranslateConfig, ZoomConfig
+from hpe.augment.view import View
+from hpe.augment.warp import warp
+from hpe.config import Config
+from hpe.data.hands import HandSample
+from hpe.geometry.affine import (
+    Affine,
+    compose,
+    homogeneous,
+    pixels_from_normalized,
+    transform,
+)
+
+
+class ReplaceBackgroundConfig(Config):
+    """Put another picture behind the hand; a sample without a mask keeps its background."""
+
+    enabled: bool = False
+    prob: float = Field(1.0, ge=0, le=1)
+
+
+class CompositionConfig(Config):
+    """Which operations make a view, and how strongly; none of them is the reference crop.
+
+    Rotation, zoom and translation are drawn first and applied as one warp, together with the
+    background; the others follow by their `order`, ties as listed here.
+    """
+
+    rotate: RotateConfig = RotateConfig()
+    zoom: ZoomConfig = ZoomConfig()
+    translate: TranslateConfig = TranslateConfig()
+    replace_background: ReplaceBackgroundConfig = ReplaceBackgroundConfig()
+    sobel: Sobel = Sobel()
+    cut_out: CutOut = CutOut()
+    blur: Blur = Blur()
+    color_jitter: ColorJitter = ColorJitter()
+    hsv_jitter: HsvJitter = HsvJitter()
+    noise: Noise = Noise()
+    color_drop: ColorDrop = ColorDrop()
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Makes views; the same sample and generator state always give the same view.
+
+    Attributes:
+        image_px: Side of the views.
+        poses: Draws how a view lies over the reference crop.
+        background_prob: Share of the views whose background is replaced.
+        backgrounds: What to replace it with; None where it never is.
+        appearance: The operations on colours, in the order they apply.
+    """
+
+    image_px: int
+    poses: PoseSampler
+    background_prob: float
+    backgrounds: Backgrounds | None
+    appearance: tuple[AppearanceOperation, ...]
+
+    def __call__(self, sample: HandSample, rng: np.random.Generator) -> View:
+        """Return a random view of the sample.
+
+        Raises:
+            ValueError: If the sample has no two visible keypoints apart from each other.
+        """
+        pose = self.poses(rng)
+        affine = pose.affine()
+        crop = normalized_from_source(*hand_crop(sample.keypoints_px, sample.visible))
+        source_to_view = compose(pixels_from_normalized(self.image_px), compose(affine, crop))
+        keypoints_px = transform(source_to_view, sample.keypoints_px)
+        image = self._paint(sample, source_to_view, rng)
+        for operation in self.appearance:
+            if rng.random() < operation.prob:
+                image = operation(image, keypoints_px, rng)
+        return View(
+            image=image,
+            keypoints_px=keypoints_px,
+            intrinsics=homogeneous(source_to_view) @ sample.intrinsics,
+            visible=sample.visible,
+            affine=affine,
+            angle_deg=pose.angle_deg,
+            zoom=pose.zoom,
+            shift=pose.shift,
+        )
+
+    def _paint(
+        self, sample: HandSample, source_to_view: Affine, rng: np.random.Generator
+    ) -> UInt8[np.ndarray, "side side 3"]:
+        foreground, background = None, None
+        if self.backgrounds is not None and rng.random() < self.background_prob:
+            foreground = sample.foreground
+            background = self.backgrounds.pick(self.image_px, rng)
+        layer = warp(
+            sample.image,
+            source_to_view=source_to_view,
+            side_px=self.image_px,
+            foreground=foreground,
+        )
+        if foreground is None or background is None:
+            return layer.image
+        return over(layer, background)
+
+
+def build_composition(
+    config: CompositionConfig, *, image_px: int, backgrounds: Backgrounds | None = None
+) -> Composition:
+    """Return the composition that the settings describe.
+
+    Args:
+        config: The operations.
+        image_px: Side of the views.
+        backgrounds: Needed where `replace_background` is enabled, unused elsewhere.
+
+    Raises:
+        ValueError: If backgrounds are needed and not given.
+    """
+    replaces = config.replace_background.enabled
+    if replaces and backgrounds is None:
+        raise ValueError("replace_background is enabled, so the composition needs backgrounds.")
+    operations: tuple[AppearanceOperation, ...] = (
+        config.sobel,
+        config.cut_out,
+        config.blur,
+        config.color_jitter,
+        config.hsv_jitter,
+        config.noise,
+        config.color_drop,
+    )
+    enabled = (operation for operation in operations if operation.enabled)
+    return Composition(
+        image_px=image_px,
+        poses=PoseSampler(rotate=config.rotate, zoom=config.zoom, translate=config.translate),
+        background_prob=config.replace_background.prob,
+        backgrounds=backgrounds if replaces else None,
+        appearance=tuple(sorted(enabled, key=lambda operation: operation.order)),
+    )

@@ -1,0 +1,109 @@
+"""One resampling from source pixels to a view, correct also where it shrinks."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from hpe.geometry.affine import Affine, inverse, scaling, transform
+
+_MASK_EROSION = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_REACH_PX = 2  # the farthest a bilinear sample reaches past the view's corners, and one to spare
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A warped image over nothing.
+
+    Attributes:
+        image: RGB, already weighted by coverage: black where nothing is.
+        coverage: The share of each pixel that it covers, as 0..255.
+    """
+
+    image: UInt8[np.ndarray, "side side 3"]
+    coverage: UInt8[np.ndarray, "side side"]
+
+
+def warp(
+    image: UInt8[np.ndarray, "height width 3"],
+    *,
+    source_to_view: Affine,
+    side_px: int,
+    foreground: Bool[np.ndarray, "height width"] | None = None,
+) -> Layer:
+    """Resample an image, or what its mask keeps of it, once.
+
+    Where the view is coarser than the source by up to a factor k (an integer), the view is sampled
+    k x k times as densely (bilinearly) and each pixel is the mean of its samples, so nothing
+    aliases. Only the part of the source that the view shows is touched.
+
+    With a mask, pixels outside of it have no weight in any sample, so none of the old background
+    bleeds into the soft edge; the mask is first drawn in by one source pixel, whose colour mixes
+    hand and background already in the photograph.
+
+    Args:
+        image: RGB source.
+        source_to_view: Maps source pixels to view pixels (left edges at 0); a similarity.
+        side_px: Side of the square view.
+        foreground: What to keep; everything inside the image if None.
+
+    Returns:
+        The view; what lies outside of the image or the mask is not covered.
+    """
+    rows, columns = _shown_part(source_to_view, side_px=side_px, shape=image.shape)
+    part = np.asarray(image)[rows, columns]
+    if part.size == 0:
+        return Layer(
+            image=np.zeros((side_px, side_px, 3), np.uint8),
+            coverage=np.zeros((side_px, side_px), np.uint8),
+        )
+    opaque = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)  # four channels also warp faster than three
+    if foreground is not None:
+        mask = np.asarray(foreground)[rows, columns].astype(np.uint8)
+        inner = cv2.erode(mask, _MASK_EROSION, borderType=cv2.BORDER_REPLICATE)
+        opaque = cv2.copyTo(opaque, inner)
+    density = math.ceil(_source_px_per_view_px(source_to_view) - 1e-6)
+    samples = cv2.warpAffine(
+        opaque,
+        _for_opencv(source_to_view, origin=(columns.start, rows.start), density=density),
+        (side_px * density, side_px * density),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )
+    if density > 1:
+        samples = cv2.resize(samples, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return Layer(image=cv2.cvtColor(samples, cv2.COLOR_RGBA2RGB), coverage=samples[:, :, 3])
+
+
+def _source_px_per_view_px(source_to_view: Affine) -> float:
+    return 1.0 / math.hypot(source_to_view[0, 0], source_to_view[1, 0])
+
+
+def _shown_part(
+    source_to_view: Affine, *, side_px: int, shape: tuple[int, ...]
+) -> tuple[slice, slice]:
+    """Return the rows and columns of the source that can reach the view; empty if none can."""
+    corners = np.array([(0.0, 0.0), (side_px, 0.0), (0.0, side_px), (side_px, side_px)])
+    shown = transform(inverse(source_to_view), corners)
+    left, top = np.floor(shown.min(axis=0)).astype(int) - _REACH_PX
+    right, bottom = np.ceil(shown.max(axis=0)).astype(int) + _REACH_PX
+    height, width = shape[:2]
+    return (
+        slice(min(max(int(top), 0), height), min(max(int(bottom), 0), height)),
+        slice(min(max(int(left), 0), width), min(max(int(right), 0), width)),
+    )
+
+
+def _for_opencv(
+    source_to_view: Affine, *, origin: tuple[int, int], density: int
+) -> Float[np.ndarray, "2 3"]:
+    """Return the matrix from dense view samples to pixels of the part, as OpenCV counts them.
+
+    OpenCV's coordinates are 0 at the centre of the first pixel, ours 0.5.
+    """
+    to_source = inverse(source_to_view)
+    sample = scaling(1.0 / density, np.array([0.5 / density, 0.5 / density]))
+    matrix: np.ndarray = to_source[:, :2] @ sample
+    matrix[:, 2] += to_source[:, 2] - np.array(origin) - 0.5
+    return matrix
