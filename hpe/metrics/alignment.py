@@ -25,7 +25,8 @@ def align_similarity(
     rotation = (u * sign[:, None]) @ vt
     spread = (weights * predicted.square()).sum((1, 2)).clamp(min=torch.finfo(true.dtype).tiny)
     scale = (singular * sign).sum(-1) / spread
-    return scale[:, None, None] * predicted @ rotation.mT + true_mean
+    aligned: Tensor = scale[:, None, None] * predicted @ rotation.mT + true_mean
+    return aligned
 
 
 def align_official_freihand(
@@ -44,7 +45,8 @@ def align_official_freihand(
     true_norm = torch.linalg.matrix_norm(true)[:, None, None] + 1e-8
     u, singular, vt = torch.linalg.svd((true / true_norm).mT @ (predicted / predicted_norm))
     scale = singular.sum(-1)[:, None, None] * true_norm
-    return scale * (predicted / predicted_norm) @ (u @ vt).mT + true_mean
+    aligned: Tensor = scale * (predicted / predicted_norm) @ (u @ vt).mT + true_mean
+    return aligned
 
 
 def _weights(

@@ -20,7 +20,7 @@ def joint_errors_mm(
     predicted_m: Float[Tensor, "batch joints 3"], true_m: Float[Tensor, "batch joints 3"]
 ) -> Float[Tensor, "batch joints"]:
     """Return each joint's Euclidean error."""
-    return 1000 * torch.linalg.vector_norm(predicted_m - true_m, dim=-1)
+    return 1000 * (predicted_m - true_m).square().sum(-1).sqrt()
 
 
 def mean_over_joints(
@@ -58,7 +58,7 @@ def epe_2d_px(
     valid: Bool[Tensor, "batch joints"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean keypoint error, in pixels of whatever image both are given in."""
-    return mean_over_joints(torch.linalg.vector_norm(predicted_px - true_px, dim=-1), valid)
+    return mean_over_joints((predicted_px - true_px).square().sum(-1).sqrt(), valid)
 
 
 def root_relative(

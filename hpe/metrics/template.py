@@ -87,7 +87,7 @@ def _mean_shape(hands: Float[Tensor, "batch 21 3"]) -> Float[Tensor, "21 3"]:
     centred = hands - hands.mean(1, keepdim=True)
     sizes = torch.linalg.matrix_norm(centred)
     size = sizes.mean()
-    mean = centred[0] * size / sizes[0]
+    mean: Tensor = centred[0] * size / sizes[0]
     for _ in range(ALIGNMENT_ROUNDS):
         mean = align_similarity(centred, mean.expand_as(centred)).mean(0)
         mean = mean * size / torch.linalg.matrix_norm(mean)
