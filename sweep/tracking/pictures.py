@@ -1,0 +1,226 @@
+"""What MLflow should show of a study, a trial or a phase: pure functions of the ledger."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweep.ledger import Epoch, Ledger, StageEntry, Trial, TrialState
+
+STUDY = "study"
+"""The run key of the study itself; trials are `7`, their phases `7/pretrain`."""
+
+MAX_METRIC_KEYS = 30  # above this MLflow's compare view becomes unreadable, later slow
+RUN_STATUS = {
+    TrialState.RUNNING: "RUNNING",
+    TrialState.COMPLETE: "FINISHED",
+    TrialState.PRUNED: "KILLED",
+    TrialState.FAIL: "FAILED",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One metric value; equal points are one point to MLflow, so sending one twice is harmless."""
+
+    key: str
+    value: float
+    step: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class RunPicture:
+    """A run as it should look now.
+
+    Attributes:
+        key: The run's identity within the study.
+        parent: The run key it is nested under.
+        status: MLflow's word for how far it is.
+        points: All metric values so far, in order.
+    """
+
+    key: str
+    parent: str | None
+    name: str
+    status: str
+    start_ms: int
+    end_ms: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    points: Sequence[Point] = ()
+
+
+def trial_key(trial: int) -> str:
+    """Return the run key of a trial."""
+    return str(trial)
+
+
+def phase_key(trial: int, label: str) -> str:
+    """Return the run key of a trial's phase."""
+    return f"{trial}/{label}"
+
+
+def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
+    """Return the study's run: its question, its settings and where its results come from."""
+    assert ledger.study is not None
+    study = ledger.study
+    last = ledger.sessions[-1] if ledger.sessions else None
+    status = {None: "RUNNING", "opened": "RUNNING", "closed": "FINISHED", "interrupted": "KILLED"}[
+        last["event"] if last else None
+    ]
+    seeds = study.get("seeds", {})
+    return RunPicture(
+        key=STUDY,
+        parent=None,
+        name=f"study {study['name']}",
+        status=status,
+        start_ms=to_ms(started_s),
+        end_ms=to_ms(last["time_s"]) if last is not None and status != "RUNNING" else None,
+        tags={
+            "kind": "study",
+            "question": study["question"],
+            "mlflow.note.content": study["question"],
+            "sessions": str(sum(session["event"] == "opened" for session in ledger.sessions)),
+        },
+        params={
+            "plan": " -> ".join(study["plan"]),
+            "objective": study["objective"]["metric"],
+            "space": as_text(study.get("space")),
+            **{f"seeds/{name}": as_text(value) for name, value in seeds.items()},
+            **{path: as_text(value) for path, value in flattened(ledger.lineage)},
+        },
+    )
+
+
+def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPicture:
+    """Return a trial's run: searched parameters, and results once it has ended."""
+    tags = {
+        "kind": "trial",
+        "trial": str(trial.number),
+        "state": str(trial.state),
+        "seed": str(trial.seed),
+        "attempts": str(max(trial.attempt, 1)),
+        **commit_tag(ledger.lineage),
+    }
+    if trial.arm is not None:
+        tags["arm"] = trial.arm
+    if trial.error_class is not None:
+        tags["error_class"] = trial.error_class
+    if trial.message is not None:
+        tags["message"] = trial.message
+    if trial.state is TrialState.PRUNED and trial.rungs:
+        rung = trial.rungs[-1]
+        tags["pruned_at"] = f"{rung.label} epoch {rung.epoch}, value {rung.value:g}"
+    return RunPicture(
+        key=trial_key(trial.number),
+        parent=STUDY,
+        name=trial_name(trial, many_seeds=many_seeds),
+        status=RUN_STATUS[trial.state],
+        start_ms=to_ms(trial.created_s),
+        end_ms=to_ms(trial.ended_s) if trial.ended_s is not None else None,
+        tags=tags,
+        params={path: as_text(value) for path, value in trial.params.items()},
+        points=tuple(_results(trial)),
+    )
+
+
+def phase_picture(
+    trial: Trial, stage: StageEntry, *, reused_s: float | None, reused_epochs: Sequence[Epoch]
+) -> RunPicture:
+    """Return the run of one phase of a trial, with its metrics by epoch.
+
+    Args:
+        trial: The trial.
+        stage: The phase of it.
+        reused_s: When the stage was taken from the store, if it was.
+        reused_epochs: What the store remembers of its training then.
+    """
+    tags = {
+        "kind": "phase",
+        "trial": str(trial.number),
+        "phase": stage.label,
+        "stage_key": stage.key,
+        "seed": str(stage.seed),
+    }
+    if stage.status == "reused":
+        tags["reused"] = stage.key
+    started_s = reused_s if stage.started_s is None else stage.started_s
+    done = stage.status in ("done", "reused")
+    ended_s = reused_s if stage.status == "reused" else stage.ended_s
+    return RunPicture(
+        key=phase_key(trial.number, stage.label),
+        parent=trial_key(trial.number),
+        name=stage.label,
+        status="FINISHED" if done else RUN_STATUS[trial.state],
+        start_ms=to_ms(trial.created_s if started_s is None else started_s),
+        end_ms=to_ms(ended_s) if ended_s is not None else None,
+        tags=tags,
+        points=tuple(
+            Point(key, value, epoch.epoch, to_ms(epoch.time_s))
+            for epoch in (stage.epochs or reused_epochs)
+            for key, value in sorted(epoch.metrics.items())[:MAX_METRIC_KEYS]
+        ),
+    )
+
+
+def trial_name(trial: Trial, *, many_seeds: bool) -> str:
+    """Return what people call a trial."""
+    name = f"trial {trial.number}" if trial.arm is None else f"arm {trial.arm}"
+    return f"{name}, seed {trial.seed}" if many_seeds else name
+
+
+def commit_tag(lineage: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tag by which MLflow links a run to its code."""
+    for path, value in flattened(lineage):
+        if path in ("git_commit", "git/commit", "commit") and value:
+            return {"mlflow.source.git.commit": str(value)}
+    return {}
+
+
+def settings_text(trial: Trial) -> dict[str, Any]:
+    """Return all that fixes a trial, for its settings file."""
+    return {
+        "trial": trial.number,
+        "arm": trial.arm,
+        "seed": trial.seed,
+        "given": dict(trial.settings),
+        "resolved": {stage.label: dict(stage.config) for stage in trial.stages},
+        "stages": {stage.label: stage.key for stage in trial.stages},
+    }
+
+
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested mappings by `/` path."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def as_text(value: Any) -> str:
+    """Return a value as MLflow shows it."""
+    if isinstance(value, list | tuple):
+        return json.dumps(list(value))
+    return str(value)
+
+
+def to_ms(time_s: float) -> int:
+    """Return Unix milliseconds, the clock of MLflow."""
+    return round(time_s * 1000)
+
+
+def _results(trial: Trial) -> Iterator[Point]:
+    if trial.ended_s is None:
+        return
+    end_ms = to_ms(trial.ended_s)
+    if trial.objective is not None:
+        yield Point("objective", trial.objective, 0, end_ms)
+    yield Point("progress", trial.progress, 0, end_ms)
+    yield Point("duration_s", trial.duration_s, 0, end_ms)
+    last = trial.stages[-1]
+    if last.epochs:
+        final = sorted(last.epochs[-1].metrics.items())[: MAX_METRIC_KEYS - 3]
+        for key, value in final:
+            yield Point(f"{last.label}/{key}", value, 0, end_ms)

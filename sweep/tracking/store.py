@@ -1,0 +1,226 @@
+"""The MLflow server or database of one study: find, create and fill its runs.
+
+The only module that imports MLflow, which takes seconds and reads its switches from the
+environment as it is imported; `sweep.tracking.tracker` imports this one when it connects.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from sweep.tracking.faults import Refused, Unreachable
+from sweep.tracking.pictures import RunPicture
+
+Item = TypeVar("Item")
+
+METRICS_PER_CALL = 1000  # the limits of MLflow's log-batch call
+ENTRIES_PER_CALL = 100
+PARAM_CHARS = 6000
+TAG_CHARS = 5000
+RUNS_PER_PAGE = 1000
+
+PERMANENT = frozenset(
+    {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
+)
+"""Error codes that the same call would meet again."""
+
+
+@dataclass
+class KnownRun:
+    """What MLflow already holds of a run."""
+
+    run_id: str
+    status: str = "RUNNING"
+    end_ms: int | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    points: int = 0
+
+
+@dataclass
+class RunStore:
+    """The runs of one journal in one experiment.
+
+    Attributes:
+        journal_id: Tells this journal's runs from those of an earlier one of the same study.
+        folder_id: Stands for the study's folder, which holds one journal: runs of another journal
+            with this id have been replaced.
+        runs: Run key -> what MLflow holds.
+    """
+
+    client: MlflowClient
+    experiment_id: str
+    journal_id: str
+    folder_id: str
+    runs: dict[str, KnownRun] = field(default_factory=dict)
+
+    def recover(self) -> None:
+        """Learn which runs of this journal exist, and put those it replaces in MLflow's bin."""
+        for run in self._search(f"tags.journal_id = '{self.journal_id}'"):
+            tags = run.data.tags
+            self.runs[tags["run_key"]] = KnownRun(
+                run_id=run.info.run_id,
+                status=run.info.status,
+                end_ms=run.info.end_time,
+                params=dict(run.data.params),
+                tags=dict(tags),
+            )
+        replaced = {
+            run.data.tags["journal_id"]
+            for run in self._search(f"tags.folder_id = '{self.folder_id}'")
+            if run.data.tags["journal_id"] != self.journal_id
+        }
+        for journal_id in sorted(replaced):
+            for run in self._search(f"tags.journal_id = '{journal_id}'"):
+                with _translated():
+                    self.client.delete_run(run.info.run_id)
+
+    def write(self, picture: RunPicture) -> None:
+        """Make MLflow's run look like the picture; its parent must have been written before.
+
+        Raises:
+            Unreachable: If MLflow does not answer, or not now.
+            Refused: If MLflow will not take this run any more.
+        """
+        with _translated():
+            known = self.runs.get(picture.key) or self._create(picture)
+            self._log(known, picture)
+            self._set_status(known, picture)
+
+    def write_text(self, key: str, text: str, name: str) -> None:
+        """Store a small file with a run."""
+        with _translated():
+            self.client.log_text(self.runs[key].run_id, text, name)
+
+    def write_folder(self, key: str, folder: Path, name: str) -> None:
+        """Store the files of a folder with a run."""
+        with _translated():
+            self.client.log_artifacts(self.runs[key].run_id, str(folder), name)
+
+    def _create(self, picture: RunPicture) -> KnownRun:
+        tags = {"journal_id": self.journal_id, "run_key": picture.key, "kind": picture.tags["kind"]}
+        if picture.parent is None:
+            tags["folder_id"] = self.folder_id
+        else:
+            tags["mlflow.parentRunId"] = self.runs[picture.parent].run_id
+        run = self.client.create_run(
+            self.experiment_id, start_time=picture.start_ms, tags=tags, run_name=picture.name
+        )
+        known = KnownRun(run_id=run.info.run_id, tags=tags)
+        self.runs[picture.key] = known
+        return known
+
+    def _log(self, known: KnownRun, picture: RunPicture) -> None:
+        tags = {
+            key: value[:TAG_CHARS]
+            for key, value in picture.tags.items()
+            if known.tags.get(key) != value[:TAG_CHARS]
+        }
+        # A parameter keeps its first value for ever, in MLflow as here.
+        params = {k: v[:PARAM_CHARS] for k, v in picture.params.items() if k not in known.params}
+        points = picture.points[known.points :]
+        for some in _chunks(list(tags.items()), ENTRIES_PER_CALL):
+            self.client.log_batch(known.run_id, tags=[RunTag(*pair) for pair in some])
+        for some in _chunks(list(params.items()), ENTRIES_PER_CALL):
+            self.client.log_batch(known.run_id, params=[Param(*pair) for pair in some])
+        for some_points in _chunks(points, METRICS_PER_CALL):
+            self.client.log_batch(
+                known.run_id,
+                metrics=[Metric(p.key, p.value, p.time_ms, p.step) for p in some_points],
+            )
+        known.tags.update(tags)
+        known.params.update(params)
+        known.points = len(picture.points)
+
+    def _set_status(self, known: KnownRun, picture: RunPicture) -> None:
+        if picture.status == "RUNNING":
+            if known.status != "RUNNING":
+                self.client.update_run(known.run_id, status="RUNNING")
+        elif (known.status, known.end_ms) != (picture.status, picture.end_ms):
+            self.client.set_terminated(known.run_id, picture.status, end_time=picture.end_ms)
+            known.end_ms = picture.end_ms
+        known.status = picture.status
+
+    def _search(self, condition: str) -> Iterator[Any]:
+        token = None
+        while True:
+            with _translated():
+                page = self.client.search_runs(
+                    [self.experiment_id], condition, max_results=RUNS_PER_PAGE, page_token=token
+                )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def open_store(
+    *,
+    uri: str,
+    experiment: str,
+    question: str,
+    artifacts: Path | None,
+    journal_id: str,
+    folder_id: str,
+) -> RunStore:
+    """Connect, make the experiment if it is new, and learn what is there.
+
+    Args:
+        uri: The tracking store; nothing global is set or asked.
+        experiment: The study's name.
+        question: Shown as the experiment's description.
+        artifacts: Where a new experiment keeps files; None leaves that to the server.
+        journal_id: See `RunStore`.
+        folder_id: See `RunStore`.
+
+    Raises:
+        Unreachable: If MLflow does not answer, or not now.
+    """
+    # They announce every table of a new database, and log a locked one, which is tried again here.
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    with _translated():
+        client = MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            location = None if artifacts is None else artifacts.resolve().as_uri()
+            experiment_id = client.create_experiment(experiment, artifact_location=location)
+        else:
+            experiment_id = found.experiment_id
+            if found.lifecycle_stage != "active":
+                client.restore_experiment(experiment_id)
+        client.set_experiment_tag(experiment_id, "mlflow.note.content", question[:TAG_CHARS])
+    store = RunStore(client, experiment_id, journal_id, folder_id)
+    store.recover()
+    return store
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in PERMANENT:
+            raise Refused(_first_line(error)) from error
+        raise Unreachable(_first_line(error)) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise Unreachable(_first_line(error)) from error
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,158 @@
+"""From journal records to MLflow runs: what changed is written again as it is now."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sweep.ledger import Epoch, Ledger, Record
+from sweep.tracking.faults import Refused
+from sweep.tracking.pictures import (
+    STUDY,
+    RunPicture,
+    phase_key,
+    phase_picture,
+    settings_text,
+    study_picture,
+    trial_key,
+    trial_picture,
+)
+
+if TYPE_CHECKING:
+    from sweep.tracking.store import RunStore
+
+History = Callable[[str], Sequence[Mapping[str, Any]]]
+"""Stage key -> `{"epoch", "metrics"}` of every epoch of a committed stage."""
+
+
+class RunWriter:
+    """Folds records and remembers which runs MLflow has to be told about.
+
+    Writing is idempotent: a run is described from the ledger as a whole, and MLflow is told what it
+    does not hold yet. So it does not matter how often, or from where, records are handled.
+
+    Attributes:
+        refused: Messages about runs that MLflow will not take.
+    """
+
+    def __init__(self, history: History | None) -> None:
+        self.ledger = Ledger()
+        self.journal_id: str | None = None
+        self.refused: list[str] = []
+        self._history = history
+        self._started_s = 0.0
+        self._reused_s: dict[str, float] = {}
+        self._changed: dict[str, None] = {}
+        self._settings_due: dict[int, None] = {}
+        self._given_up: set[str] = set()
+
+    def fold(self, record: Record) -> None:
+        """Take a record into account and mark the runs it changes."""
+        self.remember(record)
+        match record["kind"]:
+            case "study" | "session":
+                self._changed[STUDY] = None
+            case "trial":
+                self._settings_due[record["number"]] = None
+                self._changed[trial_key(record["number"])] = None
+            case "attempt" | "rung":
+                self._changed[trial_key(record["trial"])] = None
+            case "stage" | "epoch":
+                self._changed[phase_key(record["trial"], record["label"])] = None
+            case "end":
+                self._mark_ended(record["trial"])
+
+    def remember(self, record: Record) -> None:
+        """Take a record into account that MLflow has been told about."""
+        if self.journal_id is None:
+            self.journal_id = journal_id(record)
+            self._started_s = record["time_s"]
+        self.ledger.apply(record)
+        if record["kind"] == "stage" and record["status"] == "reused":
+            self._reused_s[phase_key(record["trial"], record["label"])] = record["time_s"]
+
+    def mark_all(self) -> None:
+        """Have everything written again, for a store that lost it."""
+        self._changed[STUDY] = None
+        for trial in self.ledger.trials.values():
+            self._settings_due[trial.number] = None
+            self._mark_ended(trial.number)
+
+    def flush(self, store: "RunStore") -> None:
+        """Write every run that changed; what was written is not written again after a failure.
+
+        Raises:
+            Unreachable: If MLflow does not answer; call again later.
+        """
+        if self.ledger.study is None:
+            return
+        if STUDY not in store.runs:
+            self._changed[STUDY] = None
+        for key in sorted(self._changed, key=_parents_first):
+            self._write(store, key)
+            del self._changed[key]
+        for number in list(self._settings_due):
+            if trial_key(number) in store.runs:
+                text = yaml.safe_dump(settings_text(self.ledger.trials[number]), sort_keys=False)
+                store.write_text(trial_key(number), text, "settings.yaml")
+            del self._settings_due[number]
+
+    def _write(self, store: "RunStore", key: str) -> None:
+        if key in self._given_up:
+            return
+        picture = self._picture(key)
+        if picture.parent is not None and picture.parent not in store.runs:
+            self._write(store, picture.parent)
+        if picture.parent in self._given_up:
+            self._given_up.add(key)
+            return
+        try:
+            store.write(picture)
+        except Refused as error:
+            self._given_up.add(key)
+            self.refused.append(f"MLflow refuses the run {picture.name!r}: {error}")
+
+    def _picture(self, key: str) -> RunPicture:
+        if key == STUDY:
+            return study_picture(self.ledger, started_s=self._started_s)
+        number, _, label = key.partition("/")
+        trial = self.ledger.trials[int(number)]
+        if not label:
+            seeds = (self.ledger.study or {}).get("seeds", {}).get("trials", [])
+            return trial_picture(trial, self.ledger, many_seeds=len(seeds) > 1)
+        stage = trial.stage(label)
+        reused_s = self._reused_s.get(key)
+        return phase_picture(
+            trial,
+            stage,
+            reused_s=reused_s,
+            reused_epochs=[] if reused_s is None else self._trained_before(stage.key, reused_s),
+        )
+
+    def _trained_before(self, stage_key: str, reused_s: float) -> list[Epoch]:
+        if self._history is None:
+            return []
+        try:
+            history = self._history(stage_key)
+        except FileNotFoundError:
+            return []  # the store was cleaned since; the objective is in the journal
+        return [Epoch(entry["epoch"], entry["metrics"], reused_s) for entry in history]
+
+    def _mark_ended(self, number: int) -> None:
+        self._changed[trial_key(number)] = None
+        for stage in self.ledger.trials[number].stages:
+            if stage.status != "planned":
+                self._changed[phase_key(number, stage.label)] = None
+
+
+def journal_id(first: Record) -> str:
+    """Return what tells a journal from an earlier one of its study: its first record's digest."""
+    text = json.dumps(dict(first), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _parents_first(key: str) -> tuple[bool, int, str]:
+    number, _, label = key.partition("/")
+    return (key != STUDY, int(number) if number.isdigit() else -1, label)

@@ -1,0 +1,267 @@
+"""The mirror in MLflow: complete, idempotent, and never in the way."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from sweep.ledger import Ledger
+from sweep.tracking import MlflowTracker
+from sweep.tracking.faults import Unreachable
+from sweep.tracking.tracker import without_credentials
+
+pytestmark = [
+    pytest.mark.slow,
+    # MLflow 3.17 uses a loader strategy that SQLAlchemy 2.1 deprecates.
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
+]
+LEDGER = Ledger()
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def name(request):
+    return request.node.name[:60]
+
+
+@pytest.fixture
+def start(uri, tmp_path, name):
+    def _start(past=(), **changes):
+        arguments = {
+            "study": name,
+            "uri": uri,
+            "memory": tmp_path / "tracking.json",
+            "artifacts": tmp_path / "artifacts",
+            "past": past,
+            "pause_s": 0.05,
+        }
+        return MlflowTracker(**{**arguments, **changes})
+
+    return _start
+
+
+@pytest.fixture
+def held(uri, name):
+    """Return all runs MLflow holds of this test's study."""
+
+    def _held(view=1):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            return []
+        return list(client.search_runs([experiment.experiment_id], run_view_type=view))
+
+    return _held
+
+
+def count_points(uri):
+    with create_engine(uri).connect() as connection:
+        return connection.execute(text("select count(*) from metrics")).scalar()
+
+
+def test_mirrors_study_trial_and_phase_as_nested_runs(start, held, searched_records):
+    tracker = start()
+    for record in searched_records:
+        tracker(record, LEDGER)
+    assert tracker.close(60) == 0
+    runs = held()
+    by_id = {run.info.run_id: run for run in runs}
+    kinds = Counter(run.data.tags["kind"] for run in runs)
+    assert kinds == {"study": 1, "trial": 10, "phase": 18}  # trial 4 stopped in pretraining
+    for run in runs:
+        parent = by_id.get(run.data.tags.get("mlflow.parentRunId", ""))
+        expected = {"study": None, "trial": "study", "phase": "trial"}[run.data.tags["kind"]]
+        assert (parent.data.tags["kind"] if parent else None) == expected
+    states = Counter(r.data.tags["state"] for r in runs if r.data.tags["kind"] == "trial")
+    assert states == {"COMPLETE": 7, "PRUNED": 2, "FAIL": 1}
+
+
+def test_a_trial_run_has_name_parameters_results_and_times(start, held, searched_records):
+    start(searched_records).close(60)
+    runs = {run.info.run_name: run for run in held() if run.data.tags["kind"] == "trial"}
+    arm = runs["arm peclr"]
+    assert arm.data.params == {"pretrain/augment/rotate/enabled": "True"}
+    assert arm.data.metrics["objective"] == 54.0
+    assert arm.data.metrics["finetune/val/root_epe_mm"] == 54.0
+    assert arm.data.metrics["progress"] == 1.0
+    assert arm.info.status == "FINISHED"
+    assert arm.data.tags["mlflow.source.git.commit"] == "0123abcd" * 5
+    end = next(r for r in searched_records if r["kind"] == "end" and r["trial"] == 1)
+    assert arm.info.end_time == round(end["time_s"] * 1000)
+    pruned, failed = runs["trial 5"], runs["trial 4"]
+    assert (pruned.info.status, failed.info.status) == ("KILLED", "FAILED")
+    assert "objective" not in pruned.data.metrics
+    assert failed.data.tags["error_class"] == "diverged"
+
+
+def test_a_reused_stage_has_a_run_with_its_key_and_its_history(start, held, searched_records):
+    history = [{"epoch": 1, "metrics": {"train/loss": 4.0}}]
+    start(searched_records, history=lambda key: history).close(60)
+    (run,) = [run for run in held() if "reused" in run.data.tags]
+    assert run.info.run_name == "pretrain"
+    assert run.data.tags["reused"] == run.data.tags["stage_key"]
+    assert run.data.metrics == {"train/loss": 4.0}
+
+
+def test_the_study_run_holds_question_lineage_and_the_report(
+    start, held, searched_records, tmp_path
+):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("<p>answer</p>")
+    tracker = start(searched_records)
+    tracker.add_folder(tmp_path / "report", "report")
+    assert tracker.close(60) == 0
+    (study,) = [run for run in held() if run.data.tags["kind"] == "study"]
+    assert study.data.tags["question"] == "Which augmentations help?"
+    assert study.data.params["packages/torch"] == "2.13.0"
+    assert study.data.params["data/digest"] == "d" * 64
+    assert study.data.params["seeds/trials"] == "[0]"
+    assert study.info.status == "FINISHED"
+    stored = Path(study.info.artifact_uri.removeprefix("file://"))
+    assert (stored / "report" / "index.html").read_text() == "<p>answer</p>"
+
+
+@pytest.mark.parametrize("loss", ["nothing", "the cursor", "half the cursor"])
+def test_a_second_driver_writes_only_what_is_missing(
+    start, held, uri, searched_records, tmp_path, loss
+):
+    half = len(searched_records) // 2
+    assert start(searched_records[:half]).close(60) == 0
+    memory = tmp_path / "tracking.json"
+    if loss == "the cursor":
+        memory.unlink()
+    elif loss == "half the cursor":
+        memory.write_text(json.dumps({**json.loads(memory.read_text()), "written": half // 2}))
+    before = count_points(uri)
+    assert start(searched_records).close(60) == 0
+    after = count_points(uri)
+    assert len(held()) == 1 + 10 + 18
+    memory.unlink()
+    assert start(searched_records).close(60) == 0
+    assert count_points(uri) == after > before
+    assert len(held()) == 1 + 10 + 18
+
+
+def test_an_emptied_store_is_filled_again_from_the_journal(start, held, uri, searched_records):
+    assert start(searched_records).close(60) == 0
+    points = sum(len(run.data.metrics) for run in held())
+    with create_engine(uri).begin() as connection:
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            connection.execute(text(f"delete from {table}"))
+    assert held() == []
+    searched_records.append({"kind": "note", "time_s": 2e9, "message": "again"})
+    assert start(searched_records).close(60) == 0
+    assert len(held()) == 1 + 10 + 18
+    assert sum(len(run.data.metrics) for run in held()) == points > 0
+
+
+def test_a_fresh_journal_puts_the_runs_of_the_old_one_in_the_bin(start, held, journal_script):
+    old = journal_script()
+    old.trial(0, arm="peclr")
+    start(old.records).close(60)
+    new = journal_script(question="Which augmentations help now?")
+    new.trial(0, arm="peclr")
+    start(new.records).close(60)
+    assert len(held()) == 1 + 1 + 2
+    assert len(held(view=2)) == 1 + 1 + 2  # deleted ones, which MLflow can restore
+
+
+def test_an_interrupted_study_runs_again_when_it_is_continued(start, held, journal_script):
+    script = journal_script()
+    script.write("session", event="interrupted", host="lab", pid=1)
+    start(script.records).close(60)
+    assert [run.info.status for run in held()] == ["KILLED"]
+    script.write("session", event="opened", host="lab", pid=2)
+    start(script.records).close(60)
+    assert [run.info.status for run in held()] == ["RUNNING"]
+
+
+def test_a_store_that_is_away_costs_nothing_and_loses_nothing(
+    start, held, uri, searched_records, caplog, monkeypatch
+):
+    from sweep.tracking import store
+
+    opened = store.open_store
+    away = [True]
+
+    def sometimes(**arguments):
+        if away[0]:
+            raise Unreachable("connection refused")
+        return opened(**arguments)
+
+    monkeypatch.setattr(store, "open_store", sometimes)
+    tracker = start()
+    longest_s = 0.0
+    for record in searched_records:
+        begin_s = time.monotonic()
+        tracker(record, LEDGER)
+        longest_s = max(longest_s, time.monotonic() - begin_s)
+    assert longest_s < 0.1
+    assert tracker.close(0.5) == len(searched_records)
+    assert tracker.trouble == "connection refused"
+    assert "Training goes on" in caplog.text
+    assert held() == []
+    away[0] = False
+    assert start(searched_records).close(60) == 0
+    assert len(held()) == 1 + 10 + 18
+
+
+def test_a_failing_write_is_tried_again_and_doubles_nothing(
+    start, held, uri, searched_records, monkeypatch
+):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    log_batch = MlflowClient.log_batch
+    calls = [0]
+
+    def flaky(self, *args, **kwargs):
+        calls[0] += 1
+        log_batch(self, *args, **kwargs)
+        if calls[0] == 8:
+            raise MlflowException("database is locked")  # after it was written
+
+    monkeypatch.setattr(MlflowClient, "log_batch", flaky)
+    assert start(searched_records).close(60) == 0
+    assert len(held()) == 1 + 10 + 18
+
+
+def test_a_run_that_was_deleted_in_the_ui_stops_no_other(start, held, journal_script, uri):
+    from mlflow import MlflowClient
+
+    script = journal_script()
+    script.trial(0, arm="peclr")
+    tracker = start(script.records)
+    while tracker.waiting:
+        time.sleep(0.02)
+    (trial,) = [run for run in held() if run.data.tags["kind"] == "trial"]
+    MlflowClient(tracking_uri=uri).delete_run(trial.info.run_id)
+    script.write("attempt", trial=0, attempt=2)
+    tracker(script.records[-1], LEDGER)
+    script.trial(1)
+    for record in script.records[-20:]:
+        if record.get("trial", record.get("number")) == 1:
+            tracker(record, LEDGER)
+    assert tracker.close(60) == 0
+    assert "refuses the run 'arm peclr'" in tracker.refused[0]
+    assert "trial 1" in {run.info.run_name for run in held()}
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:secret@head:5000/x", "http://head:5000/x"),
+        ("http://head:5000", "http://head:5000"),
+    ],
+)
+def test_shows_no_credentials(uri, shown):
+    assert without_credentials(uri) == shown
