@@ -1,4 +1,4 @@
-"""A small residual network that pretrains in a minute on a CPU."""
+"""A small residual network for training on CPUs."""
 
 from itertools import pairwise
 
@@ -18,9 +18,8 @@ class SmallResNet(nn.Module):
     """Four stages of one basic block (He et al., 2016), then 2x2 average pooling, flattened.
 
     As in larger ResNets, the stem and a max pooling bring the image to a quarter; each later stage
-    halves it again while doubling the channels.
-    Pooling to 2x2 instead of 1x1 keeps where things are, which pose needs and a narrow network
-    cannot otherwise carry.
+    halves it again while doubling the channels. Pooling to 2x2 instead of 1x1 keeps where things
+    are, which pose needs and a narrow network cannot otherwise carry.
     """
 
     def __init__(self, width: int) -> None:
