@@ -1,7 +1,8 @@
 """How refusals are worded: the rule, the value that broke it, the way out."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -9,6 +10,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or nothing when no known name is close."""
     matches = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+
+
+@contextmanager
+def about(part: str) -> Iterator[None]:
+    """Say in front of a refusal which part of the input it is about, unless it says so itself."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith(part) else f"{part}: {text}") from None
 
 
 def shown_path(path: Path) -> str:

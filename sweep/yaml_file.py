@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -87,7 +87,7 @@ def parse_value(text: str, *, name: str) -> Any:
 class _CoreLoader(yaml.SafeLoader):
     """Composes nodes and leaves the meaning of scalars to us."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+    yaml_implicit_resolvers: dict[Any, Any] = {}
 
 
 class _Reader:
