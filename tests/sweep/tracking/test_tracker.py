@@ -6,10 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, text
 
 from sweep.ledger import Ledger
-from sweep.tracking import MlflowTracker
+from sweep.tracking import MlflowTracker, store
 from sweep.tracking.faults import Unreachable
 from sweep.tracking.tracker import without_credentials
 
@@ -52,8 +54,6 @@ def held(uri, name):
     """Return all runs MLflow holds of this test's study."""
 
     def _held(view=1):
-        from mlflow import MlflowClient
-
         client = MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
@@ -188,8 +188,6 @@ def test_an_interrupted_study_runs_again_when_it_is_continued(start, held, journ
 def test_a_store_that_is_away_costs_nothing_and_loses_nothing(
     start, held, uri, searched_records, caplog, monkeypatch
 ):
-    from sweep.tracking import store
-
     opened = store.open_store
     away = [True]
 
@@ -218,9 +216,6 @@ def test_a_store_that_is_away_costs_nothing_and_loses_nothing(
 def test_a_failing_write_is_tried_again_and_doubles_nothing(
     start, held, uri, searched_records, monkeypatch
 ):
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
     log_batch = MlflowClient.log_batch
     calls = [0]
 
@@ -236,8 +231,6 @@ def test_a_failing_write_is_tried_again_and_doubles_nothing(
 
 
 def test_a_run_that_was_deleted_in_the_ui_stops_no_other(start, held, journal_script, uri):
-    from mlflow import MlflowClient
-
     script = journal_script()
     script.trial(0, arm="peclr")
     tracker = start(script.records)
