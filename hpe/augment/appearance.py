@@ -8,7 +8,7 @@ in pixels or shares of the view, whereas S0 applies cut-out and blur before it c
 224 px of which the hand's crop takes a part.
 """
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ Image = UInt8[np.ndarray, "side side 3"]
 Keypoints = Float[np.ndarray, "21 2"]
 
 
+@runtime_checkable
 class AppearanceOperation(Protocol):
     """What the composition needs to know of an operation."""
 
@@ -204,7 +205,7 @@ class Noise(Config):
     ) -> Image:
         """Return the image with noise in every channel of every pixel."""
         std = np.float32(rng.uniform(self.min_std, self.max_std))
-        noise = std * rng.standard_normal(image.shape, dtype=np.float32)
+        noise = np.rint(std * rng.standard_normal(image.shape, dtype=np.float32))  # else truncated
         noisy: Image = kernels().gauss_noise.apply(image, noise_map=noise)
         return noisy
 

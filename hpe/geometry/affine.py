@@ -58,11 +58,11 @@ def homogeneous(affine: Affine) -> Float[np.ndarray, "3 3"]:
     return np.vstack([affine, (0.0, 0.0, 1.0)])
 
 
-def normalized_from_pixels(side_px: float) -> Affine:
+def normalized_from_pixels(side_px: int) -> Affine:
     """Return the map from a square image's pixels (its left edge is u = 0) to [-1, 1]."""
     return scaling(2.0 / side_px, np.array([-1.0, -1.0]))
 
 
-def pixels_from_normalized(side_px: float) -> Affine:
+def pixels_from_normalized(side_px: int) -> Affine:
     """Return the map from [-1, 1] to a square image's pixels (its left edge is u = 0)."""
     return scaling(side_px / 2.0, np.array([side_px / 2.0, side_px / 2.0]))
