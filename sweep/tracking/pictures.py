@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.ledger import Epoch, Ledger, StageEntry, Trial, TrialState
+from sweep.naming import trial_name
 
 STUDY = "study"
 """The run key of the study itself; trials are `7`, their phases `7/pretrain`."""
@@ -162,12 +163,6 @@ def phase_picture(
             for key, value in sorted(epoch.metrics.items())[:MAX_METRIC_KEYS]
         ),
     )
-
-
-def trial_name(trial: Trial, *, many_seeds: bool) -> str:
-    """Return what people call a trial."""
-    name = f"trial {trial.number}" if trial.arm is None else f"arm {trial.arm}"
-    return f"{name}, seed {trial.seed}" if many_seeds else name
 
 
 def commit_tag(lineage: Mapping[str, Any]) -> dict[str, str]:

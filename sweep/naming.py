@@ -1,0 +1,47 @@
+"""How results are worded for people: names of trials, numbers, units, what counts as better."""
+
+import math
+from collections.abc import Iterable
+
+from sweep.ledger import Trial
+
+UNITS = ("mm", "px", "deg", "s")
+
+
+def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
+    """Return what people call a trial."""
+    name = f"trial {trial.number}" if trial.arm is None else f"arm {trial.arm}"
+    return f"{name}, seed {trial.seed}" if many_seeds else name
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit at the end of a metric's name, with a space before it, or nothing."""
+    ending = metric.rpartition("_")[2]
+    return f" {ending}" if ending in UNITS else ""
+
+
+def metric_words(metric: str) -> str:
+    """Return a metric's name as text: `finetune/val/root_epe_mm` -> `root EPE (mm), val`."""
+    *_, split, name = ["", *metric.split("/")]
+    unit = unit_of(name)
+    words = name.removesuffix(f"_{unit.strip()}") if unit else name
+    words = " ".join(w.upper() if w in ("epe", "auc", "pck") else w for w in words.split("_"))
+    words = words.replace("pa EPE", "PA-EPE")
+    return f"{words}{f' ({unit.strip()})' if unit else ''}{f', {split}' if split else ''}"
+
+
+def shown_number(value: float, digits: int = 4) -> str:
+    """Return a number with as many digits as a person reads."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+
+
+def better(value: float, other: float, direction: str) -> bool:
+    """Say whether a value is strictly better than another."""
+    return value < other if direction == "minimize" else value > other
+
+
+def best_of(values: Iterable[float], direction: str) -> float:
+    """Return the best of some values; there must be one."""
+    return min(values) if direction == "minimize" else max(values)
