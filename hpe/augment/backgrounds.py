@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from hpe.augment.warp import Layer
+from hpe.data.render.background import PANORAMAS, panorama_crop
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,19 @@ class Backgrounds:
         left = rng.integers(width - side_px + 1)
         window = self.pictures[index, top : top + side_px, left : left + side_px]
         return cv2.flip(window, 1) if rng.random() < 0.5 else window
+
+
+def panorama_backgrounds(*, side_px: int, seed: int, count: int = 256) -> Backgrounds:
+    """Return views into the training split's panoramas, for views of `side_px`.
+
+    The pictures are half as large again as a view, so that windows of one picture differ. Those of
+    the panoramas that validation and test images show are not among them.
+    """
+    rng = np.random.default_rng(seed)
+    names = PANORAMAS["train"]
+    picture_px = side_px + side_px // 2
+    pictures = [panorama_crop(names[i % len(names)], rng, picture_px) for i in range(count)]
+    return Backgrounds(np.stack(pictures))
 
 
 def over(

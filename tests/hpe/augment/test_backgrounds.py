@@ -3,8 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hpe.augment.backgrounds import Backgrounds, over
+from hpe.augment import backgrounds as bank
+from hpe.augment.backgrounds import Backgrounds, over, panorama_backgrounds
 from hpe.augment.warp import Layer
+from hpe.data.render.background import PANORAMAS
 
 REPLACE = {"replace_background": {"enabled": True}}
 TURNED = {"rotate": {"enabled": True}, "zoom": {"enabled": True}}
@@ -86,3 +88,25 @@ def test_picks_differ_and_come_from_the_pictures():
 def test_refuses_pictures_smaller_than_a_view():
     with pytest.raises(ValueError, match="at least as large as a view of 64 px, got 50 x 40 px"):
         Backgrounds(np.zeros((1, 40, 50, 3), np.uint8)).pick(64, np.random.default_rng(0))
+
+
+def test_panorama_backgrounds_follow_from_the_seed():
+    first, again, other = (
+        panorama_backgrounds(side_px=32, seed=seed, count=6).pictures for seed in (1, 1, 2)
+    )
+    assert first.shape == (6, 48, 48, 3)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_panorama_backgrounds_show_training_panoramas_only(monkeypatch):
+    shown = set()
+
+    def recording(name, rng, px):
+        shown.add(name)
+        return np.zeros((px, px, 3), np.uint8)
+
+    monkeypatch.setattr(bank, "panorama_crop", recording)
+    panorama_backgrounds(side_px=8, seed=0, count=64)
+    assert shown == set(PANORAMAS["train"])
+    assert shown.isdisjoint(PANORAMAS["val"] + PANORAMAS["test"])
