@@ -187,7 +187,9 @@ def _colors_of(drawn: Bool[np.ndarray, " 21"]) -> list[Rgb]:
 
 def _fixed_point(points: Float[np.ndarray, "*points 2"]) -> Int32[np.ndarray, "*points 2"]:
     """Return OpenCV's fixed-point coordinates, which put pixel centres at integers."""
-    return np.round((points - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+    scaled = (points - 0.5) * 2**_SUBPIXEL_BITS
+    fixed: Int32[np.ndarray, "*points 2"] = np.round(scaled).astype(np.int32)
+    return fixed
 
 
 def _line(
