@@ -171,7 +171,12 @@ def _check_early_stop(study: Study, base: Point) -> None:
             "early_stop/promote: pausing and promoting is not available yet; set it to false to "
             "stop weak trials at once."
         )
-    if rule.proxy and not any(step.spec.proxy for step in base.plan[:-1]):
+    proxies = [
+        step.spec.proxy
+        for step in base.plan[:-1]
+        if step.spec.proxy in step.spec.metrics(base.configs[step.label])
+    ]
+    if rule.proxy and not proxies:
         raise ValueError(
             "early_stop/proxy: no phase before the last one reports a proxy for the objective in "
             f"the plan {[step.label for step in base.plan]}; set it to false."

@@ -1,0 +1,131 @@
+"""What a study would do, as text: plan, space, arms, slots, trials."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from sweep.early_stop import rung_epochs, rungs_of
+from sweep.slot_fit import SlotFit
+from sweep.study_check import CheckedStudy
+
+Rows = Sequence[tuple[str, str]]
+
+
+def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
+    """Return what running the study would do, in lines for people.
+
+    Args:
+        checked: The study.
+        fit: The slots it would get.
+        folder: Where its results would be.
+    """
+    study = checked.study
+    facts = [
+        ("study", f"{study.name}: {study.question}"),
+        ("data", ", ".join(f"{key} {_shown(value)}" for key, value in study.data.items())),
+        ("plan", _plan(checked)),
+        ("objective", f"{study.objective.direction} {study.objective.metric}"),
+        ("trials", _trials(checked)),
+        ("early stop", _early_stop(checked)),
+        ("slots", str(fit)),
+        ("folder", folder),
+    ]
+    parts = [_table(facts)]
+    if study.settings:
+        parts.append(_titled("settings", [(p, _shown(v)) for p, v in study.settings.items()]))
+    if checked.arms:
+        parts.append(_titled("arms", list(_arms(checked))))
+    if checked.searched:
+        parts.append(_titled(f"space {study.space}", list(_space(checked))))
+    return "\n\n".join(parts) + "\n"
+
+
+def describe_distribution(distribution: BaseDistribution) -> str:
+    """Return the values a parameter may take."""
+    match distribution:
+        case CategoricalDistribution():
+            return " | ".join(_shown(choice) for choice in distribution.choices)
+        case FloatDistribution() | IntDistribution():
+            step = f", step {distribution.step:g}" if distribution.step not in (None, 1) else ""
+            log = ", log" if distribution.log else ""
+            return f"{distribution.low:g} .. {distribution.high:g}{log}{step}"
+    raise ValueError(f"there is no such distribution: {distribution}.")
+
+
+def _plan(checked: CheckedStudy) -> str:
+    base = checked.base
+    replaced = list(checked.study.from_weights)
+    steps = [
+        f"{step.label} (given weights)"
+        if step.label in replaced
+        else f"{step.label} ({step.spec.epochs(base.configs[step.label])} epochs)"
+        for step in base.plan
+    ]
+    return " -> ".join(steps)
+
+
+def _trials(checked: CheckedStudy) -> str:
+    study = checked.study
+    parts = []
+    if checked.arms:
+        parts.append(f"{len(checked.arms)} arms")
+    if study.search.trials:
+        parts.append(f"{study.search.trials} searched points ({study.search.sampler})")
+    total = checked.arm_trials + checked.searched_trials
+    return f"{' + '.join(parts)}, with {len(study.seeds.trials)} seed each: {total} in all"
+
+
+def _early_stop(checked: CheckedStudy) -> str:
+    rule = checked.study.early_stop
+    if rule.rule == "none":
+        return "none"
+    base = checked.base
+    rungs = rungs_of(checked.study, base.plan)
+    places = []
+    for step in base.plan:
+        epochs = step.spec.epochs(base.configs[step.label])
+        at = sorted(rung_epochs(rungs, label=step.label, epochs=epochs))
+        if at:
+            places.append(f"{step.label} after epoch {' and '.join(map(str, at))}")
+    if not places:
+        return f"{rule.rule}, but the phases are too short for a decision"
+    return f"{rule.rule}: the best {rule.keep:.0%} go on; {', '.join(places)}"
+
+
+def _arms(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
+    for name, point in checked.arms.items():
+        own = {
+            path: value
+            for path, value in point.settings.items()
+            if checked.study.settings.get(path) != value
+        }
+        plan = " -> ".join(step.label for step in point.plan)
+        settings = ", ".join(f"{path} {_shown(value)}" for path, value in own.items())
+        yield name, plan + (f"; {settings}" if settings else "")
+
+
+def _space(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
+    for path, distribution in checked.searched.items():
+        sometimes = " (in some points)" if path in checked.conditional else ""
+        yield path, describe_distribution(distribution) + sometimes
+
+
+def _titled(title: str, rows: Rows) -> str:
+    return f"{title}\n" + "\n".join(f"  {line}" for line in _table(rows).splitlines())
+
+
+def _table(rows: Rows) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower().replace("none", "null")
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,35 @@
+"""From the id of an MLflow run to the stage it tells about; imports MLflow, which takes seconds."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+SQLITE = "sqlite:///"
+
+
+def stage_key_of_run(tracking_uri: str, run_id: str, label: str) -> str:
+    """Return the key of the stage that a phase's run, or a trial's run for this label, tells about.
+
+    Raises:
+        ValueError: If there is no such run, or no such stage in it.
+    """
+    if tracking_uri.startswith(SQLITE) and not Path(tracking_uri.removeprefix(SQLITE)).exists():
+        raise ValueError(f"there is no MLflow store at {tracking_uri} to look the run up in.")
+    client = MlflowClient(tracking_uri)
+    try:
+        run = client.get_run(run_id)
+        runs = [run, *_children(client, run)]
+    except MlflowException as error:
+        raise ValueError(f"MLflow at {tracking_uri} does not give this run: {error}") from None
+    for candidate in runs:
+        tags = candidate.data.tags
+        if tags.get("phase") == label and "stage_key" in tags:
+            return str(tags["stage_key"])
+    raise ValueError(f"the run {run.info.run_name!r} is not of {label}, nor of a trial with it.")
+
+
+def _children(client: MlflowClient, run: Run) -> list[Run]:
+    query = f"tags.mlflow.parentRunId = '{run.info.run_id}'"
+    return list(client.search_runs([run.info.experiment_id], filter_string=query))

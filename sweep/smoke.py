@@ -1,0 +1,73 @@
+"""`--smoke`: the same study made tiny, to see every part of it work before it is run in earnest."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.study import EarlyStop, Final, Search, Seeds, Study
+from sweep.study_check import CheckedStudy
+from trainables.plans import Plan, default_settings
+
+STEPS = 2
+BATCH_SIZE = 8
+SAMPLES_PER_SPLIT = 32
+
+TINY_SETTINGS: Mapping[str, Any] = {
+    "epochs": 1,
+    "steps_per_epoch": STEPS,
+    "limit_batches": STEPS,
+    "batch_size": BATCH_SIZE,
+    "accumulate": 1,
+    "label_fraction": 1.0,
+    "probe/every": 1,
+    "probe/labels": BATCH_SIZE,
+    "probe/val_samples": BATCH_SIZE,
+    "optimizer/warmup_epochs": 0,
+}
+"""Path below a phase -> value, for the phases that have it."""
+
+SPLIT_COUNTS = ("unlabelled", "train", "val", "test")
+
+
+def smoke_study(checked: CheckedStudy) -> Study:
+    """Return the study with every phase cut to two steps on two batches.
+
+    Every arm runs once, and one searched point; the search, the seeds and the replicates are cut to
+    what shows that they work. It has a name, and so a folder, of its own.
+    """
+    study = checked.study
+    tiny = _tiny(checked.base.plan, searched=checked.searched)
+    arms = {
+        name: arm.model_copy(
+            update={
+                "settings": {**arm.settings, **_tiny(checked.arms[name].plan, searched={})},
+            }
+        )
+        for name, arm in study.arms.items()
+    }
+    changes = {
+        "name": f"{study.name}-smoke",
+        "data": _tiny_data(study.data, checked),
+        "settings": {**study.settings, **tiny},
+        "arms": arms,
+        "search": Search(sampler=study.search.sampler, trials=min(1, study.search.trials)),
+        "early_stop": EarlyStop(),
+        "seeds": Seeds(study=study.seeds.study, trials=study.seeds.trials[:1]),
+        "final": Final(top_k=min(1, study.final.top_k), seeds=1),
+        "max_failed": 0,
+        "sizes": {},
+    }
+    return study.model_copy(update=changes)
+
+
+def _tiny(plan: Plan, *, searched: Mapping[str, Any]) -> dict[str, Any]:
+    paths = default_settings(plan)
+    tiny = {
+        f"{step.label}/{below}": value for step in plan for below, value in TINY_SETTINGS.items()
+    }
+    return {path: value for path, value in tiny.items() if path in paths and path not in searched}
+
+
+def _tiny_data(data: Mapping[str, Any], checked: CheckedStudy) -> dict[str, Any]:
+    """Return the data set with few samples, where it is one whose samples are made here."""
+    counts = [name for name in SPLIT_COUNTS if name in type(checked.data).model_fields]
+    return {**data, **dict.fromkeys(counts, SAMPLES_PER_SPLIT)}

@@ -1,0 +1,236 @@
+"""`--from-weights PHASE=FILE|RUN`: weights that stand for the first phases of a plan.
+
+They become a stage of the store, so that everything after them works as if it had been trained
+here. What can be given: a safetensors file, the folder of a stage, a stage's key, the trial of a
+study in the same runs folder (`quickstart/7`), or the id of a phase's or a trial's MLflow run.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hpe.config import Config
+from hpe.models.encoders import EncoderConfig, build_encoder
+from hpe.phases.phase import Artifacts
+from sweep.folders import RunsDir
+from sweep.journal import read_journal
+from sweep.ledger import Ledger
+from sweep.messages import about, nearest
+from sweep.points import Point
+from trainables.plans import PlanStep
+from trainables.stages import StageStore
+
+ENCODER = "encoder"
+SUFFIX = ".safetensors"
+
+_STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """Weights that fit: a stage of the store, or what is to become one.
+
+    Attributes:
+        key: The stage's key, or None while the artifacts are not in the store.
+    """
+
+    phase: str
+    key: str | None = None
+    artifacts: Artifacts | None = None
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def stage_key(self, store: StageStore) -> str:
+        """Return the key of the stage, which is in the store from then on."""
+        if self.key is not None:
+            return self.key
+        assert self.artifacts is not None
+        return store.import_weights(self.artifacts, phase=self.phase, source=self.source)
+
+
+def parse_from_weights(texts: Sequence[str]) -> dict[str, str]:
+    """Parse `PHASE=FILE|RUN` texts.
+
+    Raises:
+        ValueError: If one has no `=`, or a phase comes twice.
+    """
+    given: dict[str, str] = {}
+    for text in texts:
+        label, equals, reference = text.partition("=")
+        if not equals or not label or not reference:
+            raise ValueError(
+                f"--from-weights {text}: must be PHASE=FILE or PHASE=RUN, such as "
+                f"pretrain=encoder{SUFFIX} or pretrain=quickstart/7."
+            )
+        if label in given:
+            raise ValueError(f"--from-weights {text}: {label} was given before; keep one.")
+        given[label] = reference
+    return given
+
+
+def find_weights(
+    given: Mapping[str, str], point: Point, *, runs: RunsDir, tracking_uri: str
+) -> dict[str, FoundWeights]:
+    """Return, by plan label, the given weights; nothing is written.
+
+    Args:
+        given: Plan label -> file, stage, trial or run.
+        point: What the study runs, which the weights must fit.
+        runs: The runs folder, whose stages may be named.
+        tracking_uri: Where run ids are looked up.
+
+    Raises:
+        ValueError: If there is no such thing, or it does not fit.
+    """
+    steps = {step.label: step for step in point.plan}
+    found = {}
+    for label, reference in given.items():
+        step = steps[label]
+        with about(f"from_weights {label}={reference}"):
+            found[label] = _find(reference, step, runs=runs, tracking_uri=tracking_uri)
+            _check_encoder(_artifacts(found[label], runs), point.configs[label])
+    return found
+
+
+def _find(reference: str, step: PlanStep, *, runs: RunsDir, tracking_uri: str) -> FoundWeights:
+    store = StageStore(runs.stages)
+    path = Path(reference)
+    if path.is_file():
+        return FoundWeights(step.phase, artifacts=_read_file(path), source=_source(path))
+    if (path / "manifest.json").is_file():
+        elsewhere = StageStore(path.parent)
+        _require_stage(elsewhere, path.name, step)
+        artifacts = elsewhere.artifacts(path.name)
+        return FoundWeights(step.phase, artifacts=artifacts, source=_source(path))
+    key: str | None = None
+    if (trial := _TRIAL.fullmatch(reference)) is not None:
+        key = _key_of_trial(runs, trial["study"], int(trial["number"]), step.label)
+    elif _STAGE_KEY.fullmatch(reference):
+        key = _key_by_prefix(store, reference)
+    if key is None and _RUN_ID.fullmatch(reference):
+        # MLflow takes seconds to import, and only this form of the option needs it.
+        from sweep.run_lookup import stage_key_of_run  # noqa: PLC0415
+
+        key = stage_key_of_run(tracking_uri, reference, step.label)
+    if key is None:
+        raise ValueError(
+            f"there is no such file, stage folder, or stage in {store.root}; give a {SUFFIX} file, "
+            f"a stage's key, <study>/<trial number>, or the id of an MLflow run."
+        )
+    _require_stage(store, key, step)
+    return FoundWeights(step.phase, key=key)
+
+
+def _artifacts(found: FoundWeights, runs: RunsDir) -> Artifacts:
+    if found.artifacts is not None:
+        return found.artifacts
+    assert found.key is not None
+    return StageStore(runs.stages).artifacts(found.key)
+
+
+def _read_file(path: Path) -> Artifacts:
+    """Read groups (`encoder.*`), or an encoder's tensors alone; facts are inside or beside it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"this is not a {SUFFIX} file ({error}).") from None
+    groups = _grouped(tensors)
+    if ENCODER not in groups:
+        groups = {ENCODER: tensors}
+    return Artifacts(tensors=groups, facts=_facts_beside(path, metadata))
+
+
+def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition(".")
+        groups.setdefault(group, {})[rest] = tensor
+    return groups
+
+
+def _facts_beside(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    beside = path.parent / "facts.json"
+    text = metadata.get("facts") or (beside.read_text("utf-8") if beside.is_file() else "{}")
+    facts: dict[str, Any] = json.loads(text)
+    return facts
+
+
+def _check_encoder(artifacts: Artifacts, config: Config) -> None:
+    """Refuse an encoder that is not the one the study describes."""
+    wanted = _encoder_config(config)
+    stated = artifacts.facts.get(ENCODER)
+    if isinstance(stated, Mapping):
+        for name, value in wanted.model_dump(mode="json").items():
+            if name != "init" and name in stated and stated[name] != value:
+                raise ValueError(
+                    f"its {ENCODER}/{name} is {stated[name]!r}, the study's is "
+                    f"{value!r}; set the study's to {stated[name]!r}."
+                )
+    own = build_encoder(wanted.model_copy(update={"init": "random"}), seed=0).state_dict()
+    given = artifacts.tensors.get(ENCODER, {})
+    missing = [name for name in own if name not in given]
+    surplus = [name for name in given if name not in own]
+    shaped = [n for n in own if n in given and own[n].shape != given[n].shape]
+    if not (missing or surplus or shaped):
+        return
+    parts = (("it lacks", missing), ("it has besides", surplus), ("of another shape are", shaped))
+    told = "; ".join(f"{said} {_some(names)}" for said, names in parts if names)
+    raise ValueError(f"these are not the weights of {wanted.name} (width {wanted.width}): {told}.")
+
+
+def _require_stage(store: StageStore, key: str, step: PlanStep) -> None:
+    if not store.is_committed(key):
+        raise ValueError(f"stage {key[:12]} of {store.root} is not finished.")
+    phase = store.manifest(key)["stage"]["phase"]
+    if phase != step.phase:
+        raise ValueError(f"stage {key[:12]} is of phase {phase}, {step.phase} is needed.")
+
+
+def _encoder_config(config: Config) -> EncoderConfig:
+    encoder = getattr(config, ENCODER)
+    assert isinstance(encoder, EncoderConfig)
+    return encoder
+
+
+def _key_of_trial(runs: RunsDir, study: str, number: int, label: str) -> str:
+    journal = runs.study(study).journal
+    if not journal.is_file():
+        raise ValueError(f"{runs.root} has no study {study!r}.")
+    trials = Ledger(read_journal(journal)).trials
+    if number not in trials:
+        raise ValueError(f"{study} has no trial {number}; it has 0 to {len(trials) - 1}.")
+    stages = {stage.label: stage.key for stage in trials[number].stages}
+    if label not in stages:
+        raise ValueError(
+            f"trial {number} has no {label}{nearest(label, stages)}; it ran {', '.join(stages)}."
+        )
+    return stages[label]
+
+
+def _key_by_prefix(store: StageStore, prefix: str) -> str | None:
+    found = [path.name for path in store.root.glob(f"{prefix}*") if store.is_committed(path.name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _source(path: Path) -> dict[str, str]:
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return {"name": path.name, "sha256": digest.hexdigest()}
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{rest}"
