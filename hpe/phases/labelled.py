@@ -1,0 +1,154 @@
+"""Labelled samples as rows for a network: augmented for training, reference crops for scoring."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from hpe.augment.composition import Composition, CompositionConfig, build_composition
+from hpe.data.hands import HandSplit
+from hpe.geometry.decoding import encode_pose
+from hpe.geometry.root_depth import to_25d
+from hpe.phases.loaders import Batch, Row, load, one_pass
+from hpe.phases.precision import Numerics
+from hpe.phases.randomness import Draw, view_rng
+
+CROP_CACHE_BYTES = 2**30  # about 145,000 crops at 48 px, 7,000 at 224 px
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Makes a row from a sample: its view, and what is needed to train on it or to score it.
+
+    Attributes:
+        split: The samples.
+        indices: Those of them in use.
+        composition: Makes the view.
+        seed: Seed of the composition's randomness.
+    """
+
+    split: HandSplit
+    indices: Sequence[int]
+    composition: Composition
+    seed: int
+
+    def __call__(self, draw: Draw) -> Row:
+        """Return image, intrinsics of the view, joints in camera coordinates, and visibility."""
+        sample = self.split[self.indices[draw[1]]]
+        view = self.composition(sample, view_rng(draw, seed=self.seed, view=0))
+        return {
+            "image": view.image,
+            "intrinsics": np.asarray(view.intrinsics, dtype=np.float64),
+            "joints_m": np.asarray(sample.joints_m, dtype=np.float64),
+            "visible": sample.visible,
+        }
+
+
+@dataclass(frozen=True)
+class PoseTargets:
+    """What a pose network should say about a batch.
+
+    Attributes:
+        keypoints_px: In pixels of the network's input.
+        depth_rel: Depth behind the wrist in lengths of the scale bone.
+        valid: Joints to train on.
+    """
+
+    keypoints_px: Float[Tensor, "batch 21 2"]
+    depth_rel: Float[Tensor, "batch 21"]
+    valid: Bool[Tensor, "batch 21"]
+
+
+def pose_targets(batch: Batch, device: torch.device) -> PoseTargets:
+    """Return the 2.5D targets of a batch of labelled rows."""
+    pose = to_25d(batch["joints_m"], batch["intrinsics"])
+    return PoseTargets(
+        keypoints_px=pose.keypoints_px.float().to(device),
+        depth_rel=pose.depth_rel.float().to(device),
+        valid=batch["visible"].to(device),
+    )
+
+
+class Crops:
+    """Reference crops of labelled samples, in order, kept in memory where they fit."""
+
+    def __init__(
+        self, split: HandSplit, indices: Sequence[int], *, image_px: int, workers: int = 0
+    ) -> None:
+        """Name the samples; none is opened yet."""
+        composition = build_composition(CompositionConfig(), image_px=image_px)
+        self._make = LabelledRows(split, indices, composition, seed=0)
+        self._workers = workers
+        self._kept: Batch | None = None
+        self.image_px = image_px
+        self.fit_in_memory = len(indices) * image_px**2 * 3 <= CROP_CACHE_BYTES
+
+    def __len__(self) -> int:
+        return len(self._make.indices)
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield all rows, `EVALUATION_BATCH` at a time."""
+        if not self.fit_in_memory:
+            yield from self._load()
+            return
+        kept = self.rows()
+        for start in range(0, len(self), EVALUATION_BATCH):
+            chunk = slice(start, start + EVALUATION_BATCH)
+            yield {name: values[chunk] for name, values in kept.items()}
+
+    def rows(self) -> Batch:
+        """Return all rows as one batch."""
+        if self._kept is None:
+            self._kept = joined(list(self._load()))
+        return self._kept
+
+    def _load(self) -> Iterator[Batch]:
+        draws = one_pass(len(self), batch_size=EVALUATION_BATCH)
+        return load(self._make, draws, workers=self._workers)
+
+
+@torch.no_grad()
+def encoded_rows(crops: Crops, encoder: nn.Module, numerics: Numerics) -> Batch:
+    """Return all rows with `features`, on the encoder's device, in place of the image.
+
+    The encoder is put into evaluation mode and left in it.
+    """
+    encoder.eval()
+    return joined(
+        [
+            {
+                "features": numerics.encode(encoder, batch["image"]),
+                **{name: values for name, values in batch.items() if name != "image"},
+            }
+            for batch in crops.batches()
+        ]
+    )
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return the rows of several batches as one."""
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def fully_visible(batch: Batch) -> Batch:
+    """Return the rows whose joints are all annotated.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    complete = batch["visible"].all(dim=1)
+    if not complete.any():
+        raise ValueError(
+            f"A mean pose needs samples with all 21 joints annotated, got none in {len(complete)}."
+        )
+    return {name: values[complete] for name, values in batch.items()}
+
+
+def mean_pose(rows: Batch, *, image_px: int) -> Float[Tensor, "21 3"]:
+    """Return the mean target in the pose head's coordinates: where its bias starts."""
+    pose = to_25d(rows["joints_m"], rows["intrinsics"])
+    return encode_pose(pose.keypoints_px, pose.depth_rel, image_px=image_px).mean(0).float()
