@@ -35,14 +35,19 @@ PERMANENT = frozenset(
 
 @dataclass
 class KnownRun:
-    """What MLflow already holds of a run."""
+    """What MLflow already holds of a run.
+
+    Attributes:
+        sent: Step and time of the points that were sent from here; those of an earlier driver are
+            sent again, which MLflow does not mind.
+    """
 
     run_id: str
     status: str = "RUNNING"
     end_ms: int | None = None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    points: int = 0
+    sent: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass
@@ -95,6 +100,14 @@ class RunStore:
             self._log(known, picture)
             self._set_status(known, picture)
 
+    def discard(self, key: str) -> None:
+        """Put a run in MLflow's bin, if there is one; the next picture of it makes another."""
+        known = self.runs.get(key)
+        if known is not None:
+            with _translated():
+                self.client.delete_run(known.run_id)
+            del self.runs[key]
+
     def write_text(self, key: str, text: str, name: str) -> None:
         """Store a small file with a run."""
         with _translated():
@@ -126,7 +139,7 @@ class RunStore:
         }
         # A parameter keeps its first value for ever, in MLflow as here.
         params = {k: v[:PARAM_CHARS] for k, v in picture.params.items() if k not in known.params}
-        points = picture.points[known.points :]
+        points = [p for p in picture.points if (p.step, p.time_ms) not in known.sent]
         for some in _chunks(list(tags.items()), ENTRIES_PER_CALL):
             self.client.log_batch(known.run_id, tags=[RunTag(*pair) for pair in some])
         for some in _chunks(list(params.items()), ENTRIES_PER_CALL):
@@ -138,7 +151,7 @@ class RunStore:
             )
         known.tags.update(tags)
         known.params.update(params)
-        known.points = len(picture.points)
+        known.sent.update((p.step, p.time_ms) for p in points)
 
     def _set_status(self, known: KnownRun, picture: RunPicture) -> None:
         if picture.status == "RUNNING":

@@ -46,10 +46,16 @@ class RunWriter:
         self._reused_s: dict[str, float] = {}
         self._changed: dict[str, None] = {}
         self._settings_due: dict[int, None] = {}
+        self._outdated: dict[str, None] = {}
         self._given_up: set[str] = set()
 
     def fold(self, record: Record) -> None:
         """Take a record into account and mark the runs it changes."""
+        if record["kind"] == "restage":
+            for stage in self.ledger.trials[record["trial"]].stages:
+                key = phase_key(record["trial"], stage.label)
+                self._outdated[key] = None
+                self._changed.pop(key, None)
         self.remember(record)
         match record["kind"]:
             case "study" | "session":
@@ -57,6 +63,9 @@ class RunWriter:
             case "trial":
                 self._settings_due[record["number"]] = None
                 self._changed[trial_key(record["number"])] = None
+            case "restage":
+                self._settings_due[record["trial"]] = None
+                self._changed[trial_key(record["trial"])] = None
             case "attempt" | "rung":
                 self._changed[trial_key(record["trial"])] = None
             case "stage" | "epoch":
@@ -90,6 +99,9 @@ class RunWriter:
             return
         if STUDY not in store.runs:
             self._changed[STUDY] = None
+        for key in list(self._outdated):
+            store.discard(key)
+            del self._outdated[key]
         for key in sorted(self._changed, key=_parents_first):
             self._write(store, key)
             del self._changed[key]

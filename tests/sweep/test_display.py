@@ -37,7 +37,7 @@ def test_lines_tell_how_trials_start_and_end(searched_records):
     assert "arm peclr: pretrain starts" in text
     assert "arm peclr: 54 mm after 9 s, best so far" in text
     assert "trial 5: stopped early at finetune epoch 1" in text
-    assert "trial 4: failed after 3 s, diverged: train/loss is nan in epoch 2." in text
+    assert "trial 4: failed after 1 s, diverged: train/loss is nan in epoch 2." in text
     assert "trial 9: pretrain was trained before, reused" in text
     assert "slot 1 was replaced: its worker ended." in text
 

@@ -175,6 +175,28 @@ def test_a_fresh_journal_puts_the_runs_of_the_old_one_in_the_bin(start, held, jo
     assert len(held(view=2)) == 1 + 1 + 2  # deleted ones, which MLflow can restore
 
 
+def test_a_trial_that_starts_over_with_other_stages_has_new_phase_runs(
+    start, held, journal_script
+):
+    script = journal_script()
+    script.trial(0, arm="peclr", stop_at=("pretrain", 2))
+    (first,) = [r for r in script.records if r["kind"] == "trial"]
+    script.records.pop()  # it had not ended
+    tracker = start(script.records)
+    while tracker.waiting:
+        time.sleep(0.02)
+    stages = [{**stage, "key": "f" * 64} for stage in first["stages"]]
+    script.write("restage", trial=0, stages=stages)
+    script.write("stage", trial=0, label="pretrain", status="running", resumed_from=0)
+    script.write("epoch", trial=0, label="pretrain", epoch=1, metrics={"train/loss": 1.0})
+    for record in script.records[-3:]:
+        tracker(record, LEDGER)
+    assert tracker.close(60) == 0
+    (phase,) = [run for run in held() if run.data.tags["kind"] == "phase"]
+    assert phase.data.tags["stage_key"] == "f" * 64
+    assert phase.data.metrics == {"train/loss": 1.0}
+
+
 def test_an_interrupted_study_runs_again_when_it_is_continued(start, held, journal_script):
     script = journal_script()
     script.write("session", event="interrupted", host="lab", pid=1)
