@@ -55,8 +55,8 @@ def _weights(
     """Return one weight per point, 1 in sum over a sample's valid points."""
     if valid is None:
         return torch.full_like(points[..., :1], 1 / points.shape[1])
-    counts = valid.sum(-1, keepdim=True).clamp(min=1)
-    return (valid / counts).to(points.dtype)[..., None]
+    weights = valid.to(points.dtype)[..., None]
+    return weights / weights.sum(1, keepdim=True).clamp(min=1)
 
 
 def _centred(

@@ -120,8 +120,8 @@ def pck_curve(
         valid = torch.ones_like(errors_mm, dtype=torch.bool)
     counted = errors_mm.masked_fill(~valid, torch.inf).sort(dim=0).values.T.contiguous()
     grid = thresholds_mm.expand(errors_mm.shape[1], -1).contiguous()
-    hits = torch.searchsorted(counted, grid, right=True)
-    return thresholds_mm, (hits / valid.sum(0)[:, None]).T.to(errors_mm.dtype)
+    hits = torch.searchsorted(counted, grid, right=True).T.to(errors_mm.dtype)
+    return thresholds_mm, hits / valid.sum(0)
 
 
 def auc(
