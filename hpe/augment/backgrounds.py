@@ -36,15 +36,14 @@ class Backgrounds:
 
 
 def panorama_backgrounds(*, side_px: int, seed: int, count: int = 256) -> Backgrounds:
-    """Return views into the training split's panoramas, for views of `side_px`.
+    """Return square pictures of the training split's panoramas.
 
-    The pictures are half as large again as a view, so that windows of one picture differ. Those of
-    the panoramas that validation and test images show are not among them.
+    Make them somewhat larger than the views, so that windows of one picture differ. Panoramas that
+    validation and test images show are not among them.
     """
     rng = np.random.default_rng(seed)
     names = PANORAMAS["train"]
-    picture_px = side_px + side_px // 2
-    pictures = [panorama_crop(names[i % len(names)], rng, picture_px) for i in range(count)]
+    pictures = [panorama_crop(names[i % len(names)], rng, side_px) for i in range(count)]
     return Backgrounds(np.stack(pictures))
 
 
