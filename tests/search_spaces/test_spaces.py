@@ -44,3 +44,20 @@ def test_a_strength_is_asked_for_only_where_its_operation_is_on(name):
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_is_a_valid_setting(name):
     configure(parse_plan(["pretrain", "finetune"], PHASES), BASELINES[name].settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "operations"),
+    [
+        ("simclr", {"zoom", "hsv_jitter"}),
+        ("peclr", {"zoom", "hsv_jitter", "rotate", "translate"}),
+        ("supervised", {"zoom", "rotate", "translate"}),
+    ],
+)
+def test_a_baseline_enables_the_published_operations(name, operations):
+    enabled = {
+        path.split("/")[2]
+        for path, value in BASELINES[name].settings.items()
+        if path.endswith("/enabled") and value
+    }
+    assert enabled == operations
