@@ -1,7 +1,7 @@
 """Image encoders by name: ResNet-18/50 and EfficientNet-lite0 of timm, a small ResNet for CPUs."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -45,7 +45,7 @@ class EncoderConfig(Config):
     init: Literal["random", "imagenet"] = "random"
 
     @model_validator(mode="after")
-    def _has_imagenet_weights(self) -> Self:
+    def _has_imagenet_weights(self) -> "EncoderConfig":
         if self.init == "imagenet" and self.name == "small_resnet":
             raise ValueError(
                 "small_resnet has no ImageNet weights; use init: random, or name: "

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int32, UInt8
 from hpe.geometry.skeleton import BONES, FINGERS
 
 Rgb = tuple[int, int, int]
-Image = UInt8[np.ndarray, "height width 3"]
+Image = UInt8[np.ndarray, "_height _width 3"]
 
 PANEL_PX = 256
 

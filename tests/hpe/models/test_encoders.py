@@ -1,0 +1,167 @@
+"""Every encoder: features, seeds, memory formats, ImageNet weights."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from sklearn.datasets import load_sample_image
+from torch.nn.functional import cross_entropy
+
+from hpe.models import encoders
+from hpe.models.efficientnet_lite import imagenet_weights, source_weights
+from hpe.models.encoders import EncoderConfig, build_encoder, feature_dim
+
+NAMES = ["small_resnet", "resnet18", "resnet50", "efficientnet_lite0"]
+PALACE, DAISY = 698, 985  # ImageNet-1k classes
+
+
+def images(count: int = 4, side: int = 64) -> torch.Tensor:
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def weights_of(config: EncoderConfig, seed: int) -> dict[str, torch.Tensor]:
+    return build_encoder(config, seed=seed).state_dict()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_features_have_the_promised_length_in_either_memory_format(name):
+    config = EncoderConfig(name=name)
+    encoder = build_encoder(config, seed=0).eval()
+    with torch.no_grad():
+        features = encoder(images())
+        encoder = encoder.to(memory_format=torch.channels_last)
+        same = encoder(images().contiguous(memory_format=torch.channels_last))
+    assert features.shape == (4, encoder.feature_dim) == (4, feature_dim(config))
+    torch.testing.assert_close(same, features, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_depend_on_the_seed_alone(name):
+    config = EncoderConfig(name=name)
+    torch.manual_seed(1)
+    once = weights_of(config, seed=3)
+    torch.manual_seed(2)
+    again = weights_of(config, seed=3)
+    other = weights_of(config, seed=4)
+    assert all(torch.equal(once[key], again[key]) for key in once)
+    assert any(not torch.equal(once[key], other[key]) for key in once)
+
+
+def test_building_leaves_the_callers_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    build_encoder(EncoderConfig(), seed=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_state_holds_weights_only_and_makes_a_round_trip():
+    encoder = build_encoder(EncoderConfig(width=8), seed=0)
+    encoder(images())  # moves the batch norms' statistics
+    state = encoder.state_dict()
+    assert all(key.startswith("trunk.") for key in state)
+    copy = build_encoder(EncoderConfig(width=8), seed=1)
+    copy.load_state_dict(state)
+    assert torch.equal(copy.eval()(images()), encoder.eval()(images()))
+
+
+def test_images_are_normalised_inside():
+    encoder = build_encoder(EncoderConfig(width=8), seed=0).eval()
+    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1).expand(2, 3, 48, 48)
+    assert torch.equal(encoder(mean), encoder.trunk(torch.zeros(2, 3, 48, 48)))
+
+
+def test_the_small_resnet_sees_where_things_are():
+    encoder = build_encoder(EncoderConfig(width=8), seed=0).eval()
+    left = torch.zeros(1, 3, 64, 64)
+    left[..., 16:48, :32] = 1
+    assert not torch.allclose(encoder(left), encoder(left.flip(-1)), atol=1e-3)
+
+
+@pytest.mark.parametrize("side", [33, 48, 64, 100, 128])
+def test_the_small_resnet_pools_like_adaptive_pooling_at_any_size(side):
+    encoder = build_encoder(EncoderConfig(width=4), seed=0).eval()
+    captured = []
+    handle = encoder.trunk.stages.register_forward_hook(lambda *call: captured.append(call[-1]))
+    features = encoder(images(side=side))
+    handle.remove()
+    pooled = torch.nn.functional.adaptive_avg_pool2d(captured[0], 2)
+    torch.testing.assert_close(features, pooled.flatten(1))
+
+
+def test_the_small_resnet_rejects_images_too_small_to_pool():
+    with pytest.raises(ValueError, match="at least 33 px"):
+        build_encoder(EncoderConfig(width=4), seed=0).eval()(images(side=32))
+
+
+def test_the_small_resnet_can_learn():
+    encoder = build_encoder(EncoderConfig(width=4), seed=0)
+    labels = torch.tensor([0, 1, 2, 3])
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(15):
+        loss = cross_entropy(encoder(images(side=48))[:, :4], labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_rejects_imagenet_weights_that_do_not_exist():
+    with pytest.raises(ValidationError, match="small_resnet has no ImageNet weights"):
+        EncoderConfig(init="imagenet")
+
+
+def test_imagenet_weights_that_cannot_be_had_name_the_way_out(monkeypatch):
+    class Offline:
+        @staticmethod
+        def create_model(*args, **settings):
+            raise OSError("no route to host")
+
+    monkeypatch.setattr(encoders, "import_timm", lambda: Offline)
+    with pytest.raises(FileNotFoundError, match=r"no route to host.*efficientnet_lite0"):
+        build_encoder(EncoderConfig(name="resnet18", init="imagenet"), seed=0)
+
+
+@pytest.mark.slow
+def test_every_efficientnet_weight_is_its_sources():
+    state = weights_of(EncoderConfig(name="efficientnet_lite0", init="imagenet"), seed=0)
+    source = source_weights()
+    assert len(state) == len(source) - 2 == 294
+    for tensor, original in zip(state.values(), source.values(), strict=False):
+        assert torch.equal(tensor, original)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("photo", "label"), [("china.jpg", PALACE), ("flower.jpg", DAISY)])
+def test_efficientnet_features_with_the_sources_classifier_recognise_photos(photo, label):
+    """Scikit-learn's two sample photos: a Chinese palace and a flower of the daisy family."""
+    picture = load_sample_image(photo)
+    side = min(picture.shape[:2])
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    crop = cv2.resize(
+        picture[top : top + side, left : left + side], (224, 224), interpolation=cv2.INTER_AREA
+    )
+    batch = torch.tensor(crop.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    config = EncoderConfig(name="efficientnet_lite0", init="imagenet")
+    source = source_weights()
+    with torch.no_grad():
+        features = build_encoder(config, seed=0).eval()(batch)
+        scores = features @ source["_fc.weight"].T + source["_fc.bias"]
+    assert scores.argmax().item() == label
+
+
+def test_efficientnet_weights_refuse_another_architecture():
+    expected = dict(source_weights())
+    expected.pop("_fc.weight")
+    expected.pop("_fc.bias")
+    names = list(expected)
+    expected[names[0]] = torch.zeros(1)
+    with pytest.raises(ValueError, match=r"_conv_stem.weight \(32, 3, 3, 3\) does not fit"):
+        imagenet_weights(expected)
+    with pytest.raises(ValueError, match="294"):
+        imagenet_weights({name: expected[name] for name in names[:10]})
