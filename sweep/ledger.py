@@ -41,7 +41,12 @@ class StageEntry:
     resumed_from: int = 0
     started_s: float | None = None
     ended_s: float | None = None
+    earlier_s: float = 0.0  # spent by attempts before the one that started at started_s
     epochs: list[Epoch] = field(default_factory=list)
+
+    def epoch(self, number: int) -> Epoch | None:
+        """Return the report of one epoch, if it is known."""
+        return next((epoch for epoch in self.epochs if epoch.epoch == number), None)
 
 
 @dataclass
@@ -93,7 +98,7 @@ class Trial:
     def duration_s(self) -> float:
         """Return the seconds between the start and end of its stages, reused ones not counted."""
         return sum(
-            stage.ended_s - stage.started_s
+            stage.earlier_s + stage.ended_s - stage.started_s
             for stage in self.stages
             if stage.started_s is not None and stage.ended_s is not None
         )
@@ -104,15 +109,21 @@ class Ledger:
 
     Record kinds (each also has `time_s`):
         `study`: study (as resolved JSON), lineage (git commit, packages, data card, digest).
-        `session`: event = opened | closed | interrupted, host, pid.
+        `session`: event = opened | closed | interrupted, host, pid; ends also have elapsed_s.
         `trial`: number, arm, seed, params, distributions, settings,
             stages = [{label, key, phase, epochs, config, seed}].
+        `restage`: trial, stages as above: what it was to run has changed (the code, say), so it
+            starts again with nothing of what it did before.
         `attempt`: trial, attempt (counted from 1).
         `stage`: trial, label, status = running | done | reused, resumed_from.
         `epoch`: trial, label, epoch, metrics (keys without the label).
         `rung`: trial, label, rung, epoch, value, decision.
         `end`: trial, state, objective, error_class, message.
-        `note`: message (a fault survived, a slot replaced), shown to people.
+        `note`: message (a fault survived, a slot replaced), shown to people; about the loss of a
+            worker also trial and error_class, about a proxy switched off also proxy_off = label.
+
+    Attributes:
+        elapsed_s: Seconds in which a driver was at work, over all sessions.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
@@ -121,11 +132,18 @@ class Ledger:
         self.trials: dict[int, Trial] = {}
         self.sessions: list[Record] = []
         self.notes: list[Record] = []
+        self._elapsed_before_s = 0.0
+        self._session_s = 0.0
         for record in records:
             self.apply(record)
 
+    @property
+    def elapsed_s(self) -> float:
+        return self._elapsed_before_s + self._session_s
+
     def apply(self, record: Record) -> None:
         """Take one record into account."""
+        self._count_time(record)
         match record["kind"]:
             case "study":
                 self.study, self.lineage = record["study"], record["lineage"]
@@ -135,6 +153,8 @@ class Ledger:
                 self.notes.append(record)
             case "trial":
                 self._apply_trial(record)
+            case "restage":
+                self._apply_restage(record)
             case "attempt":
                 self.trials[record["trial"]].attempt = record["attempt"]
             case "stage":
@@ -156,18 +176,18 @@ class Ledger:
             case kind:
                 raise ValueError(f"the journal holds a record of unknown kind {kind!r}.")
 
+    def _count_time(self, record: Record) -> None:
+        """Add up sessions: by their own clock if they ended well, else up to their last record."""
+        if record["kind"] == "session" and record["event"] == "opened":
+            self._elapsed_before_s += self._session_s
+            self._session_s = 0.0
+        elif record["kind"] == "session":
+            self._session_s = record.get("elapsed_s", self._session_s)
+        elif self.sessions:
+            since_opened_s = record["time_s"] - self.sessions[-1]["time_s"]
+            self._session_s = max(self._session_s, since_opened_s)
+
     def _apply_trial(self, record: Record) -> None:
-        stages = [
-            StageEntry(
-                label=stage["label"],
-                key=stage["key"],
-                phase=stage["phase"],
-                epochs_planned=stage["epochs"],
-                config=stage["config"],
-                seed=stage["seed"],
-            )
-            for stage in record["stages"]
-        ]
         self.trials[record["number"]] = Trial(
             number=record["number"],
             arm=record["arm"],
@@ -175,9 +195,15 @@ class Ledger:
             params=record["params"],
             distributions=record["distributions"],
             settings=record["settings"],
-            stages=stages,
+            stages=_entries(record["stages"]),
             created_s=record["time_s"],
         )
+
+    def _apply_restage(self, record: Record) -> None:
+        trial = self.trials[record["trial"]]
+        trial.stages = _entries(record["stages"])
+        trial.rungs = []
+        trial.progress = 0.0
 
     def _apply_stage(self, record: Record) -> None:
         trial = self.trials[record["trial"]]
@@ -185,6 +211,9 @@ class Ledger:
         stage.status = record["status"]
         match record["status"]:
             case "running":
+                if stage.started_s is not None:
+                    last_s = stage.epochs[-1].time_s if stage.epochs else stage.started_s
+                    stage.earlier_s += max(0.0, last_s - stage.started_s)
                 stage.started_s = record["time_s"]
                 stage.resumed_from = record["resumed_from"]
             case "done":
@@ -194,9 +223,10 @@ class Ledger:
     def _apply_epoch(self, record: Record) -> None:
         trial = self.trials[record["trial"]]
         stage = trial.stage(record["label"])
-        if stage.epochs and record["epoch"] <= stage.epochs[-1].epoch:
+        if stage.epoch(record["epoch"]) is not None:
             return  # an epoch trained again after a fault; its first report counts
         stage.epochs.append(Epoch(record["epoch"], record["metrics"], record["time_s"]))
+        stage.epochs.sort(key=lambda epoch: epoch.epoch)
         trial.progress = _progress(trial)
 
     def _apply_end(self, record: Record) -> None:
@@ -208,11 +238,25 @@ class Ledger:
         trial.ended_s = record["time_s"]
         for stage in trial.stages:
             if stage.started_s is not None and stage.ended_s is None:
-                stage.ended_s = record["time_s"]
+                stage.ended_s = stage.epochs[-1].time_s if stage.epochs else record["time_s"]
 
     def in_state(self, *states: TrialState) -> list[Trial]:
         """Return the trials in one of these states, by number."""
         return [trial for trial in self.trials.values() if trial.state in states]
+
+
+def _entries(stages: Iterable[Mapping[str, Any]]) -> list[StageEntry]:
+    return [
+        StageEntry(
+            label=stage["label"],
+            key=stage["key"],
+            phase=stage["phase"],
+            epochs_planned=stage["epochs"],
+            config=stage["config"],
+            seed=stage["seed"],
+        )
+        for stage in stages
+    ]
 
 
 def _progress(trial: Trial) -> float:

@@ -1,0 +1,102 @@
+"""Writing the journal: on disk first, then into the ledger, then to whoever listens."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.folders import StudyDir
+from sweep.journal import Journal
+from sweep.ledger import Ledger, Record
+from sweep.lock import driver_lock
+
+Listener = Callable[[Record, Ledger], None]
+"""Told of each record once it is on disk and in the ledger, which comes with it."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where the driver gets its time from.
+
+    Attributes:
+        wall: Unix time, for people to read; nothing is decided by it.
+        monotonic: Seconds that only ever grow, for durations and budgets.
+    """
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Book:
+    """The open journal with its ledger and listeners.
+
+    Attributes:
+        past: The records there were when it was opened.
+        ledger: All that is on disk.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.past = journal.open()
+        self.ledger = Ledger(self.past)
+        self._journal = journal
+        self._listeners: list[Listener] = []
+        self._elapsed_before_s = self.ledger.elapsed_s
+        self._opened_s = self.clock.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Return the seconds in which a driver was at work on this study, up to now."""
+        return self._elapsed_before_s + self._session_s
+
+    def listen(self, listener: Listener) -> None:
+        """Tell one more listener of records to come."""
+        self._listeners.append(listener)
+
+    def write(self, *records: Mapping[str, Any]) -> None:
+        """Record these facts, stamped with the time; on return they are on disk and known."""
+        if not records:
+            return
+        stamped = [{**record, "time_s": self.clock.wall()} for record in records]
+        self._journal.append(stamped)
+        for record in stamped:
+            self.ledger.apply(record)
+            for listener in self._listeners:
+                listener(record, self.ledger)
+
+    def open_session(self, study: Mapping[str, Any], lineage: Mapping[str, Any]) -> None:
+        """Record that a driver starts; the study too when it is new or changed."""
+        known = (self.ledger.study, self.ledger.lineage)
+        if known != (study, lineage):
+            self.write({"kind": "study", "study": study, "lineage": lineage})
+        self.write({"kind": "session", "event": "opened", **_holder()})
+
+    def end_session(self, *, interrupted: bool) -> None:
+        """Record that the driver ends, and how."""
+        event = "interrupted" if interrupted else "closed"
+        record = {"kind": "session", "event": event, "elapsed_s": self._session_s, **_holder()}
+        self.write(record)
+
+    @property
+    def _session_s(self) -> float:
+        return self.clock.monotonic() - self._opened_s
+
+
+@contextmanager
+def open_book(folder: StudyDir) -> Iterator[Book]:
+    """Take the study's lock and open its journal, for as long as the driver runs.
+
+    Raises:
+        StudyInUse: If another driver holds the lock.
+        DamagedJournal: If the journal cannot be read to its end.
+    """
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with driver_lock(folder.lock), Journal(folder.journal) as journal:
+        yield Book(journal)
+
+
+def _holder() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid()}

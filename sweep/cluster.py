@@ -1,0 +1,71 @@
+"""The Ray cluster a study runs on: a local one of its own, or one that exists."""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+
+OBJECT_STORE_BYTES = 256 << 20  # only reports go through it; data and weights are files
+
+
+@contextmanager
+def local_cluster(*, cpus: int, gpus: int = 0) -> Iterator[None]:
+    """Run a Ray cluster of one machine, and end it.
+
+    Its dashboard listens on loopback only, and every connection needs a token that is made for this
+    run, unless RAY_AUTH_MODE says otherwise. Ray Train's own cleaning-up needs the dashboard.
+    """
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    _quieten()
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        num_gpus=gpus,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def connected_cluster(address: str) -> Iterator[None]:
+    """Use a cluster that exists, and leave it running.
+
+    Raises:
+        ValueError: If there is none at this address, or it does not let us in.
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
+    _quieten()
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError) as error:
+        raise ValueError(
+            f"--address {address}: no Ray cluster answers there ({error}); check the address, and "
+            f"that RAY_AUTH_MODE ({os.environ['RAY_AUTH_MODE']}) is what the cluster was started "
+            f"with."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _quieten() -> None:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns on CPU nodes
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def _has_token() -> bool:
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()

@@ -1,0 +1,393 @@
+"""The driver's brain: what runs next, and what follows from what slots report. It knows no Tune."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hpe.phases.phase import PhaseSpec
+from search_spaces.space import Space
+from sweep.agenda import Due, budget_used_up, next_due
+from sweep.book import Book
+from sweep.facts import Failure, Report, StoredEpochs, facts_in, failure_in
+from sweep.ledger import Trial, TrialState
+from sweep.new_trials import NewTrials, Prepared, StagesOf
+from sweep.resources import FinishedStages, Slots
+from sweep.rungs import STOP, RungJudge, objective_of, plan_is_done
+from sweep.sampling import SamplerView
+from sweep.study import Study
+from trainables.assignment import Assignment, Event, Stage
+from trainables.plans import parse_plan
+
+FINISHED: Literal["FINISHED"] = "FINISHED"
+
+WORKER_LOST = "worker_lost"
+MAX_LOSSES = 3
+"""How often a trial may lose its slot or its Tune actor before it is given up."""
+
+
+@dataclass
+class Run:
+    """A trial on a slot."""
+
+    trial: int
+    attempt: int
+    slot: str
+    seen: dict[str, int] = field(default_factory=dict)  # assignment id -> last sequence number
+
+
+class Conductor:
+    """Hands out the trials of one study and takes in what they report.
+
+    Everything is in the journal before it is decided upon and before anyone is told. What follows
+    from the journal is worked out from the ledger alone, so it makes no difference when a driver
+    was killed.
+
+    Attributes:
+        dropped: Reports that belonged to no running attempt or came twice.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        phases: Mapping[str, PhaseSpec],
+        space: Space | None,
+        stages_of: StagesOf,
+        stages: FinishedStages,
+        slots: Slots,
+        num_slots: int,
+        gpus_per_slot: float = 0.0,
+        store_root: str,
+        book: Book,
+    ) -> None:
+        self._study = study
+        self._store, self._store_root = stages, store_root
+        self._slots, self._num_slots, self._gpus_per_slot = slots, num_slots, gpus_per_slot
+        self._book = book
+        self._judge = RungJudge(study, parse_plan(study.plan, phases))
+        self._sampler = SamplerView(study, space, book.ledger) if space is not None else None
+        self._new_trials = NewTrials(
+            study, phases=phases, space=space, sampler=self._sampler, stages_of=stages_of
+        )
+        self._plans: dict[int, tuple[Stage, ...]] = {}  # of every trial that has not ended
+        self._active: dict[int, Run] = {}
+        self._committed: dict[str, bool] = {}
+        self._interrupted = False
+        self.dropped = 0
+
+    # A session
+
+    def open(self, lineage: Mapping[str, Any]) -> None:
+        """Begin a session: take up what an earlier driver left unfinished."""
+        self._book.open_session(self._study.model_dump(mode="json"), lineage)
+        for trial in self._unfinished():
+            self._conclude(trial)
+        for trial in self._unfinished():
+            self._resume(trial)
+        for message in _without_effect(self._study):
+            self._note_once(message)
+
+    def interrupt(self) -> None:
+        """Hand nothing out any more; running trials stop at their next report and stay open."""
+        self._interrupted = True
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether the session was told to end early."""
+        return self._interrupted
+
+    def close(self) -> None:
+        """End the session; trials that are still running will be continued by the next one."""
+        for run in list(self._active.values()):
+            self._release(run, abandon=True)
+        self._book.end_session(interrupted=self._interrupted)
+
+    # What runs next
+
+    def next_config(self) -> dict[str, Any] | Literal["FINISHED"] | None:
+        """Return the next trial for a Tune actor, None for nothing now, FINISHED for never more.
+
+        A trial is chosen only when a slot is ready for it.
+        """
+        self._book.write(*({"kind": "note", "message": text} for text in self._slots.poll()))
+        if self._interrupted:
+            return FINISHED
+        if self._ready() is None and not self._may_begin():
+            return FINISHED if not self._plans and self._due() is None else None
+        slot = self._slots.lend()
+        if slot is None:
+            return None
+        number = self._choose()
+        if number is None:
+            self._slots.give_back(slot)
+            return None
+        return self._hand_out(number, slot)
+
+    def _choose(self) -> int | None:
+        """Return a trial that can run now: one that waits, else a new one."""
+        while (number := self._ready()) is None:
+            due = self._due()
+            if due is None or not self._may_begin():
+                return None
+            self._begin(due)
+        return number
+
+    def _ready(self) -> int | None:
+        """Return the first waiting trial whose next stage nobody is training right now."""
+        in_training = {
+            stage.key for number in self._active for stage in self._missing(self._plans[number])
+        }
+        for number in sorted(self._plans.keys() - self._active.keys()):
+            missing = self._missing(self._plans[number])
+            if not missing or missing[0].key not in in_training:
+                return number
+        return None
+
+    def _may_begin(self) -> bool:
+        """Say whether a new trial may begin although it may have to wait for another's stage.
+
+        Arms may, all of them. Of searched points at most as many wait as there are slots: each
+        point asked for early is one chosen with less knowledge.
+        """
+        due = self._due()
+        if due is None or due.arm is not None:
+            return due is not None
+        trials = self._book.ledger.trials
+        waiting = self._plans.keys() - self._active.keys()
+        return sum(trials[number].arm is None for number in waiting) < self._num_slots
+
+    def _due(self) -> Due | None:
+        """Return the next trial of the study, unless its budget is used up."""
+        due = next_due(self._study, self._book.ledger)
+        if due is None:
+            return None
+        reason = budget_used_up(
+            self._study,
+            self._book.ledger,
+            elapsed_s=self._book.elapsed_s,
+            gpus_per_slot=self._gpus_per_slot,
+        )
+        if reason is None:
+            return due
+        self._note_once(f"{reason}; no further trial begins.")
+        return None
+
+    def _missing(self, stages: Sequence[Stage]) -> list[Stage]:
+        """Return the stages that are not finished; asks the store once about each key."""
+        for stage in stages:
+            if stage.key not in self._committed:
+                self._committed[stage.key] = self._store.is_committed(stage.key)
+        return [stage for stage in stages if not self._committed[stage.key]]
+
+    # Beginning a trial
+
+    def _begin(self, due: Due) -> None:
+        number = len(self._book.ledger.trials)
+        record, prepared = self._new_trials.begin(due, number)
+        self._book.write(record)
+        trial = self._book.ledger.trials[number]
+        if self._sampler is not None:
+            self._sampler.begin(trial)
+        self._plan(trial, prepared)
+
+    def _resume(self, trial: Trial) -> None:
+        """Take up an unfinished trial, from nothing if it would not be the same any more.
+
+        A stage's key covers code, data and libraries; a trial never mixes two origins.
+        """
+        prepared = self._new_trials.again(trial)
+        if [stage.key for stage in prepared.stages] != [stage.key for stage in trial.stages]:
+            message = (
+                f"trial {trial.number} starts again from nothing: code, data or libraries are not "
+                f"what they were when it began."
+            )
+            self._book.write(
+                {"kind": "note", "message": message},
+                {"kind": "restage", "trial": trial.number, "stages": prepared.entries},
+            )
+        self._plan(trial, prepared)
+
+    def _plan(self, trial: Trial, prepared: Prepared) -> None:
+        if prepared.fault is None:
+            self._plans[trial.number] = prepared.stages
+        else:
+            self._end(trial, TrialState.FAIL, error_class="code", message=prepared.fault)
+
+    def _hand_out(self, number: int, slot: str) -> dict[str, Any]:
+        trial = self._book.ledger.trials[number]
+        attempt = trial.attempt + 1
+        self._book.write({"kind": "attempt", "trial": number, "attempt": attempt})
+        self._active[number] = Run(trial=number, attempt=attempt, slot=slot)
+        is_arm = trial.arm is not None
+        assignments = [
+            Assignment(
+                trial=number,
+                attempt=attempt,
+                stage=stage,
+                decision_epochs=self._judge.decision_epochs(stage, is_arm=is_arm),
+            )
+            for stage in self._plans[number]
+        ]
+        return {
+            "trial": number,
+            "attempt": attempt,
+            "slot": slot,
+            "store": self._store_root,
+            "assignments": [assignment.to_json() for assignment in assignments],
+        }
+
+    # Taking in reports
+
+    def on_reports(self, number: int, reports: Sequence[Report]) -> bool:
+        """Take in what a trial's slot reported; return whether the trial is to stop.
+
+        Reports may come twice, and late ones of an earlier attempt may come: they change nothing.
+        """
+        run = self._active.get(number)
+        if run is None:
+            self.dropped += len(reports)
+            return True
+        trial = self._book.ledger.trials[number]
+        records: list[dict[str, Any]] = []
+        failure: Failure | None = None
+        for report in reports:
+            if not self._is_news(run, report):
+                self.dropped += 1
+                continue
+            failure = failure_in(report)
+            if failure is not None:
+                break
+            records += facts_in(report, trial, self._stored(report, trial))
+        self._book.write(*_once(records))
+        if failure is None:
+            self._conclude(trial)
+        elif failure.error_class == WORKER_LOST:
+            self._lose(run, failure)
+        else:
+            self._fail(trial, failure)
+        return number not in self._active or self._interrupted
+
+    def on_lost(self, number: int, attempt: int, message: str) -> None:
+        """Take in that what carried a trial's reports is gone; the trial is handed out again."""
+        run = self._active.get(number)
+        if run is not None and run.attempt == attempt:
+            self._lose(run, Failure(WORKER_LOST, message, by_slot=False))
+
+    def _is_news(self, run: Run, report: Report) -> bool:
+        assignment: str = report["assignment"]
+        if not assignment.startswith(f"{run.trial}.{run.attempt}."):
+            return False
+        if report["seq"] <= run.seen.get(assignment, -1):
+            return False
+        run.seen[assignment] = report["seq"]
+        return True
+
+    def _stored(self, report: Report, trial: Trial) -> StoredEpochs:
+        if report["event"] not in (Event.REUSED, Event.FINISHED):
+            return ()
+        key = trial.stage(report["label"]).key
+        self._committed[key] = True
+        return self._store.metrics(key)
+
+    def _conclude(self, trial: Trial) -> None:
+        """Take the decisions that are due for a trial, and end it if it is over."""
+        for record in self._judge.due(trial, self._book.ledger):
+            self._book.write(record)
+        stop = next((rung for rung in trial.rungs if rung.decision == STOP), None)
+        if stop is not None:
+            message = f"stopped after epoch {stop.epoch} of {stop.label} with {stop.value:g}"
+            self._end(trial, TrialState.PRUNED, message=message, abandon=True)
+        elif plan_is_done(trial):
+            objective = objective_of(trial, self._study)
+            if objective is None:
+                missing = f"its last phase did not report {self._study.objective.metric}"
+                self._end(trial, TrialState.FAIL, error_class="code", message=missing)
+            else:
+                self._end(trial, TrialState.COMPLETE, objective=objective)
+
+    def _lose(self, run: Run, failure: Failure) -> None:
+        """Hand a trial out again that lost its workers; give it up when that happens too often."""
+        trial = self._book.ledger.trials[run.trial]
+        note = {
+            "kind": "note",
+            "message": f"trial {run.trial}, attempt {run.attempt}: {failure.message}",
+            "trial": run.trial,
+            "error_class": failure.error_class,
+        }
+        self._book.write(note)
+        losses = Counter(entry.get("trial") for entry in self._book.ledger.notes)[run.trial]
+        if losses >= MAX_LOSSES:
+            self._fail(trial, failure)
+        else:
+            self._release(run, abandon=not failure.by_slot)
+
+    def _fail(self, trial: Trial, failure: Failure) -> None:
+        self._end(
+            trial,
+            TrialState.FAIL,
+            error_class=failure.error_class,
+            message=failure.message,
+            abandon=not failure.by_slot,
+        )
+
+    def _end(
+        self,
+        trial: Trial,
+        state: TrialState,
+        *,
+        objective: float | None = None,
+        error_class: str | None = None,
+        message: str | None = None,
+        abandon: bool = False,
+    ) -> None:
+        """End a trial, once and for ever; its slot is free for the next one."""
+        assert trial.state is TrialState.RUNNING, trial
+        self._book.write(
+            {
+                "kind": "end",
+                "trial": trial.number,
+                "state": state.value,
+                "objective": objective,
+                "error_class": error_class,
+                "message": message,
+            }
+        )
+        if self._sampler is not None:
+            self._sampler.end(trial)
+        self._plans.pop(trial.number, None)
+        run = self._active.get(trial.number)
+        if run is not None:
+            self._release(run, abandon=abandon)
+
+    def _release(self, run: Run, *, abandon: bool) -> None:
+        del self._active[run.trial]
+        if abandon:
+            self._slots.withdraw(run.slot, run.trial)
+        self._slots.give_back(run.slot)
+
+    def _note_once(self, message: str) -> None:
+        if all(note["message"] != message for note in self._book.ledger.notes):
+            self._book.write({"kind": "note", "message": message})
+
+    def _unfinished(self) -> list[Trial]:
+        return self._book.ledger.in_state(TrialState.RUNNING)
+
+
+def _without_effect(study: Study) -> Iterator[str]:
+    """Yield a message for each key that a study file may have and this version does not act on."""
+    if study.search.reuse > 0:
+        yield "search/reuse has no effect yet: every point is searched as a whole."
+    if study.final.top_k > 0:
+        yield "final has no effect yet: no replicates are run."
+
+
+def _once(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the records without the epochs that the same batch has already."""
+    known: set[tuple[str, int]] = set()
+    for record in records:
+        if record["kind"] == "epoch":
+            if (record["label"], record["epoch"]) in known:
+                continue
+            known.add((record["label"], record["epoch"]))
+        yield record

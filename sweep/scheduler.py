@@ -1,0 +1,79 @@
+"""The conductor as a Tune scheduler and stopper: the one road by which a trial ends."""
+
+# ruff: noqa: ARG002 - the arguments are Tune's
+
+from typing import Any
+
+from ray.tune import Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from sweep.conductor import Conductor
+
+
+class StudyScheduler(TrialScheduler):
+    """Passes every report to the conductor and returns its decision.
+
+    Attributes:
+        fault: The exception that ended the run while reports were taken in. Tune turns it into text
+            in an exception of its own.
+    """
+
+    _supports_buffered_results = False
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self.fault: Exception | None = None
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Take in what a step returned; CONTINUE is also what lets a waiting worker go on."""
+        try:
+            stop = self._take_in(trial.config, result)
+        except Exception as error:
+            self.fault = error
+            raise
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def _take_in(self, config: dict[str, Any], result: dict[str, Any]) -> bool:
+        number = config["trial"]
+        stop = self._conductor.on_reports(number, result["reports"])
+        if result["ended"] and not stop:
+            message = "it ended without saying how."
+            self._conductor.on_lost(number, config["attempt"], message)
+        return stop or bool(result["ended"])
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Leave the choice to Tune, which starts pending trials in order; none is ever paused."""
+        return None
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Do nothing: the conductor knows its trials."""
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Do nothing: the searcher hears of it too."""
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Do nothing: the conductor ended the trial."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Do nothing: the conductor ended the trial."""
+
+    def debug_string(self) -> str:
+        """Return the scheduler's name for Tune's own screen, which is off."""
+        return "StudyScheduler"
+
+
+class InterruptStopper(Stopper):
+    """Ends Tune's loop once the session was told to end."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Say whether everything is to stop."""
+        return self._conductor.interrupted

@@ -1,0 +1,62 @@
+"""The conductor as a Tune searcher."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from sweep.conductor import FINISHED, Conductor
+
+POLL_S = 0.05
+
+
+class StudySearcher(Searcher):
+    """Gives Tune the conductor's configurations, and tells it of Tune actors that died.
+
+    Results take another road (`sweep.scheduler`), and Tune's snapshots are never restored.
+    """
+
+    def __init__(self, conductor: Conductor, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._sleep = sleep
+        self._running: dict[str, tuple[int, int]] = {}  # Tune's trial id -> trial, attempt
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:  # noqa: ARG002  Tune's name
+        """Keep Tune's limiter out: slots limit how much runs, and paused trials hold none."""
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return a trial's configuration; None for none now; FINISHED for no more.
+
+        With nothing running Tune would sleep a whole second between two questions, and has no event
+        to attend to meanwhile; so this waits itself.
+        """
+        while True:
+            config = self._conductor.next_config()
+            if config == FINISHED:
+                return str(Searcher.FINISHED)
+            if config is not None:
+                self._running[trial_id] = (config["trial"], config["attempt"])
+                return config
+            if self._running:
+                return None
+            self._sleep(POLL_S)
+
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,  # noqa: ARG002  Tune's name
+        error: bool = False,
+    ) -> None:
+        """Forget a Tune trial; if its actor died, the conductor hands the trial out again."""
+        number, attempt = self._running.pop(trial_id)
+        if error:
+            self._conductor.on_lost(number, attempt, "its Tune actor, or its slot, was lost.")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the journal is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing: the journal is the truth."""

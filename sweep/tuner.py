@@ -1,0 +1,262 @@
+"""Running a study: the conductor under Ray Tune, on a pool of warm slots."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ray import tune
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, TuneError
+
+from hpe.phases.catalog import PHASES
+from hpe.phases.phase import PhaseSpec
+from search_spaces.space import SPACES, Space
+from sweep.agenda import is_over
+from sweep.book import Book, Listener
+from sweep.conductor import Conductor
+from sweep.ledger import Ledger
+from sweep.optuna_log import OptunaLog
+from sweep.points import Point
+from sweep.scheduler import InterruptStopper, StudyScheduler
+from sweep.searcher import StudySearcher
+from sweep.study import Study
+from trainables.assignment import Stage
+from trainables.keys import Execution
+from trainables.plans import make_stages
+from trainables.pool import SlotPool, SlotShape
+from trainables.stages import StageStore
+from trainables.trial import TrialTrainable
+
+ON_THE_HEAD = {"node:__internal_head__": 0.001}
+"""What a trial's actor asks for: it only passes reports on, and must not outlive the head."""
+
+TUNE_SWITCHES = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # snapshots are never restored
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class StudyInterrupted(Exception):
+    """A signal ended the session; everything is saved, and running again continues.
+
+    Attributes:
+        signum: The signal.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """Where a study runs and on what.
+
+    Attributes:
+        store_root: The stage store's folder, which every worker can reach.
+        data: `{"config", "root", "digest"}` of the data set.
+        slots: Worker groups to run at once.
+        shape: Their shape.
+        imported: Plan label -> key of stages that stand for the plan up to there.
+        watchdog_s: A worker that reports nothing for this long is replaced; None: the pool's own.
+        phases: The phases by name, and `module:attribute` where workers find the same.
+        spaces: The search spaces by name.
+        opener: `module:attribute` of the function by which workers open data; None: the pool's own.
+    """
+
+    store_root: Path
+    data: Mapping[str, Any]
+    slots: int
+    shape: SlotShape
+    imported: Mapping[str, str] = field(default_factory=dict)
+    watchdog_s: float | None = None
+    phases: Mapping[str, PhaseSpec] = field(default_factory=lambda: PHASES)
+    phases_at: str = "hpe.phases.catalog:PHASES"
+    spaces: Mapping[str, Space] = field(default_factory=lambda: SPACES)
+    opener: str | None = None
+
+    @property
+    def gpus_per_slot(self) -> float:
+        """Return how many GPUs a running trial occupies."""
+        return self.shape.workers * self.shape.gpus_per_worker
+
+    def stages_of(self, point: Point, seed: int) -> tuple[Stage, ...]:
+        """Return the stages that a point comes to here with this trial seed."""
+        execution = Execution(
+            world_size=self.shape.workers,
+            device="cuda" if self.shape.gpus_per_worker > 0 else "cpu",
+        )
+        return make_stages(
+            point.plan,
+            point.configs,
+            data=self.data,
+            seed=seed,
+            execution=execution,
+            imported=self.imported,
+        )
+
+
+def run_study(
+    study: Study,
+    *,
+    book: Book,
+    machinery: Machinery,
+    optuna_log: Path,
+    lineage: Mapping[str, Any],
+    listeners: Sequence[Listener] = (),
+) -> Ledger:
+    """Run what is left of a study on the Ray cluster this process is connected to.
+
+    Args:
+        study: The study, with sizes and options applied.
+        book: Its open journal (`sweep.book.open_book`).
+        machinery: Where and on what it runs.
+        optuna_log: The copy for optuna-dashboard.
+        lineage: Where code, packages and data come from, as JSON data.
+        listeners: Told of every record once it is on disk.
+
+    Returns:
+        All that happened in the study.
+
+    Raises:
+        StudyInterrupted: If SIGINT or SIGTERM came; running trials are continued by the next run.
+        NoSlotLeft: If no slot can work.
+    """
+    book.listen(OptunaLog(optuna_log, study, book.ledger))
+    for listener in listeners:
+        book.listen(listener)
+    if is_over(study, book.ledger, elapsed_s=book.elapsed_s, gpus_per_slot=machinery.gpus_per_slot):
+        return book.ledger
+    pool = _pool(machinery)
+    conductor = Conductor(
+        study,
+        phases=machinery.phases,
+        space=None if study.space is None else machinery.spaces[study.space],
+        stages_of=machinery.stages_of,
+        stages=StageStore(machinery.store_root),
+        slots=pool,
+        num_slots=machinery.slots,
+        gpus_per_slot=machinery.gpus_per_slot,
+        store_root=str(machinery.store_root.resolve()),
+        book=book,
+    )
+    conductor.open(lineage)
+    with _signals_interrupt(conductor) as received:
+        try:
+            pool.start()
+            _tune(conductor, num_slots=machinery.slots)
+            conductor.close()
+        finally:
+            for note in pool.close():
+                logger.info("%s", note)
+    if received:
+        raise StudyInterrupted(received[0])
+    return book.ledger
+
+
+def _pool(machinery: Machinery) -> SlotPool:
+    options: dict[str, Any] = {}
+    if machinery.watchdog_s is not None:
+        options["watchdog_s"] = machinery.watchdog_s
+    if machinery.opener is not None:
+        options["opener"] = machinery.opener
+    return SlotPool(
+        count=machinery.slots,
+        shape=machinery.shape,
+        store_root=machinery.store_root,
+        phases=machinery.phases_at,
+        **options,
+    )
+
+
+def _tune(conductor: Conductor, *, num_slots: int) -> None:
+    """Let Tune run until the conductor has nothing left to hand out, or is interrupted."""
+    scheduler = StudyScheduler(conductor)
+    with tempfile.TemporaryDirectory(prefix="tune-") as scratch, _environment(TUNE_SWITCHES):
+        tuner = tune.Tuner(
+            tune.with_resources(TrialTrainable, ON_THE_HEAD),
+            tune_config=TuneConfig(
+                num_samples=-1,
+                search_alg=StudySearcher(conductor),
+                scheduler=scheduler,
+                max_concurrent_trials=num_slots,  # how many may be pending; slots limit the rest
+                reuse_actors=True,
+                trial_dirname_creator=_short_name,
+            ),
+            run_config=RunConfig(
+                name="study",
+                storage_path=scratch,
+                stop=InterruptStopper(conductor),
+                failure_config=FailureConfig(max_failures=0),  # the conductor tries again
+                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )
+        try:
+            tuner.fit()
+        except TuneError:
+            if scheduler.fault is not None:
+                raise scheduler.fault from None
+            raise
+
+
+def _short_name(trial: Any) -> str:
+    return f"{trial.config['trial']}-{trial.config['attempt']}"
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that Tune reads, and put them back."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _signals_interrupt(conductor: Conductor) -> Iterator[list[int]]:
+    """Have SIGINT and SIGTERM end the session well; a second one ends the process at once.
+
+    Yields:
+        The signals that came.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def on_signal(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  Python's name
+        received.append(signum)
+        conductor.interrupt()
+        restore()
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield received
+    finally:
+        restore()
