@@ -14,8 +14,11 @@ from torch import Tensor
 from hpe.geometry.camera import project, rays
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
 
-DEPTH_LIMITS = (4.0, 50.0)
-"""Root depths in bone lengths that PeCLR's released model admits: for a 4 cm bone 0.16 to 2 m."""
+DEPTH_LIMITS = (3.0, 120.0)
+"""Root depths in bone lengths that are believed: for a 4 cm bone 0.12 to 4.8 m.
+
+PeCLR's released model believes (4, 50), which hands seen through a long lens exceed.
+"""
 
 FALLBACK_DEPTH = 15.0
 """Root depth in bone lengths where the bone points at the camera: a 4 cm bone at 0.6 m."""
