@@ -11,6 +11,7 @@ from optuna.distributions import (
 )
 
 from sweep.early_stop import rung_epochs, rungs_of
+from sweep.messages import counted
 from sweep.slot_fit import SlotFit
 from sweep.study_check import CheckedStudy
 
@@ -64,7 +65,7 @@ def _plan(checked: CheckedStudy) -> str:
     steps = [
         f"{step.label} (given weights)"
         if step.label in replaced
-        else f"{step.label} ({step.spec.epochs(base.configs[step.label])} epochs)"
+        else f"{step.label} ({counted(step.spec.epochs(base.configs[step.label]), 'epoch')})"
         for step in base.plan
     ]
     return " -> ".join(steps)
@@ -74,11 +75,12 @@ def _trials(checked: CheckedStudy) -> str:
     study = checked.study
     parts = []
     if checked.arms:
-        parts.append(f"{len(checked.arms)} arms")
+        parts.append(counted(len(checked.arms), "arm"))
     if study.search.trials:
-        parts.append(f"{study.search.trials} searched points ({study.search.sampler})")
+        parts.append(f"{counted(study.search.trials, 'searched point')} ({study.search.sampler})")
     total = checked.arm_trials + checked.searched_trials
-    return f"{' + '.join(parts)}, with {len(study.seeds.trials)} seed each: {total} in all"
+    seeds = counted(len(study.seeds.trials), "trial seed")
+    return f"{' + '.join(parts)}, {seeds} each: {total} in all"
 
 
 def _early_stop(checked: CheckedStudy) -> str:
@@ -89,6 +91,8 @@ def _early_stop(checked: CheckedStudy) -> str:
     rungs = rungs_of(checked.study, base.plan)
     places = []
     for step in base.plan:
+        if step.label in checked.study.from_weights:
+            continue
         epochs = step.spec.epochs(base.configs[step.label])
         at = sorted(rung_epochs(rungs, label=step.label, epochs=epochs))
         if at:
@@ -100,18 +104,16 @@ def _early_stop(checked: CheckedStudy) -> str:
 
 def _arms(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
     for name, point in checked.arms.items():
-        own = {
-            path: value
-            for path, value in point.settings.items()
-            if checked.study.settings.get(path) != value
-        }
-        plan = " -> ".join(step.label for step in point.plan)
-        settings = ", ".join(f"{path} {_shown(value)}" for path, value in own.items())
-        yield name, plan + (f"; {settings}" if settings else "")
+        baseline = checked.study.arms[name].baseline
+        published = f", published setting {baseline}" if baseline else ""
+        yield name, " -> ".join(step.label for step in point.plan) + published
+        for path, value in point.settings.items():
+            if checked.study.settings.get(path) != value:
+                yield "", f"{path} {_shown(value)}"
 
 
 def _space(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
-    for path, distribution in checked.searched.items():
+    for path, distribution in sorted(checked.searched.items()):
         sometimes = " (in some points)" if path in checked.conditional else ""
         yield path, describe_distribution(distribution) + sometimes
 

@@ -28,3 +28,8 @@ def shown_path(path: Path) -> str:
     if absolute.is_relative_to(Path.cwd()):
         return str(absolute.relative_to(Path.cwd()))
     return str(absolute)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 slot`, `2 slots`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

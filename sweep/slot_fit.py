@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.machine import Machine
+from sweep.messages import counted
 from sweep.study import Slots
 
 MAX_AUTO_SLOTS = 8
@@ -37,8 +38,8 @@ class SlotFit:
     def __str__(self) -> str:
         gpu = f", {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
         return (
-            f"{_counted(self.count, 'slot')} of {_counted(self.workers, 'worker')} with "
-            f"{_counted(self.cpus_per_worker, 'core')}{gpu} each"
+            f"{counted(self.count, 'slot')} of {counted(self.workers, 'worker')} with "
+            f"{counted(self.cpus_per_worker, 'core')}{gpu} each"
         )
 
 
@@ -74,7 +75,7 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
         )
     if gpu * slots.workers > has.gpus:
         raise ValueError(
-            f"slots/gpu: a slot of {_counted(slots.workers, 'worker')} with {gpu:g} GPU each needs "
+            f"slots/gpu: a slot of {counted(slots.workers, 'worker')} with {gpu:g} GPU each needs "
             f"{gpu * slots.workers:g}, {has.where} has {has.gpus}; lower slots/gpu or "
             f"slots/workers (slots/gpu=0 trains on the CPU)."
         )
@@ -84,7 +85,7 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
     count = min(fitting, MAX_AUTO_SLOTS) if slots.count == "auto" else slots.count
     if count > fitting:
         raise ValueError(
-            f"slots/count: {has.where} ({_counted(has.cpus, 'core')}, {_counted(has.gpus, 'GPU')}) "
+            f"slots/count: {has.where} ({counted(has.cpus, 'core')}, {counted(has.gpus, 'GPU')}) "
             f"has room for {fitting}, got {count}; lower it, or set it to auto."
         )
     cores = has.cpus // (count * slots.workers)
@@ -107,7 +108,3 @@ def _groups(gpus: int, gpu: float, workers: int) -> int:
     """Return how many slots of this shape the GPUs hold; a worker never spans half of two."""
     places = gpus * math.floor(1 / gpu) if gpu < 1 else gpus // int(gpu)
     return places // workers
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

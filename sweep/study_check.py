@@ -5,7 +5,7 @@ could only fail.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from hpe.config import Config
 from hpe.data.catalog import data_config
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
-from search_spaces.space import SPACES
+from search_spaces.space import SPACES, Space
 from sweep.messages import about, nearest
+from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point
 from sweep.study import Study
 from trainables.plans import default_settings, unknown_path
@@ -38,14 +39,18 @@ class CheckedStudy:
         conditional: Those of them that only some points have, such as the strength of an operation
             that may be left out.
         data: The validated settings of the data set.
+        space: What is searched: the study's space without the phases that given weights replace.
+        notices: What people should know before it starts.
     """
 
     study: Study
     base: Point
     arms: Mapping[str, Point]
+    space: Space | None
     searched: Mapping[str, BaseDistribution]
     conditional: frozenset[str]
     data: Config
+    notices: tuple[str, ...]
 
     @property
     def arm_trials(self) -> int:
@@ -67,25 +72,33 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     with about("data"):
         data = data_config(study.data)
     base = searched_point(study, {}, phases)
+    replaced = _replaced_labels(study, base)
     arms = {}
     for name in study.arms:
         with about(f"arms/{name}"):
             arms[name] = arm_point(study, name, phases)
+    left_out = _arms_told_apart_by(replaced, study, arms)
+    study = study.model_copy(
+        update={"arms": {name: arm for name, arm in study.arms.items() if name not in left_out}}
+    )
+    arms = {name: point for name, point in arms.items() if name not in left_out}
     _check_sizes(study, base)
-    searched, conditional = _check_search(study, phases)
+    space = _space(study, base, replaced)
+    searched, conditional = _searched(study, space, phases)
     for point in (base, *arms.values()):
         _check_objective(study, point)
     _check_early_stop(study, base)
-    _check_seeds(study)
+    _check_search(study)
     _check_slots(study)
-    _check_weights(study, base, searched)
     return CheckedStudy(
         study=study,
         base=base,
         arms=arms,
+        space=space,
         searched=searched,
         conditional=conditional,
         data=data,
+        notices=tuple(_notices(study, left_out)),
     )
 
 
@@ -97,40 +110,54 @@ def _check_sizes(study: Study, base: Point) -> None:
                 raise ValueError(f"sizes/{name}/settings: {unknown_path(path, paths)}")
 
 
-def _check_search(
-    study: Study, phases: Phases
-) -> tuple[dict[str, BaseDistribution], frozenset[str]]:
+def _space(study: Study, base: Point, replaced: Sequence[str]) -> Space | None:
+    """Return what is searched, or None."""
     if study.space is not None and study.space not in SPACES:
         raise ValueError(
             f"space: there is no search space {study.space!r}{nearest(study.space, SPACES)}; "
             f"spaces are {', '.join(SPACES)}."
         )
-    if study.search.trials == 0:
-        if not study.arms:
-            raise ValueError("search/trials is 0 and there are no arms: nothing to run; set one.")
-        return {}, frozenset()
-    if study.space is None:
+    if study.search.trials == 0 and not study.arms:
+        raise ValueError("search/trials is 0 and there are no arms: nothing to run; set one.")
+    if study.search.trials > 0 and study.space is None:
         raise ValueError(
             f"search/trials is {study.search.trials} but the study has no space to search; "
             f"name one ({', '.join(SPACES)}) or set search/trials to 0."
         )
+    if study.space is None:
+        return None
+    space = SPACES[study.space]
+    return without_phases(space, replaced, base.configs) if replaced else space
+
+
+def _searched(
+    study: Study, space: Space | None, phases: Phases
+) -> tuple[dict[str, BaseDistribution], frozenset[str]]:
+    """Return every path the search may vary, and those that only some points have."""
+    if space is None or study.search.trials == 0:
+        return {}, frozenset()
     searched: dict[str, BaseDistribution] = {}
     seen: Counter[str] = Counter()
     with about(f"space {study.space}"):
-        for params, distributions in _sampled(study.space):
+        for params, distributions in _sampled(space):
             searched.update(distributions)
             seen.update(params.keys())
             searched_point(study, params, phases)
+    if not searched:
+        raise ValueError(
+            f"from_weights: the given weights replace everything that the space {study.space} "
+            f"searches; set search/trials to 0, or search another space."
+        )
     _check_nothing_fixed_is_searched(study, searched)
     return searched, frozenset(path for path, times in seen.items() if times < SPACE_SAMPLES)
 
 
-def _sampled(space: str) -> Iterator[tuple[dict[str, Any], dict[str, BaseDistribution]]]:
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    study = optuna.create_study(sampler=sampler)
+def _sampled(space: Space) -> Iterator[tuple[dict[str, Any], dict[str, BaseDistribution]]]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it announces every study made
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(SPACE_SAMPLES):
         trial = study.ask()
-        SPACES[space].suggest(trial)
+        space.suggest(trial)
         yield dict(trial.params), dict(trial.distributions)
 
 
@@ -183,7 +210,12 @@ def _check_early_stop(study: Study, base: Point) -> None:
         )
 
 
-def _check_seeds(study: Study) -> None:
+def _check_search(study: Study) -> None:
+    if study.search.reuse > 0:
+        raise ValueError(
+            f"search/reuse: prefix-aware search is not available yet, got {study.search.reuse:g}; "
+            f"set it to 0."
+        )
     seeds = study.seeds.trials
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds/trials: each seed once, got {seeds}.")
@@ -195,19 +227,47 @@ def _check_slots(study: Study) -> None:
         raise ValueError(f"slots/gpu: a share of one GPU or a whole number of them, got {gpu}.")
 
 
-def _check_weights(study: Study, base: Point, searched: Mapping[str, Any]) -> None:
+def _replaced_labels(study: Study, base: Point) -> list[str]:
+    """Return the plan labels that given weights stand for."""
     labels = [step.label for step in base.plan]
+    replaced: list[str] = []
     for label in study.from_weights:
         if label not in labels[:-1]:
             raise ValueError(
                 f"from_weights: {label!r} is no phase that another one follows"
                 f"{nearest(label, labels[:-1])}; the plan is {', '.join(labels)}."
             )
-        replaced = labels[: labels.index(label) + 1]
-        idle = [path for path in searched if path.split("/")[0] in replaced]
-        if idle:
-            raise ValueError(
-                f"from_weights: the space {study.space} searches {idle[0]} and "
-                f"{len(idle) - 1} more of what {label}'s weights replace; run an arm alone "
-                f"(--arm), set search/trials to 0, or search another space."
-            )
+        replaced = max(replaced, labels[: labels.index(label) + 1], key=len)
+    return replaced
+
+
+def _arms_told_apart_by(
+    replaced: Sequence[str], study: Study, arms: Mapping[str, Point]
+) -> list[str]:
+    """Return the arms that would be equal because weights replace the phase they differ in.
+
+    An arm alone, as with `--arm`, is meant.
+    """
+    if len(arms) < 2:
+        return []
+    return [
+        name
+        for name, point in arms.items()
+        if any(
+            path.split("/", 1)[0] in replaced and study.settings.get(path) != value
+            for path, value in point.settings.items()
+        )
+    ]
+
+
+def _notices(study: Study, left_out: Sequence[str]) -> Iterator[str]:
+    if left_out:
+        yield (
+            f"arms {', '.join(left_out)} are left out: the given weights replace the phase in "
+            f"which they differ."
+        )
+    if study.final.top_k > 0:
+        yield (
+            f"final/top_k is {study.final.top_k}, but replicates are not made yet; for a verdict "
+            f"give the study several trial seeds (seeds/trials)."
+        )
