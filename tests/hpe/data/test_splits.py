@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_fractions_of_one_seed_are_nested():
     split = four_versions_of(57)
     fractions = (0.01, 0.1, 0.2, 0.4, 0.8, 1.0)
     subsets = [set(nested_subset(split, fraction=fraction, seed=3)) for fraction in fractions]
-    for smaller, larger in zip(subsets, subsets[1:], strict=False):
+    for smaller, larger in itertools.pairwise(subsets):
         assert smaller < larger
     assert len(subsets[0]) == 4
 

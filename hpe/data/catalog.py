@@ -1,0 +1,176 @@
+"""The data sets by name: their settings, where they lie, how they are made ready and opened."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import ValidationError
+
+from hpe.config import Config
+from hpe.data.freihand import FOLDER_NAMES, FreiHandConfig, open_freihand, prepare_freihand
+from hpe.data.hands import HandData
+from hpe.data.rendered_hands import (
+    RenderedHandsConfig,
+    open_rendered_hands,
+    prepare_rendered_hands,
+    recipe_of,
+)
+
+Progress = Callable[[int, int], None]
+"""Told how much of how much is done, in units of the data set's own."""
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """Makes a data set in its folder, or checks what somebody put there."""
+
+    def __call__(
+        self, config: Any, root: Path, /, *, processes: int, progress: Progress
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set as the platform sees it.
+
+    Attributes:
+        about: One line for people.
+        config: Its settings.
+        root: Given settings, a folder brought by the user (or None) and the folder for what is made
+            here, where the data set lies or will lie.
+        prepare: Renders it, or checks its files.
+        open: Given settings and folder, the samples.
+    """
+
+    about: str
+    config: type[Config]
+    root: Callable[[Any, Path | None, Path], Path]
+    prepare: Preparation
+    open: Callable[[Any, Path], HandData]
+
+
+def data_config(raw: Mapping[str, Any]) -> Config:
+    """Return the validated settings of the data set that `raw["name"]` names.
+
+    Raises:
+        ValueError: If the name is missing or unknown, a setting does not exist (with the nearest
+            names), or a value breaks its rule.
+    """
+    name = raw.get("name")
+    if not isinstance(name, str) or name not in DATA_SETS:
+        near = _nearest(name, DATA_SETS) if isinstance(name, str) else ""
+        raise ValueError(
+            f"data/name: there is no data set {name!r}{near}; data sets are {', '.join(DATA_SETS)}."
+        )
+    config = DATA_SETS[name].config
+    for key in raw:
+        if key not in config.model_fields:
+            raise ValueError(
+                f"data/{key}: {name} has no such setting{_nearest(key, config.model_fields)}; "
+                f"its settings are {', '.join(config.model_fields)}."
+            )
+    try:
+        return config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ValueError(_readable(error)) from None
+
+
+def data_root(config: Config, *, data_dir: Path | None, made_dir: Path) -> Path:
+    """Return the folder in which a data set lies, or will lie once prepared.
+
+    Args:
+        config: Its settings.
+        data_dir: Where the user keeps data; None if nothing was said.
+        made_dir: Where to keep what is made here, unless there is a `data_dir`.
+
+    Raises:
+        ValueError: If the data set cannot be made here and no `data_dir` is given.
+    """
+    return _data_set(config).root(config, data_dir, made_dir)
+
+
+def prepare_data(config: Config, root: Path, *, processes: int, progress: Progress) -> None:
+    """Make a data set ready to be opened: render what is not there yet, or check the files.
+
+    Raises:
+        ValueError: If files are missing: what was looked for, what was found.
+    """
+    _data_set(config).prepare(config, root, processes=processes, progress=progress)
+
+
+def open_data(config: Config, root: Path) -> HandData:
+    """Open a prepared data set.
+
+    Raises:
+        ValueError: If it is not there or not complete.
+    """
+    return _data_set(config).open(config, root)
+
+
+def _data_set(config: Config) -> DataSet:
+    found = [entry for entry in DATA_SETS.values() if type(config) is entry.config]
+    if not found:
+        raise TypeError(f"settings of a data set are needed, got {type(config).__name__}.")
+    return found[0]
+
+
+def _rendered_hands_root(
+    config: RenderedHandsConfig, data_dir: Path | None, made_dir: Path
+) -> Path:
+    """Return a folder of its own for each recipe, so that another one never overwrites it."""
+    recipe = json.dumps(recipe_of(config), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(recipe.encode()).hexdigest()
+    return (data_dir or made_dir) / f"{config.name}-{digest[:12]}"
+
+
+def _freihand_root(config: FreiHandConfig, data_dir: Path | None, _made_dir: Path) -> Path:
+    if data_dir is None:
+        raise ValueError(
+            f"{config.name} is not made here: give the folder of its original files with "
+            f"--data-dir."
+        )
+    inside = [data_dir / name for name in FOLDER_NAMES]
+    return next((folder for folder in inside if folder.is_dir()), data_dir)
+
+
+def _prepare_freihand(
+    config: FreiHandConfig, root: Path, *, processes: int, progress: Progress
+) -> None:
+    del processes  # one pass over two files
+    prepare_freihand(config, root, progress=progress)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, list(known), n=2)
+    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+
+
+def _readable(error: ValidationError) -> str:
+    lines = []
+    for detail in error.errors(include_url=False):
+        path = "/".join(["data", *(str(part) for part in detail["loc"])])
+        message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+        lines.append(f"{path}: {message[0].lower()}{message[1:]}, got {detail['input']!r}.")
+    return "\n".join(lines)
+
+
+DATA_SETS: Mapping[str, DataSet] = {
+    "rendered_hands": DataSet(
+        about="hands rendered here from a parametric model, with masks and parts",
+        config=RenderedHandsConfig,
+        root=_rendered_hands_root,
+        prepare=prepare_rendered_hands,
+        open=open_rendered_hands,
+    ),
+    "freihand": DataSet(
+        about="FreiHAND's original files, which you bring",
+        config=FreiHandConfig,
+        root=_freihand_root,
+        prepare=_prepare_freihand,
+        open=open_freihand,
+    ),
+}

@@ -1,0 +1,214 @@
+"""FreiHAND's original files: what lies where, checked once and kept in an index.
+
+    training/rgb/00000000.jpg ...    version-major: version v of photograph i is image v * n + i
+    training/mask/00000000.jpg ...   optional, one per photograph: white where hand and arm are
+    training_K.json                  n x 3 x 3
+    training_xyz.json                n x 21 x 3, metres, camera coordinates
+    evaluation/rgb/00000000.jpg ...  one version
+    evaluation_K.json, evaluation_xyz.json
+
+The full training set has n = 32,560 photographs in 4 versions. All versions show the hand at the
+same pixels (they are one photograph with different backgrounds and colours), so that one mask and
+one annotation serve all four. Files that nothing here needs (scale, vertices, MANO parameters) may
+be missing.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+HOME_PAGE = "https://lmb.informatik.uni-freiburg.de/projects/freihand/"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The annotated photographs of one part (training or evaluation).
+
+    Attributes:
+        root: The data set's folder.
+        name: `training` or `evaluation`.
+        intrinsics: K of each photograph.
+        joints_m: Joints of each photograph, in the project's order, which is FreiHAND's.
+        has_mask: Whether the photograph's mask is there.
+        digest: SHA-256 over the annotation files' contents and every picture's name and size.
+    """
+
+    root: Path
+    name: str
+    intrinsics: Float[np.ndarray, "photographs 3 3"]
+    joints_m: Float[np.ndarray, "photographs 21 3"]
+    has_mask: Bool[np.ndarray, " photographs"]
+    digest: str
+
+    def __len__(self) -> int:
+        """Return the number of photographs, each counted once."""
+        return len(self.joints_m)
+
+    def image_path(self, *, photograph: int, version: int = 0) -> Path:
+        """Return where a version of a photograph lies."""
+        return self.root / self.name / "rgb" / _picture(version * len(self) + photograph)
+
+    def mask_path(self, *, photograph: int) -> Path:
+        """Return where a photograph's mask lies, if it `has_mask`."""
+        return self.root / self.name / "mask" / _picture(photograph)
+
+
+def read_part(root: Path, name: str, *, num_versions: int) -> Part:
+    """Return a part's annotations from its index, or from its files where that is not current.
+
+    Raises:
+        ValueError: If the part is missing or incomplete: what was looked for, what was found.
+    """
+    _require_layout(root, name)
+    part = _from_index(root, name)
+    return _from_files(root, name, num_versions=num_versions) if part is None else part
+
+
+def write_index(part: Part) -> None:
+    """Keep a part's annotations in a form that opens at once; a read-only folder stays as it is."""
+    if not os.access(part.root, os.W_OK):
+        return
+    path = _index_path(part.root, part.name)
+    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    with unfinished.open("wb") as file:
+        np.savez(
+            file,
+            stamp=np.array(_stamp(part.root, part.name)),
+            intrinsics=part.intrinsics,
+            joints_m=part.joints_m,
+            has_mask=part.has_mask,
+            digest=np.array(part.digest),
+        )
+    unfinished.replace(path)
+
+
+def _from_index(root: Path, name: str) -> Part | None:
+    """Return the indexed part, or None where there is no index or a file changed since."""
+    try:
+        with _index_path(root, name).open("rb") as file, np.load(file) as index:
+            if index["stamp"].item() != _stamp(root, name):
+                return None
+            return Part(
+                root=root,
+                name=name,
+                intrinsics=index["intrinsics"],
+                joints_m=index["joints_m"],
+                has_mask=index["has_mask"],
+                digest=index["digest"].item(),
+            )
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None  # none yet, or one that was cut off: the files themselves still tell
+
+
+def _from_files(root: Path, name: str, *, num_versions: int) -> Part:
+    annotations = {path: path.read_bytes() for path in _annotation_paths(root, name)}
+    intrinsics, joints_m = (
+        _parse(content, path, shape=shape)
+        for (path, content), shape in zip(annotations.items(), ((3, 3), (21, 3)), strict=True)
+    )
+    if len(intrinsics) != len(joints_m):
+        raise ValueError(
+            f"{name}_K.json and {name}_xyz.json must have one entry per photograph, got "
+            f"{len(intrinsics)} and {len(joints_m)} in {root}."
+        )
+    images, masks = (_pictures(root / name / kind) for kind in ("rgb", "mask"))
+    _require_images(root, name, images=images, num_images=num_versions * len(joints_m))
+    contents = {
+        "annotations": [hashlib.sha256(content).hexdigest() for content in annotations.values()],
+        "images": sorted(images.items()),
+        "masks": sorted(masks.items()),
+    }
+    return Part(
+        root=root,
+        name=name,
+        intrinsics=intrinsics,
+        joints_m=joints_m,
+        has_mask=np.array([_picture(i) in masks for i in range(len(joints_m))]),
+        digest=hashlib.sha256(json.dumps(contents).encode()).hexdigest(),
+    )
+
+
+def _parse(content: bytes, path: Path, *, shape: tuple[int, int]) -> np.ndarray:
+    expected = f"a JSON list with a {shape[0]} x {shape[1]} matrix per photograph"
+    try:
+        values = np.array(json.loads(content), dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(f"{path} must hold {expected}: {error}.") from error
+    if values.shape[1:] != shape or len(values) == 0:
+        raise ValueError(f"{path} must hold {expected}, got an array of shape {values.shape}.")
+    return values
+
+
+def _pictures(folder: Path) -> dict[str, int]:
+    """Return name -> size in bytes of the pictures in a folder; nothing where there is none."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_size for entry in entries if _is_picture(entry.name)}
+
+
+def _require_layout(root: Path, name: str) -> None:
+    wanted = [*_annotation_paths(root, name), root / name / "rgb"]
+    missing = [path.relative_to(root) for path in wanted if not path.exists()]
+    if missing:
+        found = sorted(path.name for path in root.iterdir())[:12] if root.is_dir() else []
+        raise ValueError(
+            f"FreiHAND's {name} part is not complete in {root}: looked for "
+            f"{_listed(path.relative_to(root) for path in wanted)}; missing {_listed(missing)}; "
+            f"found {_listed(found) if root.is_dir() else 'no such folder'}. Unpack the original "
+            f"files ({HOME_PAGE}) and give their folder with --data-dir."
+        )
+
+
+def _require_images(root: Path, name: str, *, images: dict[str, int], num_images: int) -> None:
+    expected = [_picture(number) for number in range(num_images)]
+    missing = [picture for picture in expected if not images.get(picture)]
+    if missing:
+        raise ValueError(
+            f"FreiHAND's {name} part is not complete in {root}: looked for {num_images} pictures, "
+            f"{expected[0]} to {expected[-1]}, in {name}/rgb; found {num_images - len(missing)} of "
+            f"them; missing or empty: {_listed(missing[:3])}{', ...' if len(missing) > 3 else ''}. "
+            f"Unpack the original files ({HOME_PAGE}) once more."
+        )
+
+
+def _stamp(root: Path, name: str) -> str:
+    """Return what changes when a part's files do: annotations' sizes and times, folders' times.
+
+    A picture rewritten in place goes unnoticed; one added, removed or replaced does not.
+    """
+    files = {path.name: path.stat() for path in _annotation_paths(root, name)}
+    folders = [root / name / kind for kind in ("rgb", "mask")]
+    return json.dumps(
+        {
+            "files": {key: (stat.st_size, stat.st_mtime_ns) for key, stat in files.items()},
+            "folders": [path.stat().st_mtime_ns if path.is_dir() else None for path in folders],
+        }
+    )
+
+
+def _annotation_paths(root: Path, name: str) -> tuple[Path, Path]:
+    return root / f"{name}_K.json", root / f"{name}_xyz.json"
+
+
+def _index_path(root: Path, name: str) -> Path:
+    return root / f"{name}_index.npz"
+
+
+def _picture(number: int) -> str:
+    return f"{number:08d}.jpg"
+
+
+def _is_picture(name: str) -> bool:
+    return name.endswith(".jpg")
+
+
+def _listed(items: Iterable[object]) -> str:
+    return ", ".join(map(str, items)) or "nothing"
