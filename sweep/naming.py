@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from sweep.ledger import Trial
 
 UNITS = ("mm", "px", "deg", "s")
+ABBREVIATIONS = ("epe", "auc", "pck")
 
 
 def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
@@ -20,21 +21,21 @@ def unit_of(metric: str) -> str:
     return f" {ending}" if ending in UNITS else ""
 
 
-def metric_words(metric: str) -> str:
-    """Return a metric's name as text: `finetune/val/root_epe_mm` -> `root EPE (mm), val`."""
+def metric_words(metric: str, *, unit: bool = True) -> str:
+    """Return a metric's name as text: `finetune/val/root_epe_mm` -> `val root EPE (mm)`."""
     *_, split, name = ["", *metric.split("/")]
-    unit = unit_of(name)
-    words = name.removesuffix(f"_{unit.strip()}") if unit else name
-    words = " ".join(w.upper() if w in ("epe", "auc", "pck") else w for w in words.split("_"))
-    words = words.replace("pa EPE", "PA-EPE")
-    return f"{words}{f' ({unit.strip()})' if unit else ''}{f', {split}' if split else ''}"
+    ending = unit_of(name).strip()
+    words = name.removesuffix(f"_{ending}") if ending else name
+    text = " ".join(w.upper() if w in ABBREVIATIONS else w for w in f"{split}_{words}".split("_"))
+    text = text.replace("pa EPE", "PA-EPE").strip()
+    return f"{text} ({ending})" if ending and unit else text
 
 
 def shown_number(value: float, digits: int = 4) -> str:
-    """Return a number with as many digits as a person reads."""
+    """Return a number with as many digits as a person reads, trailing zeros included."""
     if not math.isfinite(value):
         return str(value)
-    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".") if abs(value) < 10**digits else f"{value:,.0f}"
 
 
 def better(value: float, other: float, direction: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.ledger import Epoch, Ledger, StageEntry, Trial, TrialState
 from sweep.naming import trial_name
+from sweep.tree import flattened
 
 STUDY = "study"
 """The run key of the study itself; trials are `7`, their phases `7/pretrain`."""
@@ -183,15 +184,6 @@ def settings_text(trial: Trial) -> dict[str, Any]:
         "resolved": {stage.label: dict(stage.config) for stage in trial.stages},
         "stages": {stage.label: stage.key for stage in trial.stages},
     }
-
-
-def flattened(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested mappings by `/` path."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def as_text(value: Any) -> str:

@@ -1,0 +1,279 @@
+"""The report's charts, each with the data it shows."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+from matplotlib.ticker import MaxNLocator
+from scipy import stats
+
+from sweep.ledger import Ledger, Trial, TrialState
+from sweep.naming import best_of, metric_words, shown_number, unit_of
+from sweep.report.comparison import Candidate, PairedDifference, in_order
+from sweep.report.history import EpochsOf
+from sweep.report.style import (
+    BEST,
+    FAINT,
+    INK,
+    MUTED,
+    TEXT_PT,
+    Chart,
+    arm_colors,
+    as_png,
+    label,
+    legend,
+    new_figure,
+)
+from sweep.study import Objective, Study
+
+MIN_FOR_CORRELATION = 3
+
+
+def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
+    """Draw every completed trial when it ended, and the best so far."""
+    done = sorted(
+        (t for t in ledger.in_state(TrialState.COMPLETE) if t.objective is not None),
+        key=lambda trial: trial.ended_s or 0.0,
+    )
+    if not done:
+        return None
+    start_s = min(trial.created_s for trial in ledger.trials.values())
+    minutes = [((trial.ended_s or start_s) - start_s) / 60 for trial in done]
+    values = [trial.objective for trial in done if trial.objective is not None]
+    direction = study.objective.direction
+    best = list(accumulate(values, lambda a, b: best_of((a, b), direction)))
+    figure, axes = new_figure()
+    axes.step(minutes, best, where="post", color=BEST, linewidth=2, label="best so far")
+    for arm, color in arm_colors(list(study.arms)).items():
+        mine = [i for i, trial in enumerate(done) if trial.arm == arm]
+        at = [minutes[i] for i in mine], [values[i] for i in mine]
+        if mine:
+            axes.scatter(*at, s=46, color=color, marker="D", label=f"arm {arm}", zorder=3)
+    searched = [i for i, trial in enumerate(done) if trial.arm is None]
+    if searched:
+        at = [minutes[i] for i in searched], [values[i] for i in searched]
+        axes.scatter(*at, s=30, color=INK, alpha=0.75, label="searched trial", zorder=3)
+    for state, color, name in (
+        (TrialState.PRUNED, MUTED, "stopped early"),
+        (TrialState.FAIL, BEST, "failed"),
+    ):
+        ends = [((t.ended_s or start_s) - start_s) / 60 for t in ledger.in_state(state)]
+        if ends:
+            rug = axes.get_xaxis_transform()
+            height = [0.02] * len(ends)
+            axes.plot(
+                ends,
+                height,
+                "x",
+                transform=rug,
+                color=color,
+                markersize=6,
+                label=name,
+                clip_on=False,
+            )
+    label(axes, x="minutes since the study began", y=metric_words(study.objective.metric))
+    legend(axes, loc="best")
+    return Chart(
+        name="objective_over_time",
+        title="The objective over time",
+        caption="A point per completed trial where it ended; crosses on the axis are trials that "
+        "have no objective.",
+        png=as_png(figure),
+        columns=("trial", "arm", "minutes", "objective", "best_so_far"),
+        rows=tuple(
+            (t.number, t.arm or "", round(m, 3), v, b)
+            for t, m, v, b in zip(done, minutes, values, best, strict=True)
+        ),
+    )
+
+
+def learning_curves(
+    ledger: Ledger,
+    study: Study,
+    *,
+    path: str,
+    epochs_of: EpochsOf,
+    best: Trial | None,
+    template: float | None = None,
+) -> Chart | None:
+    """Draw one metric (`<label>/<key>`) of every trial by epoch.
+
+    Args:
+        ledger: The study.
+        study: Its settings.
+        path: Which metric.
+        epochs_of: Where epochs come from.
+        best: The trial to stress.
+        template: What the fixed template hand scores, drawn as a line.
+    """
+    name, _, key = path.partition("/")
+    curves: list[tuple[Trial, list[int], list[float]]] = []
+    for trial in ledger.trials.values():
+        for stage in trial.stages:
+            points = [(e.epoch, e.metrics[key]) for e in epochs_of(stage) if key in e.metrics]
+            if stage.label == name and points:
+                curves.append((trial, [p[0] for p in points], [p[1] for p in points]))
+    if not curves:
+        return None
+    figure, axes = new_figure()
+    colors, named = arm_colors(list(study.arms)), set()
+    for trial, epochs, values in sorted(curves, key=lambda c: c[0] is best):
+        who, color, width = "searched trial", FAINT, 1.0
+        if trial.arm is not None:
+            who, color, width = f"arm {trial.arm}", colors.get(trial.arm, INK), 1.6
+        if trial is best:
+            who, color, width = f"best (trial {trial.number})", BEST, 2.4
+        text = None if who in named else who
+        named.add(who)
+        axes.plot(epochs, values, "-o", color=color, linewidth=width, markersize=3, label=text)
+        if trial.state is TrialState.PRUNED and trial.rungs and trial.rungs[-1].label == name:
+            axes.plot(epochs[-1], values[-1], "x", color=MUTED, markersize=6)
+    if template is not None:
+        axes.axhline(template, color=MUTED, linestyle="--", linewidth=1.2, label="fixed template")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    label(axes, x=f"epoch of {name}", y=metric_words(key))
+    legend(axes, loc="best")
+    return Chart(
+        name=f"learning_curves_{name}",
+        title=f"Learning curves of {name}",
+        caption="One line per trial; a cross is where early stopping ended it.",
+        png=as_png(figure),
+        columns=("trial", "arm", "epoch", key),
+        rows=tuple(
+            (trial.number, trial.arm or "", epoch, value)
+            for trial, epochs, values in curves
+            for epoch, value in zip(epochs, values, strict=True)
+        ),
+    )
+
+
+def proxy_against_objective(
+    ledger: Ledger, study: Study, *, path: str, epochs_of: EpochsOf
+) -> Chart | None:
+    """Draw the last value of a phase's proxy (`<label>/<key>`) against the objective."""
+    name, _, key = path.partition("/")
+    points: list[tuple[Trial, float, float]] = []
+    for trial in ledger.in_state(TrialState.COMPLETE):
+        for stage in trial.stages:
+            values = [e.metrics[key] for e in epochs_of(stage) if key in e.metrics]
+            if stage.label == name and values and trial.objective is not None:
+                points.append((trial, values[-1], trial.objective))
+    if not points:
+        return None
+    figure, axes = new_figure()
+    colors = arm_colors(list(study.arms))
+    for trial, proxy, objective in points:
+        color = INK if trial.arm is None else colors.get(trial.arm, INK)
+        marker = "o" if trial.arm is None else "D"
+        axes.plot(proxy, objective, marker, color=color, markersize=6, alpha=0.85)
+        axes.annotate(
+            trial.arm or str(trial.number),
+            (proxy, objective),
+            textcoords="offset points",
+            xytext=(6, 3),
+            fontsize=TEXT_PT - 2,
+            color=MUTED,
+        )
+    label(axes, x=f"{metric_words(key)} after {name}", y=metric_words(study.objective.metric))
+    return Chart(
+        name=f"proxy_{name}",
+        title=f"Does {name}'s proxy foretell the objective?",
+        caption=_correlation([p[1] for p in points], [p[2] for p in points]),
+        png=as_png(figure),
+        columns=("trial", "arm", key, "objective"),
+        rows=tuple((trial.number, trial.arm or "", x, y) for trial, x, y in points),
+    )
+
+
+def _correlation(proxy: Sequence[float], objective: Sequence[float]) -> str:
+    if len(proxy) < MIN_FOR_CORRELATION or len(set(proxy)) < 2 or len(set(objective)) < 2:
+        return f"{len(proxy)} completed trials are too few for a rank correlation."
+    rho = float(stats.spearmanr(proxy, objective).statistic)
+    return (
+        f"Spearman's rank correlation over {len(proxy)} completed trials: {rho:.2f}. "
+        "Trials that were stopped early have no objective and are not among them."
+    )
+
+
+def arms_compared(
+    found: Sequence[Candidate], study: Study, *, template: float | None
+) -> Chart | None:
+    """Draw each arm's trial seeds, their mean and standard deviation."""
+    arms = in_order([c for c in found if c.arm is not None], study.objective)
+    if not arms:
+        return None
+    figure, axes = new_figure(height_in=max(1.6, 0.55 * len(arms) + 1.2))
+    colors = arm_colors(list(study.arms))
+    for y, arm in enumerate(arms):
+        color = colors.get(arm.arm or "", INK)
+        values = list(arm.values.values())
+        axes.scatter(values, [y] * len(values), s=34, color=color, alpha=0.55, zorder=3)
+        axes.errorbar(
+            arm.mean, y - 0.22, xerr=arm.sd, fmt="D", color=color, markersize=6, capsize=3, zorder=4
+        )
+    if template is not None:
+        axes.axvline(template, color=MUTED, linestyle="--", linewidth=1.2, label="fixed template")
+    axes.set_yticks(range(len(arms)), [arm.arm or "" for arm in arms])
+    axes.set_ylim(len(arms) - 0.5, -0.6)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.grid(visible=False, axis="y")
+    label(axes, x=metric_words(study.objective.metric), y="")
+    legend(axes, loc="best")
+    return Chart(
+        name="arms",
+        title="The arms",
+        caption="Dots are training seeds, diamonds their mean with one standard deviation.",
+        png=as_png(figure),
+        columns=("arm", "seed", "objective"),
+        rows=tuple((arm.arm, seed, v) for arm in arms for seed, v in arm.values.items()),
+    )
+
+
+def differences(pairs: Sequence[PairedDifference], objective: Objective) -> Chart | None:
+    """Draw the paired differences with their intervals; None where no pair has one."""
+    shown = [pair for pair in pairs if pair.interval is not None]
+    if not shown:
+        return None
+    figure, axes = new_figure(height_in=max(1.6, 0.5 * len(shown) + 1.2))
+    for y, pair in enumerate(shown):
+        assert pair.interval is not None
+        color = INK if pair.separated else MUTED
+        axes.plot(pair.interval, (y, y), color=color, linewidth=2.4, solid_capstyle="round")
+        seeds = list(pair.differences.values())
+        axes.plot(seeds, [y + 0.2] * len(seeds), ".", color=MUTED, markersize=5)
+        axes.plot(pair.mean, y, "D", color=color, markersize=6)
+    axes.axvline(0, color=BEST, linewidth=1)
+    names = [f"{p.first} − {p.second}".replace("arm ", "") for p in shown]
+    axes.set_yticks(range(len(shown)), names)
+    axes.set_ylim(len(shown) - 0.5, -0.6)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.grid(visible=False, axis="y")
+    label(axes, x=f"difference of {metric_words(objective.metric)}", y="")
+    good = "left" if objective.direction == "minimize" else "right"
+    return Chart(
+        name="paired_differences",
+        title="Paired differences",
+        caption=f"Mean difference by trial seed with its 95 % interval; {good} of the line the "
+        "first arm is better, and grey intervals hold zero.",
+        png=as_png(figure),
+        columns=("first", "second", "n", "mean", "low", "high"),
+        rows=tuple(
+            (p.first, p.second, len(p.differences), p.mean, *(p.interval or ("", "")))
+            for p in pairs
+        ),
+    )
+
+
+def proxies_of(ledger: Ledger, proxies: Mapping[str, str]) -> list[str]:
+    """Return `<label>/<key>` of every proxy that a phase of the study reports.
+
+    Args:
+        ledger: The study.
+        proxies: Phase name -> metric key.
+    """
+    stages = [stage for trial in ledger.trials.values() for stage in trial.stages]
+    return sorted({f"{s.label}/{proxies[s.phase]}" for s in stages if s.phase in proxies})
+
+
+def shown_objective(value: float | None, objective: Objective) -> str:
+    """Return an objective's value with its unit."""
+    return "" if value is None else f"{shown_number(value)}{unit_of(objective.metric)}"

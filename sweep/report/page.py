@@ -1,0 +1,172 @@
+"""The report's page: one offline file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sweep.display import shown_duration
+from sweep.ledger import Ledger
+from sweep.naming import metric_words, shown_number, trial_name
+from sweep.report.parallel import OFF, Axis, Coordinates, Line
+from sweep.report.ranking import Row, composed
+from sweep.report.result import StudyResult
+from sweep.report.style import Chart
+from sweep.report.words import (
+    STATE_WORDS,
+    cost_sentence,
+    counts,
+    difference_text,
+    interval_text,
+    short_composition,
+    template_sentence,
+    verdict_text,
+)
+from sweep.tree import flattened
+
+TOP = 15
+AXIS_STEP = 118
+PLOT_TOP, PLOT_BOTTOM = 20, 300
+
+
+@dataclass(frozen=True)
+class PageInputs:
+    """What the page shows besides the result.
+
+    Attributes:
+        charts: In the order of the page.
+        parallel: For the interactive chart, if there is one.
+        missing: Why something that people may look for is not there.
+        best_command: What trains the best configuration alone.
+        weights: The file of the best trial's weights, if there is one.
+    """
+
+    charts: Sequence[Chart]
+    parallel: Coordinates | None
+    missing: Sequence[str]
+    best_command: str
+    weights: str | None
+
+
+def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
+    """Return the page; it asks the network for nothing."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    many_seeds = len(result.study.seeds.trials) > 1
+    leaders = [row for row in result.rows if row.rank <= TOP or row.trial.arm is not None]
+    lineage = dict(ledger.lineage)
+    packages = lineage.pop("packages", None) or {}
+    last_s = max((record["time_s"] for record in ledger.sessions), default=0.0)
+    return environment.get_template("index.html.jinja").render(
+        study=result.study,
+        result=result,
+        counts=counts(result),
+        date=datetime.fromtimestamp(last_s).strftime("%-d %B %Y") if last_s else "",
+        template_sentence=template_sentence(result),
+        cost_sentence=cost_sentence(result),
+        best_name=trial_name(result.best, many_seeds=many_seeds) if result.best else None,
+        composition=_composition(result),
+        best_command=inputs.best_command,
+        weights=inputs.weights,
+        charts=inputs.charts,
+        parallel=_drawn(inputs.parallel) if inputs.parallel is not None else None,
+        differences=[
+            (
+                f"{pair.first} − {pair.second}".replace("arm ", ""),
+                len(pair.differences),
+                difference_text(pair),
+                interval_text(pair),
+                verdict_text(pair),
+            )
+            for pair in result.pairs
+        ],
+        leaders=[_leader(row, result, many_seeds=many_seeds) for row in leaders],
+        metric=metric_words(result.study.objective.metric),
+        notes=[note["message"] for note in ledger.notes],
+        lineage=_lineage(result, lineage),
+        packages=sorted(packages.items()),
+        missing=inputs.missing,
+    )
+
+
+def _composition(result: StudyResult) -> list[tuple[str, str]]:
+    """Return the best trial's parameters; what is off stands last."""
+    if result.best is None:
+        return []
+    entries = composed(result.best.params or result.best.settings)
+    return sorted(entries, key=lambda entry: entry[1] == "off")
+
+
+def _leader(row: Row, result: StudyResult, *, many_seeds: bool) -> Mapping[str, Any]:
+    trial = row.trial
+    style = "leading" if trial is result.best else ("arm" if trial.arm is not None else "")
+    return {
+        "rank": row.rank,
+        "name": trial_name(trial, many_seeds=many_seeds),
+        "value": "" if trial.objective is None else shown_number(trial.objective),
+        "state": STATE_WORDS[trial.state],
+        "time": shown_duration(trial.duration_s),
+        "composition": short_composition(trial.params),
+        "style": style,
+    }
+
+
+def _lineage(result: StudyResult, lineage: Mapping[str, Any]) -> list[tuple[str, str]]:
+    study = result.study
+    return [
+        ("study seed", str(study.seeds.study)),
+        ("trial seeds", ", ".join(map(str, study.seeds.trials))),
+        *((path, str(value)) for path, value in flattened(lineage) if value not in (None, "")),
+    ]
+
+
+def _drawn(found: Coordinates) -> Mapping[str, Any]:
+    """Return the coordinates in the units of the page's drawing."""
+    return {
+        "width": 2 * AXIS_STEP // 2 + AXIS_STEP * (len(found.axes) - 1) + 30,
+        "height": _y(OFF) + 58,
+        "top": PLOT_TOP,
+        "bottom": PLOT_BOTTOM,
+        "off": _y(OFF),
+        "names": _y(OFF) + 26,
+        "axes": [_drawn_axis(i, axis) for i, axis in enumerate(found.axes)],
+        "lines": [_drawn_line(line) for line in found.lines],
+    }
+
+
+def _drawn_axis(index: int, axis: Axis) -> Mapping[str, Any]:
+    return {
+        "x": _x(index),
+        "ticks": [(_y(height), text) for height, text in axis.ticks],
+        "has_off": axis.has_off,
+        "lines": axis.lines,
+    }
+
+
+def _drawn_line(line: Line) -> Mapping[str, Any]:
+    points = [f"{_x(i)},{_y(height)}" for i, height in enumerate(line.heights)]
+    return {
+        "name": line.name,
+        "color": line.color,
+        "is_best": line.is_best,
+        "points": " ".join(points),
+        "heights": " ".join(f"{height:.4f}" for height in line.heights),
+    }
+
+
+def _x(index: int) -> int:
+    return AXIS_STEP // 2 + AXIS_STEP * index
+
+
+def _y(height: float) -> float:
+    return round(PLOT_BOTTOM - height * (PLOT_BOTTOM - PLOT_TOP), 1)

@@ -1,0 +1,99 @@
+"""A study's result: everything that the page, the screen and the files tell, worked out once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.ledger import Ledger, Trial, TrialState
+from sweep.report.baseline import template_value
+from sweep.report.comparison import (
+    Answer,
+    Candidate,
+    PairedDifference,
+    answer,
+    arm_differences,
+    candidates,
+    in_order,
+    is_blind,
+)
+from sweep.report.cost import Cost, cost_of
+from sweep.report.history import EpochsOf
+from sweep.report.ranking import Row, ranked
+from sweep.study import Study
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Trials that failed for one reason."""
+
+    error_class: str
+    trials: tuple[int, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study has come to.
+
+    Attributes:
+        rows: All trials, best first.
+        best: The trial with the best objective.
+        arms: Arms that completed, best first.
+        pairs: Paired differences between them.
+        template: What the fixed template hand scores on the objective's metric, if it is reported.
+        blind: Whether the best objective is no better than the template's.
+    """
+
+    study: Study
+    rows: tuple[Row, ...]
+    best: Trial | None
+    answer: Answer
+    arms: tuple[Candidate, ...]
+    pairs: tuple[PairedDifference, ...]
+    template: float | None
+    blind: bool
+    cost: Cost
+    failures: tuple[Failure, ...]
+    states: Mapping[TrialState, int]
+
+
+def result_of(
+    ledger: Ledger, study: Study, *, epochs_of: EpochsOf, cores_per_slot: float | None
+) -> StudyResult:
+    """Work out the result.
+
+    Args:
+        ledger: What happened.
+        study: What was asked.
+        epochs_of: Where epochs come from, reused stages included.
+        cores_per_slot: For the cost in core-seconds; None to count slot-seconds.
+    """
+    objective = study.objective
+    rows = ranked(ledger, objective)
+    best = next((row.trial for row in rows if row.trial.objective is not None), None)
+    found = candidates(ledger)
+    template = template_value(ledger, objective, epochs_of)
+    value = best.objective if best is not None else None
+    return StudyResult(
+        study=study,
+        rows=tuple(rows),
+        best=best,
+        answer=answer(ledger, objective),
+        arms=tuple(in_order([c for c in found if c.arm is not None], objective)),
+        pairs=tuple(arm_differences(found, objective)),
+        template=template,
+        blind=value is not None and template is not None and is_blind(value, template, objective),
+        cost=cost_of(ledger, cores_per_slot=cores_per_slot),
+        failures=_failures(ledger),
+        states={state: len(trials) for state in TrialState if (trials := ledger.in_state(state))},
+    )
+
+
+def _failures(ledger: Ledger) -> tuple[Failure, ...]:
+    by_class: dict[str, list[Trial]] = {}
+    for trial in ledger.in_state(TrialState.FAIL):
+        by_class.setdefault(trial.error_class or "unknown", []).append(trial)
+    failures = [
+        Failure(name, tuple(t.number for t in trials), trials[0].message or "")
+        for name, trials in by_class.items()
+    ]
+    return tuple(sorted(failures, key=lambda failure: -len(failure.trials)))

@@ -1,0 +1,86 @@
+"""The sentences that the page and the screen share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.display import shown_duration
+from sweep.ledger import TrialState
+from sweep.naming import metric_words, shown_number, unit_of
+from sweep.report.comparison import PairedDifference
+from sweep.report.ranking import composed
+from sweep.report.result import StudyResult
+
+STATE_WORDS = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "stopped early",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "not finished",
+}
+
+
+def counts(result: StudyResult) -> str:
+    """Return how many trials ended in which way."""
+    parts = [f"{n} {STATE_WORDS[state]}" for state, n in result.states.items()]
+    return f"{len(result.rows)} trials: {', '.join(parts)}" if parts else "no trials yet"
+
+
+def with_unit(value: float, result: StudyResult, digits: int = 4) -> str:
+    """Return a value of the objective with its unit."""
+    return f"{shown_number(value, digits)}{unit_of(result.study.objective.metric)}"
+
+
+def template_sentence(result: StudyResult) -> str | None:
+    """Say how the best objective stands to the fixed template hand, if that is known."""
+    if result.template is None or result.best is None or result.best.objective is None:
+        return None
+    value, template = with_unit(result.best.objective, result), with_unit(result.template, result)
+    if result.blind:
+        return (
+            f"The best value, {value}, is no better than the {template} of a fixed template hand "
+            f"that sees no image: at this budget {metric_words(result.study.objective.metric)} is "
+            "blind, and no ranking by it should be trusted."
+        )
+    return f"A fixed template hand that sees no image scores {template}, the best trial {value}."
+
+
+def cost_sentence(result: StudyResult) -> str:
+    """Say what training took and what reuse saved."""
+    cost = result.cost
+    parts = [
+        f"{cost.in_unit(cost.trained_s):,.0f} {cost.unit}-seconds of training in "
+        f"{shown_duration(cost.elapsed_s)}."
+    ]
+    if cost.num_reused:
+        stages = "stage was" if cost.num_reused == 1 else "stages were"
+        saved = f", which saved {cost.in_unit(cost.saved_s):,.0f} more" if cost.saved_s else ""
+        parts.append(f"{cost.num_reused} {stages} not trained again{saved}.")
+    return " ".join(parts)
+
+
+def interval_text(pair: PairedDifference) -> str:
+    """Return the interval of a paired difference, or why there is none."""
+    if pair.interval is None:
+        return "none with one seed"
+    low, high = pair.interval
+    return f"{low:+#.3g} to {high:+#.3g}"
+
+
+def difference_text(pair: PairedDifference) -> str:
+    """Return the mean of a paired difference with its sign."""
+    return f"{pair.mean:+#.3g}"
+
+
+def verdict_text(pair: PairedDifference) -> str:
+    """Return whether the data separates the pair."""
+    return {True: "separated", False: "not separated", None: "not known"}[pair.separated]
+
+
+def spread_text(values: Sequence[float], sd: float | None) -> str:
+    """Return a standard deviation and the number of seeds it is of."""
+    return f"± {sd:#.2g} ({len(values)} seeds)" if sd is not None else "(1 seed)"
+
+
+def short_composition(params: Mapping[str, Any]) -> str:
+    """Return the parameters in a line: last parts of paths, what is off left out."""
+    shown = [(path.rsplit("/", 1)[-1], text) for path, text in composed(params) if text != "off"]
+    return ", ".join(f"{name} {text}" for name, text in shown)

@@ -1,0 +1,179 @@
+"""Writing the report: files of a folder, each whole or not there."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from hpe.data.hands import HandData
+from hpe.phases.catalog import PHASES
+from hpe.phases.phase import PhaseSpec
+from sweep.ledger import Ledger, Trial
+from sweep.messages import shown_path
+from sweep.report import charts
+from sweep.report.best import write_best
+from sweep.report.history import Stages, epochs_from
+from sweep.report.page import PageInputs, render_page
+from sweep.report.parallel import coordinates, parallel_chart
+from sweep.report.pictures import composition_sheet, prediction_sheet
+from sweep.report.ranking import write_csv, write_leaderboard
+from sweep.report.result import StudyResult, result_of
+from sweep.report.style import Chart
+from sweep.study import Study
+
+PAGE = "index.html"
+LEADERBOARD = "leaderboard.csv"
+BEST = "best.yaml"
+WEIGHTS = "best_weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report.
+
+    Attributes:
+        result: What it tells, for the screen too.
+        weights: The best trial's weights, if its last stage is in the store.
+    """
+
+    folder: Path
+    page: Path
+    leaderboard: Path
+    best: Path | None
+    weights: Path | None
+    result: StudyResult
+
+
+def write_report(
+    ledger: Ledger,
+    study: Study,
+    folder: Path,
+    *,
+    store: Stages | None = None,
+    data: HandData | None = None,
+    cores_per_slot: float | None = None,
+    phases: Mapping[str, PhaseSpec] = PHASES,
+) -> Report:
+    """Write all files of the report, replacing an earlier one.
+
+    Args:
+        ledger: What happened, finished or not.
+        study: The study as resolved.
+        folder: Where to write.
+        store: For weights, predictions, and the epochs of reused stages; what needs it is left out
+            without it.
+        data: For the best composition on sample hands; left out without it.
+        cores_per_slot: For the cost in core-seconds.
+        phases: What the plan's names mean.
+
+    Returns:
+        Where things are, and the result.
+    """
+    epochs_of = epochs_from(store)
+    result = result_of(ledger, study, epochs_of=epochs_of, cores_per_slot=cores_per_slot)
+    folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
+    write_leaderboard(result.rows, folder / LEADERBOARD)
+    best, weights = None, None
+    command = f"python sweep/run.py {shown_path(folder / BEST)}"
+    if result.best is not None:
+        best = folder / BEST
+        write_best(study, result.best, best, command=command)
+        weights = _write_weights(result.best, folder / WEIGHTS, store)
+    missing: list[str] = []
+    parallel = coordinates(ledger, study, best=result.best)
+    drawn = [chart for chart in _numbers(ledger, result, store, phases) if chart is not None]
+    if parallel is not None:
+        drawn.insert(1, parallel_chart(parallel, ledger))
+    drawn[1:1] = _pictures(result, store, data, phases, missing)
+    for chart in drawn:
+        (folder / f"{chart.name}.png").write_bytes(chart.png)
+        write_csv(folder / f"{chart.name}.csv", chart.columns, chart.rows)
+    inputs = PageInputs(drawn, parallel, missing, command, weights.name if weights else None)
+    _write_text(folder / PAGE, render_page(result, ledger, inputs))
+    return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
+
+
+def _numbers(
+    ledger: Ledger, result: StudyResult, store: Stages | None, phases: Mapping[str, PhaseSpec]
+) -> Iterator[Chart | None]:
+    study, epochs_of = result.study, epochs_from(store)
+    if result.arms and len(study.seeds.trials) > 1:
+        yield charts.arms_compared(result.arms, study, template=result.template)
+        yield charts.differences(result.pairs, study.objective)
+    yield charts.objective_over_time(ledger, study)
+    proxies = {name: spec.proxy for name, spec in phases.items() if spec.proxy is not None}
+    paths = charts.proxies_of(ledger, proxies)
+    for path in paths:
+        yield charts.proxy_against_objective(ledger, study, path=path, epochs_of=epochs_of)
+    for path in (study.objective.metric, *paths):
+        yield charts.learning_curves(
+            ledger,
+            study,
+            path=path,
+            epochs_of=epochs_of,
+            best=result.best,
+            template=result.template if path == study.objective.metric else None,
+        )
+
+
+def _pictures(
+    result: StudyResult,
+    store: Stages | None,
+    data: HandData | None,
+    phases: Mapping[str, PhaseSpec],
+    missing: list[str],
+) -> list[Chart]:
+    found: list[Chart] = []
+    if result.best is None:
+        return found
+    sheet = None if data is None else composition_sheet(result.best, data=data, phases=phases)
+    if sheet is not None:
+        found.append(sheet)
+    else:
+        missing.append("the best composition on sample hands, for want of the data set")
+    predictions = None if store is None else prediction_sheet(result.best, store=store)
+    if predictions is not None:
+        found.append(predictions)
+    else:
+        missing.append("predictions, which the best trial's last stage did not leave")
+    return found
+
+
+def _write_weights(trial: Trial, path: Path, store: Stages | None) -> Path | None:
+    """Write the last stage's weights as one file that `--from-weights` reads."""
+    if store is None or not trial.stages:
+        return None
+    try:
+        artifacts = store.artifacts(trial.stages[-1].key)
+    except FileNotFoundError:
+        return None  # not committed, or cleaned from the store since
+    tensors = {
+        f"{group}.{name}": tensor.contiguous()
+        for group, members in artifacts.tensors.items()
+        if group != "predictions"
+        for name, tensor in members.items()
+    }
+    facts: dict[str, Any] = dict(artifacts.facts)
+    save_file(tensors, path, metadata={"facts": json.dumps(facts)})
+    return path
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier report's files, so that none of them is taken for the new one's."""
+    for picture in folder.glob("*.png"):
+        table = picture.with_suffix(".csv")
+        if table.exists():
+            picture.unlink()
+            table.unlink()
+    for name in (PAGE, BEST, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
