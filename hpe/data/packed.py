@@ -79,7 +79,9 @@ class PackedSplit(Mapping[str, np.ndarray]):
             names: Its fields.
         """
         self._folder = folder
-        self._arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        self._arrays: dict[str, np.ndarray] = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names
+        }
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return one field of all samples."""

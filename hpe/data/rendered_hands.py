@@ -191,7 +191,7 @@ def open_rendered_hands(config: RenderedHandsConfig, folder: Path) -> HandData:
         card={
             "counts": {split: len(splits[split]) for split in SPLITS},
             "source": "rendered by hpe.data.render",
-            "licence": "pictures are free of rights; assets CC0-1.0, see hpe/data/assets/CREDITS.md",
+            "licence": "CC0-1.0 assets, see hpe/data/assets/CREDITS.md",
             "settings": identity_settings(config),
             "people": dict(POOL_SIZES),
             "panoramas": {split: list(names) for split, names in PANORAMAS.items()},
@@ -237,12 +237,12 @@ def variety_of(config: RenderedHandsConfig, split: str) -> Variety:
         fill=(0.35, 0.9),
         off_centre=0.12,
         focal=(1.1, 4.0),
-        ambient=(0.15, 0.85),
+        ambient=(0.15, 0.7),
         lamp=(0.2, 1.8),
         exposure=(0.6, 1.5),
         cast=0.25,
         blur=(0.0, 0.9),
-        noise=(0.0, 0.035),
+        noise=(0.0, 0.03),
         pose_noise=1.4,
     )
 

@@ -73,7 +73,7 @@ def seen_from(outlook: Outlook, px: int) -> UInt8[np.ndarray, "px px 3"]:
     elevation = np.arctan2(up, np.sqrt(right * right + forward * forward))
     u = (heading / np.float32(2.0 * np.pi) % 1.0) * np.float32(width) + np.float32(_WRAP_PX - 0.5)
     v = (0.5 - elevation / np.float32(np.pi)) * np.float32(height) - np.float32(0.5)
-    return cv2.remap(panorama, u, v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.remap(panorama, u, v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))
 
 
 def panorama_crop(name: str, rng: np.random.Generator, px: int) -> UInt8[np.ndarray, "{px} {px} 3"]:
@@ -86,7 +86,7 @@ def panorama_crop(name: str, rng: np.random.Generator, px: int) -> UInt8[np.ndar
     if rng.random() < 0.5:
         crop = np.ascontiguousarray(crop[:, ::-1])
     sigma_px = rng.uniform(0.004, 0.015) * px
-    return cv2.GaussianBlur(crop, (0, 0), sigma_px)
+    return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma_px))
 
 
 def ambient_light(
@@ -144,7 +144,7 @@ def _panorama(name: str) -> UInt8[np.ndarray, "height width 3"]:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise ValueError(f"{path} is not a readable picture; restore it from the repository.")
-    return cv2.copyMakeBorder(image, 0, 0, _WRAP_PX, _WRAP_PX, cv2.BORDER_WRAP)
+    return np.asarray(cv2.copyMakeBorder(image, 0, 0, _WRAP_PX, _WRAP_PX, cv2.BORDER_WRAP))
 
 
 @cache

@@ -1,7 +1,8 @@
-"""What each point of the hand's skin is: which part, palm or back, nail, crease, distance to joints."""
+"""What each point of the skin is: which part, palm or back, nail, how far along a finger."""
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -200,7 +201,7 @@ def _axial_m(
         points = vertices[mine]
         best, passed = np.full(len(points), np.inf), 0.0
         along = np.zeros(len(points))
-        for segment, (start, end) in enumerate(zip(chain[:-1], chain[1:], strict=True)):
+        for segment, (start, end) in enumerate(pairwise(chain)):
             length = float(np.linalg.norm(end - start))
             direction = (end - start) / length
             lowest = -np.inf if segment == 0 else 0.0
@@ -219,7 +220,7 @@ def _nearness(
 ) -> Float32[np.ndarray, " points"]:
     """Return a Gaussian of the distance to the nearest centre."""
     distance = np.linalg.norm(points[:, None] - centres[None], axis=2).min(axis=1)
-    return np.exp(-((distance / radius_m) ** 2)).astype(np.float32)
+    return np.asarray(np.exp(-((distance / radius_m) ** 2)), np.float32)
 
 
 def _face_mean_at_vertices(model: HandModel) -> Float32[np.ndarray, " vertices"]:
@@ -238,4 +239,4 @@ def _smooth_step(x: np.ndarray, low: float, high: float) -> np.ndarray:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors at length one."""
     norm = np.sqrt(np.sum(vectors * vectors, axis=-1, keepdims=True))
-    return vectors / np.maximum(norm, 1e-12)
+    return np.asarray(vectors / np.maximum(norm, 1e-12))

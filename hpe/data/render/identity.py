@@ -80,4 +80,4 @@ def _palm_tone(skin: np.ndarray, darkness: float) -> Float32[np.ndarray, "3"]:
     share = 0.75 * darkness
     pale = np.array([0.80, 0.50, 0.40]) * 0.5
     palm = (skin * (1.0 - share) + pale * share) * np.array([1.08, 0.95, 0.92])
-    return np.minimum(palm, 1.0).astype(np.float32)
+    return np.asarray(np.minimum(palm, 1.0), np.float32)

@@ -10,8 +10,10 @@ from hpe.data.render.background import Outlook, ambient_light, main_light_direct
 from hpe.data.render.raster import rasterize
 
 _SHADOW_PX = 128
-_SHADOW_BIAS_M = 0.004
+_SHADOW_BIAS_M = 0.003
 _SHADOW_FLOOR = 0.15
+_WHITE_BALANCE = 0.6
+"""How far the camera takes the colour out of ambient light, 0 to 1."""
 _CAVITY_DEPTH_M = 0.012
 _WRAP = np.array([0.35, 0.18, 0.12], np.float32)
 """How far light wraps around the terminator per colour, which stands for scattering in skin."""
@@ -107,9 +109,12 @@ def shade(
     towards_camera = -points.position_m / np.sqrt(x * x + y * y + z * z)
     facing = np.clip(_dot(points.normal, towards_camera), 0, 1)
     ambient = ambient_light(lighting.outlook, points.normal)
+    grey = (ambient[0] + ambient[1] + ambient[2]) * np.float32(_WHITE_BALANCE / 3)
+    ambient *= np.float32(1 - _WHITE_BALANCE)
+    ambient += grey
     np.minimum(ambient, 2.3, out=ambient)
     ambient *= np.float32(lighting.ambient) * (0.55 + 0.45 * facing) * _openness(points, size)
-    light = points.color * ambient
+    light: np.ndarray = points.color * ambient
     for index, lamp in enumerate(lighting.lamps):
         slope = _dot(points.normal, lamp.direction[:, None])
         seen = np.ones(1, np.float32)
@@ -132,12 +137,14 @@ def _highlight(shine: np.ndarray, is_nail: np.ndarray) -> np.ndarray:
     """Return shine to the power of 16, or of 64 on nails."""
     for _ in range(4):
         shine = shine * shine
-    return np.where(is_nail, shine**4, shine)
+    nails = np.flatnonzero(is_nail)
+    shine[nails] = shine[nails] ** 4
+    return shine
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the dot products of columns."""
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def _openness(points: LitPoints, size: int) -> np.ndarray:
@@ -149,7 +156,8 @@ def _openness(points: LitPoints, size: int) -> np.ndarray:
     near = cv2.blur(depth.reshape(size, size), (width, width)).ravel()[points.pixel]
     share = cv2.blur(covered.reshape(size, size), (width, width)).ravel()[points.pixel]
     behind = points.position_m[2] - near / share
-    return 1 - np.float32(0.5) * np.clip(behind * np.float32(1 / _CAVITY_DEPTH_M), 0, 1)
+    cavity = np.clip(behind * np.float32(1 / _CAVITY_DEPTH_M), 0, 1)
+    return np.asarray(1 - np.float32(0.5) * cavity)
 
 
 def _lit_share(
@@ -161,31 +169,30 @@ def _lit_share(
 ) -> np.ndarray:
     """Return how much of a lamp each point sees: a shadow map, softened over the image."""
     right, down = _across(direction)
-    centre = points.position_m.mean(axis=1)
-    reach = np.abs(points.position_m - centre[:, None]).max() * 1.8
-    scale = np.float32(_SHADOW_PX / 2 / reach)
-    offset = vertices_m - centre
-    flat = np.stack(
-        [_dot(offset.T, right) * scale, _dot(offset.T, down) * scale], axis=1
-    ) + np.float32(_SHADOW_PX / 2)
-    height = _dot(offset.T, direction)
-    lift = np.float32(4.0 * (np.abs(height).max() + 1e-3))
+    centre = points.position_m.mean(axis=1)[:, None]
+    position, offset = points.position_m - centre, vertices_m.T - centre
+    across, along = _dot(position, right), _dot(position, down)
+    reach = max(float(np.abs(across).max()), float(np.abs(along).max())) * 1.02
+    middle, scale = np.float32(_SHADOW_PX / 2), np.float32(_SHADOW_PX / 2 / reach)
+    flat = np.stack([_dot(offset, right), _dot(offset, down)], axis=1) * scale + middle
+    height = _dot(offset, direction)
+    lift = 1 - height.min()
     seen = rasterize(flat, height + lift, faces, _SHADOW_PX)
     tallest = np.full(_SHADOW_PX * _SHADOW_PX, -np.inf, np.float32)
     tallest[seen.pixel] = 1 / seen.depth - lift
-    position = points.position_m - centre[:, None]
-    column = (_dot(position, right) * scale + np.float32(_SHADOW_PX / 2)).astype(np.int32)
-    row = (_dot(position, down) * scale + np.float32(_SHADOW_PX / 2)).astype(np.int32)
-    np.clip(column, 0, _SHADOW_PX - 1, out=column)
-    np.clip(row, 0, _SHADOW_PX - 1, out=row)
-    hidden = tallest[row * _SHADOW_PX + column] > _dot(position, direction) + _SHADOW_BIAS_M
+    column, row = (
+        (across * scale + middle).astype(np.int32),
+        (along * scale + middle).astype(np.int32),
+    )
+    margin = np.float32(_SHADOW_BIAS_M + 2 * reach / _SHADOW_PX)
+    hidden = tallest[row * _SHADOW_PX + column] > _dot(position, direction) + margin
     lit, covered = np.zeros((2, size * size), np.float32)
     lit[points.pixel] = ~hidden
     covered[points.pixel] = 1
     width = max(3, int(size * 0.02) | 1)
     lit = cv2.blur(lit.reshape(size, size), (width, width)).ravel()[points.pixel]
     covered = cv2.blur(covered.reshape(size, size), (width, width)).ravel()[points.pixel]
-    return _SHADOW_FLOOR + (1 - _SHADOW_FLOOR) * lit / covered
+    return np.asarray(_SHADOW_FLOOR + (1 - _SHADOW_FLOOR) * lit / covered)
 
 
 def _across(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,9 @@ from hpe.data.render.skin import SkinPoints, Sleeve, cloth_albedo, skin_albedo
 
 _NEAR_M = 0.05
 _SKIN_GLOSS, _NAIL_GLOSS, _CLOTH_GLOSS = 0.09, 0.35, 0.009
-_BUMP = 0.06
+_BUMP = 0.05
+_KNEE = np.float32(0.55)
+"""Brightness from which light on the hands is compressed towards white rather than cut."""
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,8 @@ def _labels(
     wa, wb, wc = fragments.corner_weights
     share_a = wa + wb * (b == a) + wc * (c == a)
     share_b = wb + wc * (c == b)
-    return np.where(
-        (share_a >= share_b) & (share_a >= wc), a, np.where(share_b >= wc, b, c)
-    ).astype(np.uint8)
+    best = np.where((share_a >= share_b) & (share_a >= wc), a, np.where(share_b >= wc, b, c))
+    return np.asarray(best, np.uint8)
 
 
 def _lit_points(
@@ -195,7 +196,7 @@ def _finger_of(label: np.ndarray) -> np.ndarray:
     for first in (PALM + 1, PALM + 1 + NUM_HAND_PARTS):
         table[first : first + 15] = np.arange(15) // 3
     table[ARM] = -1
-    return table[label]
+    return np.asarray(table[label])
 
 
 def _positions(fragments: Fragments, camera: Camera) -> Float32[np.ndarray, "3 fragments"]:
@@ -237,7 +238,7 @@ def _shrink_labels(
 
 def _blocks(flat: np.ndarray, factor: int) -> np.ndarray:
     """Return the fine pixels of each pixel along the first axis."""
-    px = int(round(flat.size**0.5)) // factor
+    px = round(flat.size**0.5) // factor
     blocks = flat.reshape(px, factor, px, factor).transpose(1, 3, 0, 2)
     return np.ascontiguousarray(blocks.reshape(factor * factor, px, px))
 
@@ -252,16 +253,22 @@ def _develop(
     """Put the hands before the background and turn light into a picture (gamma 2)."""
     px, factor = camera.image_px, camera.supersampling
     canvas = np.zeros(((px * factor) ** 2, 4), np.float32)
-    canvas[fragments.pixel, :3] = np.minimum(light, 1.5).T
+    canvas[fragments.pixel, :3] = _compressed(light * np.float32(camera.exposure)).T
     canvas[fragments.pixel, 3] = 1
-    canvas = canvas.reshape(px * factor, px * factor, 4)
-    small = cv2.resize(canvas, (px, px), interpolation=cv2.INTER_AREA)
+    fine_image = canvas.reshape(px * factor, px * factor, 4)
+    small = cv2.resize(fine_image, (px, px), interpolation=cv2.INTER_AREA)
     behind = seen_from(lighting.outlook, px)
     behind = cv2.GaussianBlur(behind, (0, 0), camera.backdrop_blur_px).astype(np.float32) / 255
-    picture = small[..., :3] + behind * behind * camera.backdrop * (1 - small[..., 3:])
-    picture = np.sqrt(np.clip(picture * np.float32(camera.exposure), 0, 1))
+    behind = behind * behind * (camera.backdrop * np.float32(camera.exposure))
+    picture = np.sqrt(small[..., :3] + np.minimum(behind, 1) * (1 - small[..., 3:]))
     if camera.blur_px > 0.1:
         picture = cv2.GaussianBlur(picture, (0, 0), camera.blur_px)
     grain = rng.standard_normal((px, px, 3), np.float32)
     picture += grain * np.float32(camera.noise)
-    return (np.clip(picture, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
+
+
+def _compressed(light: np.ndarray) -> np.ndarray:
+    """Bend light above the knee so that it nears one smoothly."""
+    above = np.maximum(light - _KNEE, 0)
+    return np.asarray(np.minimum(light, _KNEE) + above * (1 - _KNEE) / (above + (1 - _KNEE)))

@@ -1,4 +1,4 @@
-"""An exact z-buffer in numpy: triangles to scanline spans to the nearest surface at pixel centres."""
+"""An exact z-buffer in numpy: triangles become rows of pixels, of which the nearest are kept."""
 
 from dataclasses import dataclass
 
@@ -58,10 +58,9 @@ def rasterize(
     wins = np.flatnonzero(nearness == nearest[pixel])
     winner = np.full(size * size, -1, np.int32)
     winner[pixel[wins]] = row_face[of_row[wins]]
-    pixel = np.flatnonzero(winner >= 0)
-    return _fragments(
-        pixel, winner[pixel], nearest[pixel], face, planes, inverse_depth, faces, size
-    )
+    seen = np.flatnonzero(winner >= 0)
+    near = inverse_depth[faces[face[winner[seen]]].T]
+    return _fragments(seen, winner[seen], nearest[seen], face, planes, near, size)
 
 
 def _front_faces(
@@ -77,15 +76,12 @@ def _front_faces(
     ux, uy = xs[1] - xs[0], ys[1] - ys[0]
     vx, vy = xs[2] - xs[0], ys[2] - ys[0]
     area = ux * vy - vx * uy
-    drawn = (
-        (area < -_MIN_AREA_PX2)
-        & (xs.max(axis=0) > 0)
-        & (xs.min(axis=0) < size)
-        & (ys.max(axis=0) > 0)
-        & (ys.min(axis=0) < size)
-        & (inverse_depth[faces.T].min(axis=0) > 0)
-    )
-    face = np.flatnonzero(drawn).astype(np.int32)
+    face = np.flatnonzero(area < -_MIN_AREA_PX2).astype(np.int32)
+    lowest_x, highest_x = _extent(xs[:, face])
+    lowest_y, highest_y = _extent(ys[:, face])
+    nearest, _ = _extent(inverse_depth[faces[face].T])
+    drawn = (highest_x > 0) & (lowest_x < size) & (highest_y > 0) & (lowest_y < size)
+    face = face[drawn & (nearest > 0)]
     ux, uy, vx, vy = ux[face], uy[face], vx[face], vy[face]
     x0, y0, scale = xs[0, face], ys[0, face], 1.0 / area[face]
     near = inverse_depth[faces[face].T]
@@ -106,12 +102,19 @@ def _front_faces(
     return face, planes, ys[:, face]
 
 
+def _extent(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest of three rows."""
+    a, b, c = corners
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+
+
 def _spans(
     planes: np.ndarray, corners_y: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cut faces into rows of pixels: face, row, first column and one past the last column."""
-    top = np.ceil(np.maximum(corners_y.min(axis=0), 0) - 0.5).astype(np.int32)
-    bottom = np.floor(np.minimum(corners_y.max(axis=0), size) - 0.5).astype(np.int32)
+    lowest, highest = _extent(corners_y)
+    top = np.ceil(np.maximum(lowest, 0) - 0.5).astype(np.int32)
+    bottom = np.floor(np.minimum(highest, size) - 0.5).astype(np.int32)
     height = np.maximum(bottom - top + 1, 0)
     face = np.repeat(np.arange(len(top), dtype=np.int32), height)
     row = np.arange(len(face), dtype=np.int32)
@@ -142,8 +145,7 @@ def _fragments(
     nearness: np.ndarray,
     face: np.ndarray,
     planes: np.ndarray,
-    inverse_depth: np.ndarray,
-    faces: np.ndarray,
+    near: np.ndarray,
     size: int,
 ) -> Fragments:
     """Return the fragments of the winning faces, weights corrected for perspective."""
@@ -151,13 +153,11 @@ def _fragments(
     x, y = (pixel - row * size + 0.5).astype(np.float32), (row + 0.5).astype(np.float32)
     b = np.clip(planes[0][drawn] * x + planes[1][drawn] * y + planes[2][drawn], 0, 1)
     c = np.clip(planes[3][drawn] * x + planes[4][drawn] * y + planes[5][drawn], 0, 1)
-    seen = face[drawn]
-    near = inverse_depth[faces[seen].T]
     weights = np.stack([np.maximum(1 - b - c, 0) * near[0], b * near[1], c * near[2]])
-    weights /= weights.sum(axis=0)
+    weights /= weights[0] + weights[1] + weights[2]
     return Fragments(
         pixel=pixel,
-        face=seen,
+        face=face[drawn],
         corner_weights=weights.astype(np.float32, copy=False),
         depth=1 / nearness,
     )

@@ -8,7 +8,8 @@ def rotation_about(axis: Float[np.ndarray, "3"], angle_rad: float) -> Float[np.n
     """Return the right-handed rotation about an axis of any length (Rodrigues' formula)."""
     x, y, z = np.asarray(axis, np.float64) / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle_rad) * cross + (1.0 - np.cos(angle_rad)) * (cross @ cross)
+    sine, cosine = np.sin(angle_rad), np.cos(angle_rad)
+    return np.asarray(np.eye(3) + sine * cross + (1.0 - cosine) * (cross @ cross))
 
 
 def tilt_from_frontal(rng: np.random.Generator, max_tilt_deg: float) -> Float[np.ndarray, "3 3"]:

@@ -55,12 +55,12 @@ class Variety:
     fill: Range = (0.5, 0.75)
     off_centre: float = 0.05
     focal: Range = (1.4, 3.2)
-    ambient: Range = (0.3, 0.7)
-    lamp: Range = (0.5, 1.4)
+    ambient: Range = (0.25, 0.55)
+    lamp: Range = (0.5, 1.5)
     exposure: Range = (0.8, 1.25)
     cast: float = 0.15
     blur: Range = (0.0, 0.4)
-    noise: Range = (0.0, 0.02)
+    noise: Range = (0.0, 0.012)
     pose_noise: float = 1.0
 
 
@@ -230,7 +230,7 @@ def _projected(
 ) -> Float[np.ndarray, "hands 21 2"]:
     """Return pinhole projections in pixels."""
     image = joints_m @ intrinsics.T
-    return image[..., :2] / image[..., 2:]
+    return np.asarray(image[..., :2] / image[..., 2:])
 
 
 def _visible(

@@ -17,9 +17,6 @@ _PALMAR_CREASES_MM = ((0.0, 1.1, 1.0), (3.5, 0.9, 0.6))
 _DORSAL_CREASES_MM = tuple((k * 2.1, 0.7, 0.55) for k in (-2, -1, 0, 1, 2))
 """Offset from a finger joint along the finger, half width, strength."""
 
-# Texture fades from palm to back over this range of `dorsal`.
-_PALM_SIDE = 0.0
-
 
 @dataclass(frozen=True)
 class Sleeve:
@@ -97,14 +94,15 @@ def skin_albedo(
     noise = skin_noise(points.canonical_m, identity.offset_m)
     mixed, blotch = noise[0], noise[1]
     red = np.clip(0.55 * points.tip + 0.35 * points.knuckle, 0, 1) * np.float32(identity.redness)
-    crease = _creases(points, mixed) * np.float32(0.4 * identity.creases)
+    crease = _creases(points, mixed) * np.float32(0.5 * identity.creases)
     palm_side = np.clip(points.palm_skin * 1.5, 0, 1)
     lines = on_palm_lines(points.canonical_m) * palm_side * (points.finger < 0)
-    shade = 1 - np.clip(crease + lines * np.float32(0.3 * identity.creases), 0, 0.7)
-    shade *= 1 + np.float32(0.085 * identity.mottling) * mixed
+    shade = 1 - np.clip(crease + lines * np.float32(0.35 * identity.creases), 0, 0.7)
+    shade *= 1 + np.float32(0.06 * identity.mottling) * mixed
     vein = on_veins(points.canonical_m) * np.clip(points.dorsal * 1.5, 0, 1) * (points.finger < 0)
     vein *= np.float32(identity.veins)
     nail = np.clip((points.nail - 0.35) / 0.3, 0, 1).astype(np.float32)
+    shade *= 1 - np.float32(0.35) * np.clip(points.nail * 4, 0, 1) * (1 - nail)
     nail_color = polish if polish is not None else _nail_color(identity)
     color = np.empty((3, len(red)), np.float32)
     for channel in range(3):
@@ -133,7 +131,7 @@ def cloth_albedo(
         second = noise[1] > 0
     weave = 1 + np.float32(0.07) * noise[3] + np.float32(0.05) * noise[1]
     colors = np.where(second, sleeve.colors[1][:, None], sleeve.colors[0][:, None])
-    return (colors * weave).astype(np.float32, copy=False)
+    return np.asarray(colors * weave, np.float32)
 
 
 def draw_sleeve(rng: np.random.Generator) -> Sleeve:
@@ -150,7 +148,7 @@ def draw_sleeve(rng: np.random.Generator) -> Sleeve:
 
 def _nail_color(identity: Identity) -> Float32[np.ndarray, "3"]:
     """Return a bare nail's colour: the skin's, a little lighter and pinker."""
-    color = identity.skin**0.8 * np.array([1.1, 0.98, 0.97]) * 0.92 + 0.04
+    color = identity.skin**0.75 * np.array([1.1, 0.97, 0.95]) * 0.9 + 0.07
     return np.asarray(color, np.float32)
 
 
@@ -160,14 +158,14 @@ def _creases(points: SkinPoints, noise: np.ndarray) -> np.ndarray:
     along = points.axial_m + np.float32(0.0003) * noise
     cell = ((along - _CREASE_FROM_M) * np.float32(1.0 / _CREASE_STEP_M)).astype(np.int32)
     np.clip(cell, 0, table.shape[2] - 1, out=cell)
-    back = (points.dorsal > _PALM_SIDE).astype(np.int64)
+    back = (points.dorsal > 0).astype(np.int64)
     flat = ((points.finger + 1) * 2 + back) * table.shape[2] + cell
-    return table.ravel()[flat]
+    return np.asarray(table.ravel()[flat])
 
 
 @cache
 def _crease_table() -> Float32[np.ndarray, "6 2 cells"]:
-    """Return crease depth by (no finger, thumb, ..., little finger), (palm side, back), position."""
+    """Return crease depth by finger (the first is none), side (palm, back) and position."""
     model = load_hand_model()
     _, heads, tails = model.split(model.mean_m)
     joints = joints_of(model, heads, tails)

@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int8
 
 VOXEL_M = 0.0009
 _SIDE = 64
-_SCALES_M = ((0.009, 0.9), (0.0035, 0.6), (0.0012, 0.5))
+_SCALES_M = ((0.016, 1.0), (0.005, 0.55), (0.0016, 0.3))
 """Scales of the texture and their weights: blotches, mottling, pores."""
 
 
@@ -75,7 +75,7 @@ def _plane_lines(lines_mm: tuple[tuple[tuple[int, int], ...], ...], width_mm: fl
         cv2.polylines(picture, [np.round(cells * 16).astype(np.int32)], False, 1.0, 2, shift=4)
     sigma = width_mm * 1e-3 / PLANE_STEP_M / 2.0
     picture = cv2.GaussianBlur(picture, (0, 0), sigma)
-    return picture / picture.max()
+    return np.asarray(picture / picture.max())
 
 
 def on_palm_lines(position_m: Float32[np.ndarray, "3 points"]) -> Float32[np.ndarray, " points"]:
@@ -95,7 +95,7 @@ def _look_up(picture: np.ndarray, position_m: np.ndarray) -> np.ndarray:
     row = ((position_m[1] - _PLANE_TOP_M) * np.float32(1.0 / PLANE_STEP_M)).astype(np.int32)
     np.clip(column, 0, width - 1, out=column)
     np.clip(row, 0, height - 1, out=row)
-    return picture.ravel()[row * width + column]
+    return np.asarray(picture.ravel()[row * width + column])
 
 
 def _smooth_curve(points: np.ndarray) -> np.ndarray:
