@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -106,6 +107,18 @@ def test_the_same_generator_state_gives_the_same_view(make_sample, compose):
     np.testing.assert_array_equal(first.image, again.image)
     np.testing.assert_array_equal(first.affine, again.affine)
     assert (first.image != other.image).any()
+
+
+def test_a_composition_works_the_same_in_another_process(make_sample, compose):
+    bank = Backgrounds(np.random.default_rng(0).integers(0, 256, (2, 70, 70, 3), dtype=np.uint8))
+    settings = GEOMETRY | only("color_jitter") | only("replace_background")
+    sample = make_sample(foreground=np.ones((140, 160), bool))
+    composition = compose(settings, backgrounds=bank)
+    sent = pickle.loads(pickle.dumps(composition))  # noqa: S301 - our own bytes
+    np.testing.assert_array_equal(
+        sent(sample, np.random.default_rng(1)).image,
+        composition(sample, np.random.default_rng(1)).image,
+    )
 
 
 def test_colours_do_not_change_where_a_view_lies(make_sample, compose):
