@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--image-px", type=int, default=64)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    backgrounds = panorama_backgrounds(side_px=arguments.image_px + 16, seed=0)
+    backgrounds = panorama_backgrounds(side_px=arguments.image_px, seed=0)
     print(f"{arguments.image_px} px views, ms per view (median of {arguments.rounds} rounds)")
     print(f"{'source':>12} {'composition':>12} {'Compose':>9} {'ratio':>6}")
     for name, (height, width) in SOURCES.items():

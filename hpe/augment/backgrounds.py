@@ -36,14 +36,15 @@ class Backgrounds:
 
 
 def panorama_backgrounds(*, side_px: int, seed: int, count: int = 256) -> Backgrounds:
-    """Return square pictures of the training split's panoramas.
+    """Return square pictures of the training split's panoramas, for views of `side_px`.
 
-    Make them somewhat larger than the views, so that windows of one picture differ. Panoramas that
+    They are a quarter larger than a view, so that windows of one picture differ. Panoramas that
     validation and test images show are not among them.
     """
     rng = np.random.default_rng(seed)
     names = PANORAMAS["train"]
-    pictures = [panorama_crop(names[i % len(names)], rng, side_px) for i in range(count)]
+    picture_px = side_px + side_px // 4
+    pictures = [panorama_crop(names[i % len(names)], rng, picture_px) for i in range(count)]
     return Backgrounds(np.stack(pictures))
 
 
