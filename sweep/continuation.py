@@ -1,15 +1,32 @@
 """Whether a study may go on in a folder that it has: what changed, and what that means."""
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.folders import StudyDir
+from sweep.ledger import Record
+from sweep.lock import driver_lock
+from sweep.messages import shown_path
 from sweep.study import Study
 
 FREE_PATHS = ("question", "search/trials", "budget", "slots", "max_failed", "sizes")
 """What may change: it says how long and where a study runs, not what any of its trials is."""
 
 _ABSENT = object()
+
+
+def recorded_study(records: Sequence[Record]) -> dict[str, Any] | None:
+    """Return the study that a journal is of, with every arm it has ever had, or None.
+
+    A driver that ran one arm alone recorded the study without the others.
+    """
+    studies = [record["study"] for record in records if record["kind"] == "study"]
+    if not studies:
+        return None
+    arms = {name: arm for study in studies for name, arm in study["arms"].items()}
+    return {**studies[-1], "arms": arms}
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ def changes(old: Mapping[str, Any], new: Study) -> list[Change]:
     ]
 
 
-def refuse_changed(found: list[Change], *, folder: str, name: str) -> None:
+def refuse_changed(found: Sequence[Change], *, folder: str, name: str) -> None:
     """Refuse to go on when something changed.
 
     Raises:
@@ -55,11 +72,61 @@ def refuse_changed(found: list[Change], *, folder: str, name: str) -> None:
         return
     lines = "\n".join(f"  {change}" for change in found)
     raise ValueError(
-        f"{folder}: the study changed since it began here:\n{lines}\n"
-        f"Either put this back and continue it, or start it over with --fresh --yes, which deletes "
-        f"{folder} (its trained stages are kept); --set name={name}_2 runs the changed one beside "
-        f"it."
+        f"{folder}: the study is not what it was when it began here:\n{lines}\n"
+        f"Either put this back to continue it, or start it over with --fresh --yes, which deletes "
+        f"{folder} but no trained stage. (--set name={name}_2 runs the changed one beside it.)"
     )
+
+
+def refuse_other_data(lineage: Mapping[str, Any], digest: str, *, folder: str) -> None:
+    """Refuse to go on with other data than the trials so far were trained on.
+
+    Raises:
+        ValueError: If the data's digest is not the one on record.
+    """
+    known = lineage.get("data", {}).get("digest")
+    if known is not None and known != digest:
+        raise ValueError(
+            f"{folder}: the data set is not the one this study began with: its digest was "
+            f"{known[:16]}, now it is {digest[:16]}. Either put the old data back (or the old "
+            f"version of this program, if the data is rendered), or start the study over with "
+            f"--fresh --yes."
+        )
+
+
+def refuse_fresh(folder: StudyDir, *, yes: bool) -> None:
+    """Refuse to start over without `--yes`, or where there is something else than a study.
+
+    Raises:
+        ValueError: If so, with what would be deleted.
+    """
+    root = folder.root
+    if not root.exists():
+        return
+    if root.is_symlink() or not (folder.journal.exists() or folder.lock.exists()):
+        raise ValueError(f"--fresh: {shown_path(root)} is not the folder of a study; move it away.")
+    if not yes:
+        names = ", ".join(sorted(path.name for path in root.iterdir()))
+        raise ValueError(
+            f"--fresh: this deletes {shown_path(root)} ({names}); add --yes if that is meant. "
+            f"Trained stages are kept and used again."
+        )
+
+
+def start_over(folder: StudyDir) -> None:
+    """Delete everything of a study except its lock, which is held meanwhile.
+
+    Raises:
+        StudyInUse: If another driver runs the study.
+    """
+    if not folder.root.exists():
+        return
+    with driver_lock(folder.lock):
+        for path in folder.root.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != folder.lock:
+                path.unlink()
 
 
 def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,6 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+class Refused(Exception):
+    """What was asked for cannot be done; the message says why and what to do instead."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn a ValueError about what the user gave into `Refused`, which ends the command."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or nothing when no known name is close."""
     matches = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)

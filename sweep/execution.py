@@ -1,0 +1,196 @@
+"""A session that trains: data, slots, journal, tracking, report, in the order they are needed."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import ray
+import torch
+import yaml
+from rich.console import Console
+
+from hpe.data.catalog import open_data, prepare_data
+from hpe.data.hands import HandData
+from sweep.book import Book, open_book
+from sweep.cluster import connected_cluster, local_cluster
+from sweep.continuation import refuse_other_data, start_over
+from sweep.display import Display, progress
+from sweep.interruption import Interrupted, terminable
+from sweep.job import Job
+from sweep.ledger import Ledger, Record
+from sweep.lineage import PROJECT, describe
+from sweep.machine import Machine
+from sweep.messages import refusing, shown_path
+from sweep.outcome import Outcome, show_outcome
+from sweep.report.best import PlainDumper
+from sweep.slot_fit import Resources, SlotFit, cluster_resources, fit_slots, resources_here
+from sweep.tracking import MlflowTracker
+from sweep.tuner import Machinery, StudyInterrupted, run_study
+from trainables.pool import NoSlotLeft, SlotShape
+from trainables.stages import StageStore
+
+TRACKER_PATIENCE_S = 60.0
+NO_SLOT_LEFT = 1
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One session of a study.
+
+    Attributes:
+        records: The journal so far.
+        tracking_uri: The MLflow store.
+    """
+
+    job: Job
+    records: Sequence[Record]
+    console: Console
+    machine: Machine
+    tracking_uri: str
+
+    def run(self) -> int:
+        """Train what is left, report it, and return the exit code.
+
+        Raises:
+            Refused: If the machine, the cluster or the data does not fit; nothing has started then.
+            Interrupted: If a signal came.
+        """
+        job = self.job
+        with ExitStack() as stack:
+            with refusing():
+                resources = self._resources(stack)
+                fit = fit_slots(job.scope.study.slots, resources)
+                data = self._data()
+                refuse_other_data(
+                    Ledger(self.records).lineage, data.digest, folder=shown_path(job.folder.root)
+                )
+                if job.options.fresh:
+                    start_over(job.folder)
+                book = stack.enter_context(open_book(job.folder))
+            _write_study(job)
+            tracker = self._tracker(book.past)
+            try:
+                if job.options.address is None:
+                    self.console.print("starting Ray on this machine", style="dim")
+                    _let_children_import_the_project()
+                    local = local_cluster(cpus=resources.cpus, gpus=resources.gpus)
+                    stack.enter_context(local)
+                ledger = self._train(book, fit, data, tracker)
+                with terminable():  # Ray has put a handler of its own in place
+                    outcome = Outcome.of(job, ledger, data=data, cores_per_slot=_cores(fit))
+                tracker.add_folder(job.folder.report, "report")
+            except NoSlotLeft as error:
+                self.console.print(f"{error}", style="bold red", markup=False)
+                self.console.print(f"To continue: {job.options.again}", markup=False)
+                return NO_SLOT_LEFT
+            finally:
+                waiting = tracker.close(TRACKER_PATIENCE_S)
+        if waiting:
+            self.console.print(
+                f"MLflow has not taken the last {waiting} records ({tracker.trouble}); "
+                f"the same command sends them.",
+                style="yellow",
+                markup=False,
+            )
+        return show_outcome(outcome, self.console)
+
+    def show_finished(self) -> int:
+        """Show a finished study again, and send MLflow what it has not got yet."""
+        tracker = self._tracker(self.records)
+        try:
+            outcome = Outcome.of_finished(self.job, Ledger(self.records))
+        finally:
+            tracker.close(TRACKER_PATIENCE_S)
+        return show_outcome(outcome, self.console)
+
+    def _resources(self, stack: ExitStack) -> Resources:
+        """Return what the study runs on; connects to the given cluster, if one is given."""
+        address = self.job.options.address
+        if address is None:
+            return resources_here(self.machine, cuda_devices=torch.cuda.device_count())
+        stack.enter_context(connected_cluster(address))
+        return resources_there(address)
+
+    def _tracker(self, past: Sequence[Record]) -> MlflowTracker:
+        job = self.job
+        is_default = self.tracking_uri == job.runs.mlflow_uri
+        return MlflowTracker(
+            study=job.study.name,
+            uri=self.tracking_uri,
+            memory=job.folder.tracking,
+            artifacts=job.runs.mlflow_artifacts.absolute() if is_default else None,
+            past=past,
+            history=StageStore(job.runs.stages).metrics,
+        )
+
+    def _data(self) -> HandData:
+        job = self.job
+        config, root = job.scope.data, job.data_root
+        title = f"preparing {job.scope.study.data['name']}"
+        with progress(title, console=self.console) as advance:
+            prepare_data(config, root, processes=self.machine.cpus, progress=advance)
+        return open_data(config, root)
+
+    def _train(self, book: Book, fit: SlotFit, data: HandData, tracker: MlflowTracker) -> Ledger:
+        job, study = self.job, self.job.scope.study
+        display = Display(study, console=self.console, ledger=book.ledger, slots=fit.count)
+        with display:
+            display.note(f"{study.name}: starting {fit}")
+            try:
+                return run_study(
+                    study,
+                    book=book,
+                    machinery=_machinery(job, fit, data),
+                    optuna_log=job.folder.optuna_log,
+                    lineage=describe(machine=self.machine, data=data, data_config=study.data),
+                    listeners=[tracker, display],
+                )
+            except StudyInterrupted as end:
+                raise Interrupted(end.signum) from None
+
+
+def resources_there(address: str) -> Resources:
+    """Return what the cluster has that this process is connected to."""
+    return cluster_resources(ray.cluster_resources(), address=address)
+
+
+def _machinery(job: Job, fit: SlotFit, data: HandData) -> Machinery:
+    study = job.scope.study
+    spaces = {study.space: job.scope.space} if study.space and job.scope.space else {}
+    return Machinery(
+        store_root=job.runs.stages.absolute(),
+        data={
+            "config": job.scope.data.model_dump(mode="json"),
+            "root": str(job.data_root.absolute()),
+            "digest": data.digest,
+        },
+        slots=fit.count,
+        shape=SlotShape(
+            workers=fit.workers,
+            cpus_per_worker=fit.cpus_per_worker,
+            gpus_per_worker=fit.gpus_per_worker,
+            threads=fit.threads,
+        ),
+        imported=study.from_weights,
+        spaces=spaces,
+    )
+
+
+def _write_study(job: Job) -> None:
+    content = job.study.model_dump(mode="json")
+    text = yaml.dump(content, Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=100)
+    temporary = job.folder.resolved.with_suffix(".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(job.folder.resolved)
+
+
+def _cores(fit: SlotFit) -> float | None:
+    """Return the cores a slot computes with, where they are what training costs."""
+    return None if fit.gpus_per_worker else float(fit.workers * fit.cpus_per_worker)
+
+
+def _let_children_import_the_project() -> None:
+    """Have Ray's processes find the project wherever the command was typed."""
+    paths = [str(PROJECT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in paths if path))

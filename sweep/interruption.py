@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM as one exception with the exit code that shells expect."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """A signal ended the command; like KeyboardInterrupt it passes every `except Exception`."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+    @property
+    def exit_code(self) -> int:
+        """Return 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signum
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `Interrupted` within the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature
+    raise Interrupted(signum)

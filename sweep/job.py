@@ -1,0 +1,84 @@
+"""From the command line to a job: the study to run, where, and with what it begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hpe.data.catalog import data_root
+from sweep.folders import RunsDir, StudyDir
+from sweep.messages import nearest
+from sweep.options import Options
+from sweep.smoke import smoke_study
+from sweep.study import Arm, Study
+from sweep.study_check import CheckedStudy, check_study
+from sweep.weights import FoundWeights, find_weights, parse_from_weights
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one call of the command does.
+
+    Attributes:
+        study: The whole study, which its folder, its report and its record are of.
+        scope: What is to be run of it now: all, or one arm.
+        data_root: Where its data set lies or will lie.
+        weights: Plan label -> weights that stand for the plan up to there.
+        options: What was typed.
+    """
+
+    study: Study
+    scope: CheckedStudy
+    runs: RunsDir
+    data_root: Path
+    weights: dict[str, FoundWeights]
+    options: Options
+
+    @property
+    def folder(self) -> StudyDir:
+        """Return the study's folder."""
+        return self.runs.study(self.study.name)
+
+    def with_weights(self, keys: dict[str, str]) -> "Job":
+        """Return the job with the given weights named by the stages that they are."""
+        change = {"from_weights": keys}
+        scope = replace(self.scope, study=self.scope.study.model_copy(update=change))
+        return replace(self, study=self.study.model_copy(update=change), scope=scope)
+
+
+def make_job(study: Study, options: Options, *, tracking_uri: str) -> Job:
+    """Return what is to be done; nothing is written.
+
+    Raises:
+        ValueError: If the study or an option cannot work.
+    """
+    given = {**study.from_weights, **parse_from_weights(options.from_weights)}
+    study = study.model_copy(update={"from_weights": given})
+    whole = check_study(study)
+    scope = whole if options.arm is None else check_study(_one_arm(study, options.arm))
+    if options.smoke:
+        whole, scope = check_study(smoke_study(whole)), check_study(smoke_study(scope))
+    arms = {**whole.study.arms, **scope.study.arms}
+    runs = RunsDir(options.runs_dir)
+    return Job(
+        study=whole.study.model_copy(update={"arms": arms}),
+        scope=scope,
+        runs=runs,
+        data_root=data_root(scope.data, data_dir=options.data_dir, made_dir=runs.data),
+        weights=find_weights(given, whole.base, runs=runs, tracking_uri=tracking_uri),
+        options=options,
+    )
+
+
+def _one_arm(study: Study, name: str) -> Study:
+    _require_arm(name, list(study.arms))
+    arms: dict[str, Arm] = {name: study.arms[name]}
+    search = study.search.model_copy(update={"trials": 0})
+    return study.model_copy(update={"arms": arms, "search": search})
+
+
+def _require_arm(name: str, arms: Sequence[str]) -> None:
+    if name not in arms:
+        raise ValueError(
+            f"--arm {name}: the study has no such arm{nearest(name, arms)}; "
+            f"arms are {', '.join(arms) or 'none'}."
+        )

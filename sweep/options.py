@@ -1,0 +1,135 @@
+"""The command line of `sweep/run.py`."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.messages import shown_path
+
+RUN = Path(__file__).with_name("run.py")
+RUNS_DIR = Path("runs")
+
+ABOUT = "Run a study: search, train, track and report. Running it again continues it."
+EXIT_CODES = (
+    "exit codes: 0 done; 1 more trials failed than the study allows; 2 bad input; "
+    "130 or 143 interrupted (the same command continues)"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was typed.
+
+    Attributes:
+        study: A name, or the path of a YAML file; None with `--list`.
+        arm: The one arm to run, or None for all and the search.
+        from_weights: `PHASE=FILE|RUN` texts.
+        data_dir: Where data sets lie that are not made here, or are kept for several projects.
+        address: A Ray cluster to use; None for a local one.
+    """
+
+    study: str | None
+    show_list: bool
+    trials: int | None
+    size: str | None
+    sets: tuple[str, ...]
+    arm: str | None
+    from_weights: tuple[str, ...]
+    runs_dir: Path
+    data_dir: Path | None
+    address: str | None
+    fresh: bool
+    yes: bool
+    dry_run: bool
+    smoke: bool
+
+    @property
+    def again(self) -> str:
+        """Return the command that goes on with what this one does."""
+        single = {
+            "--trials": self.trials,
+            "--size": self.size,
+            "--arm": self.arm,
+            "--runs-dir": None if self.runs_dir == RUNS_DIR else self.runs_dir,
+            "--data-dir": self.data_dir,
+            "--address": self.address,
+        }
+        arguments = [] if self.study is None else [self.study]
+        for name, value in single.items():
+            arguments += [] if value is None else [name, str(value)]
+        for name, values in (("--set", self.sets), ("--from-weights", self.from_weights)):
+            for value in values:
+                arguments += [name, value]
+        return command(*arguments, *(["--smoke"] if self.smoke else []))
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Return the options; argparse ends the process with 2 where they cannot be understood."""
+    parser = _parser()
+    found = parser.parse_args(arguments)
+    if found.study is None and not found.list:
+        parser.error("which study? Give a name (--list shows them) or the path of a YAML file.")
+    return Options(
+        study=found.study,
+        show_list=found.list,
+        trials=found.trials,
+        size=found.size,
+        sets=tuple(found.set),
+        arm=found.arm,
+        from_weights=tuple(found.from_weights),
+        runs_dir=found.runs_dir,
+        data_dir=found.data_dir,
+        address=found.address,
+        fresh=found.fresh,
+        yes=found.yes,
+        dry_run=found.dry_run,
+        smoke=found.smoke,
+    )
+
+
+def command(*arguments: str) -> str:
+    """Return the command with these arguments, as it would be typed here."""
+    return shlex.join(["python", shown_path(RUN), *arguments])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python sweep/run.py", description=ABOUT, epilog=EXIT_CODES, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("study", nargs="?", help="a name (see --list) or the path of a YAML file")
+    add("--list", action="store_true", help="show the studies, one line each")
+    add("--trials", type=int, metavar="N", help="points to search; arms are not counted")
+    add("--size", metavar="NAME", help="a size of the study, such as small or full")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="change one value, such as pretrain/epochs=20 or search/sampler=random; repeatable",
+    )
+    add("--arm", metavar="NAME", help="run one arm alone, without the search")
+    add(
+        "--from-weights",
+        action="append",
+        default=[],
+        metavar="PHASE=FILE|RUN",
+        help="start the plan after PHASE, from a .safetensors file, a stage's key, "
+        "STUDY/TRIAL or an MLflow run id",
+    )
+    add(
+        "--runs-dir",
+        type=Path,
+        default=RUNS_DIR,
+        metavar="DIR",
+        help="where studies, stages and tracking are kept (default: runs, where you are)",
+    )
+    add("--data-dir", type=Path, metavar="DIR", help="where data sets lie that you bring")
+    add("--address", metavar="ADDR", help="a Ray cluster to use (default: a local one of its own)")
+    add("--fresh", action="store_true", help="start the study over; asks for --yes")
+    add("--yes", action="store_true", help="do delete what --fresh starts over")
+    add("--dry-run", action="store_true", help="check everything, show it, train nothing")
+    add("--smoke", action="store_true", help="every phase for two steps, in a folder of its own")
+    return parser

@@ -1,0 +1,123 @@
+"""How a study ended: the report, the leaderboard on screen, what to type next, the exit code."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from hpe.data.catalog import open_data
+from hpe.data.hands import HandData
+from sweep.folders import RunsDir
+from sweep.job import Job
+from sweep.ledger import Ledger, TrialState
+from sweep.messages import shown_path
+from sweep.report import result_view, write_report
+from sweep.report.history import epochs_from
+from sweep.report.result import StudyResult, result_of
+from sweep.report.writing import BEST, PAGE, WEIGHTS
+from sweep.study import Study
+from trainables.stages import StageStore
+
+DONE = 0
+TOO_MANY_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A study's result with where its report is."""
+
+    job: Job
+    result: StudyResult
+
+    @classmethod
+    def of(
+        cls, job: Job, ledger: Ledger, *, data: HandData | None, cores_per_slot: float | None
+    ) -> "Outcome":
+        """Write the report."""
+        report = write_report(
+            ledger,
+            job.study,
+            job.folder.report,
+            store=StageStore(job.runs.stages),
+            data=data,
+            cores_per_slot=cores_per_slot,
+        )
+        return cls(job, report.result)
+
+    @classmethod
+    def of_finished(cls, job: Job, ledger: Ledger) -> "Outcome":
+        """Use the report there is, if it is of the whole journal."""
+        page = job.folder.report / PAGE
+        if page.exists() and page.stat().st_mtime >= job.folder.journal.stat().st_mtime:
+            epochs_of = epochs_from(StageStore(job.runs.stages))
+            return cls(job, result_of(ledger, job.study, epochs_of=epochs_of, cores_per_slot=None))
+        try:
+            data = open_data(job.scope.data, job.data_root)
+        except ValueError:
+            data = None  # the report says what it has to leave out
+        return cls.of(job, ledger, data=data, cores_per_slot=None)
+
+
+def show_outcome(outcome: Outcome, console: Console) -> int:
+    """Show result and next steps; return the exit code."""
+    console.print(result_view(outcome.result))
+    console.print()
+    steps = list(next_steps(outcome.job))
+    width = max(len(name) for name, _ in steps)
+    for name, step in steps:
+        console.print(f"{name:<{width}}  {step}", markup=False)
+    failed = outcome.result.states.get(TrialState.FAIL, 0)
+    allowed = allowed_failures(outcome.job.study, len(outcome.result.rows))
+    if failed <= allowed:
+        return DONE
+    console.print(
+        f"{failed} trials failed, the study allows {allowed} (max_failed).",
+        style="bold red",
+        markup=False,
+    )
+    return TOO_MANY_FAILED
+
+
+def allowed_failures(study: Study, num_trials: int) -> int:
+    """Return how many trials may fail before the study counts as failed."""
+    return num_trials // 2 if study.max_failed is None else study.max_failed
+
+
+def next_steps(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield what a person may want to do now: a few words, and what to type or open."""
+    options, report = job.options, job.folder.report
+    yield "report", shown_path(report / PAGE)
+    if (report / WEIGHTS).exists():
+        yield "best weights", shown_path(report / WEIGHTS)
+    yield "MLflow", ui_command(job.runs)
+    if (report / BEST).exists():
+        best = replace(
+            options,
+            study=shown_path(report / BEST),
+            trials=None,
+            size=None,
+            arm=None,
+            sets=(),
+            from_weights=(),
+            smoke=False,
+        )
+        yield "best alone", best.again
+    if options.smoke:
+        yield "in earnest", replace(options, smoke=False).again
+        return
+    trials = job.scope.study.search.trials
+    if trials:
+        yield "search on", replace(options, trials=2 * trials).again
+    if "full" in job.study.sizes and options.size != "full":
+        sets = (*options.sets, f"name={job.study.name}_full")
+        yield "larger", replace(options, size="full", sets=sets).again
+
+
+def ui_command(runs: RunsDir) -> str:
+    """Return the command that opens MLflow on a runs folder, on this machine only."""
+    if Path.cwd() / "runs" == runs.root.absolute() and Path("Makefile").exists():
+        return "make ui"
+    uri = f"sqlite:///{shown_path(runs.root / 'mlflow.db')}"
+    return shlex.join(["mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"])

@@ -1,0 +1,67 @@
+"""`python sweep/run.py <study>`: search, train, track and report; again to continue."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
+    sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
+
+from rich.console import Console  # noqa: E402 - after the path is right
+from rich.logging import RichHandler  # noqa: E402 - the same
+
+from sweep.interruption import Interrupted, terminable  # noqa: E402 - the same
+from sweep.messages import Refused, refusing  # noqa: E402 - the same
+from sweep.options import Options, parse_options  # noqa: E402 - the same
+from sweep.study_file import list_studies, load_study  # noqa: E402 - the same
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    options = parse_options(sys.argv[1:] if arguments is None else arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_path=False)],
+        force=True,
+    )
+    try:
+        with terminable():
+            return _list(console) if options.show_list else _run(options, console)
+    except Refused as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return BAD_INPUT
+    except Interrupted as end:
+        console.print(f"Stopped. To continue: {options.again}", style="bold")
+        return end.exit_code
+
+
+def _list(console: Console) -> int:
+    with refusing():
+        studies = list_studies()
+    width = max((len(name) for name, _ in studies), default=0)
+    for name, question in studies:
+        console.print(f"{name:<{width}}  {question}", markup=False)
+    return 0
+
+
+def _run(options: Options, console: Console) -> int:
+    assert options.study is not None
+    with refusing():
+        study = load_study(
+            options.study, size=options.size, sets=options.sets, trials=options.trials
+        )
+    # Only now, when the file is fine: what judges and runs it takes seconds to import.
+    from sweep.session import run_session  # noqa: PLC0415
+
+    return run_session(study, options, console)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""One call of the command, from checks to report: the order in which everything happens."""
+
+import os
+from collections.abc import Sequence
+
+import torch
+from rich.console import Console
+
+from hpe.data.catalog import open_data
+from sweep.agenda import is_over
+from sweep.continuation import changes, recorded_study, refuse_changed, refuse_fresh
+from sweep.dry_run import describe_study
+from sweep.folders import RunsDir
+from sweep.job import Job, make_job
+from sweep.journal import read_journal
+from sweep.ledger import Ledger, Record
+from sweep.machine import see_machine
+from sweep.messages import refusing, shown_path
+from sweep.options import Options
+from sweep.slot_fit import SlotFit, fit_slots, resources_here
+from sweep.study import Study
+from trainables.stages import StageStore
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+
+
+def run_session(study: Study, options: Options, console: Console) -> int:
+    """Run what is left of a study, or show it, and return the exit code.
+
+    Raises:
+        Refused: If something given cannot work; nothing has started then.
+        Interrupted: If a signal came.
+    """
+    with refusing():
+        job = make_job(study, options, tracking_uri=_tracking_uri(options))
+        records = _past_records(job)
+        if options.fresh:
+            refuse_fresh(job.folder, yes=options.yes or options.dry_run)
+    for notice in job.scope.notices:
+        console.print(f"Note: {notice}", style="yellow", markup=False)
+    if options.dry_run:
+        return _dry_run(job, records, console)
+    store = StageStore(job.runs.stages)
+    job = job.with_weights({label: found.stage_key(store) for label, found in job.weights.items()})
+    with refusing():
+        _refuse_changed(job, records)
+    past = Ledger(records)
+    # Ray, MLflow and matplotlib take seconds to import; a refusal or a dry run needs none of them.
+    from sweep.execution import Execution  # noqa: PLC0415
+
+    execution = Execution(job, records, console, see_machine(), _tracking_uri(options))
+    if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=0.0):
+        return execution.show_finished()
+    return execution.run()
+
+
+def _past_records(job: Job) -> Sequence[Record]:
+    """Return what the study's journal holds, which `--fresh` is about to delete."""
+    if job.options.fresh or not job.folder.journal.exists():
+        return []
+    return read_journal(job.folder.journal)
+
+
+def _refuse_changed(job: Job, records: Sequence[Record]) -> None:
+    known = recorded_study(records)
+    if known is not None:
+        folder = shown_path(job.folder.root)
+        refuse_changed(changes(known, job.study), folder=folder, name=job.study.name)
+
+
+def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:
+    with refusing():
+        if not job.weights:
+            _refuse_changed(job, records)
+        if not job.data_root.is_relative_to(job.runs.data) and job.data_root.exists():
+            open_data(job.scope.data, job.data_root)
+        fit = _fit(job)
+    ended = sum(trial.ended_s is not None for trial in Ledger(records).trials.values())
+    begun = f" ({ended} trials have ended there)" if records else ""
+    folder = f"{shown_path(job.folder.root)}{begun}"
+    console.print(describe_study(job.scope, fit=fit, folder=folder), markup=False, end="")
+    return 0
+
+
+def _tracking_uri(options: Options) -> str:
+    """Return MLflow's own setting where there is one, else the database in the runs folder."""
+    return os.environ.get(TRACKING_URI) or RunsDir(options.runs_dir).mlflow_uri
+
+
+def _fit(job: Job) -> SlotFit:
+    """Return the slots the study would get; connects to the given cluster, if one is given."""
+    slots, address = job.scope.study.slots, job.options.address
+    if address is None:
+        here = resources_here(see_machine(), cuda_devices=torch.cuda.device_count())
+        return fit_slots(slots, here)
+    # Ray takes seconds to import, and only this option needs it here.
+    from sweep.cluster import connected_cluster  # noqa: PLC0415
+    from sweep.execution import resources_there  # noqa: PLC0415
+
+    with connected_cluster(address):
+        return fit_slots(slots, resources_there(address))
