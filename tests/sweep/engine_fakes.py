@@ -1,0 +1,252 @@
+"""Slots, a stage store and a Tune loop that run in the test's process, one event at a time."""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.book import Book, Clock
+from sweep.conductor import FINISHED, Conductor
+from sweep.journal import Journal
+from sweep.ledger import Ledger
+from sweep.points import Point
+from sweep.study import Study
+from tests.sweep.engine_phases import PHASES, SPACES, draft_metrics, final_metrics
+from trainables.assignment import Assignment, Stage
+
+METRICS: Mapping[str, Callable[[Any, int], dict[str, float]]] = {
+    "draft": draft_metrics,
+    "final": final_metrics,
+}
+
+
+def make_study(**changes: Any) -> Study:
+    """Return a study of two arms and a search over both phases."""
+    content = {
+        "name": "toy",
+        "question": "Where is the lowest point?",
+        "data": {"name": "nothing"},
+        "plan": ["draft", "final"],
+        "space": "both",
+        "arms": {
+            "published": {"settings": {"draft/x": 4.0, "final/y": 2.0}},
+            "no_draft": {"plan": ["final"], "settings": {"final/y": 3.0}},
+        },
+        "objective": {"metric": "final/val/error"},
+        "search": {"sampler": "tpe", "trials": 4},
+        **changes,
+    }
+    return Study.model_validate(content)
+
+
+def stages_of(point: Point, seed: int, *, code: str = "v1") -> tuple[Stage, ...]:
+    """Return stages whose keys cover what they should."""
+    stages: list[Stage] = []
+    parents: dict[str, str] = {}
+    for step in point.plan:
+        config = point.configs[step.label].model_dump(mode="json")
+        identity = json.dumps([step.phase, config, parents, seed, code], sort_keys=True)
+        key = hashlib.sha256(identity.encode()).hexdigest()
+        stage = Stage(
+            key=key,
+            label=step.label,
+            phase=step.phase,
+            config=config,
+            parents=dict(parents),
+            data={"digest": "0"},
+            seed=seed,
+            epochs=config["epochs"],
+        )
+        stages.append(stage)
+        parents[step.phase] = key
+    return tuple(stages)
+
+
+class FakeStages:
+    """A stage store in memory; outlives drivers as a folder does."""
+
+    def __init__(self) -> None:
+        self.committed: dict[str, list[dict[str, Any]]] = {}
+        self.saved: dict[str, list[dict[str, Any]]] = {}
+        self.epochs_trained = 0
+
+    def is_committed(self, key: str) -> bool:
+        return key in self.committed
+
+    def metrics(self, key: str) -> list[dict[str, Any]]:
+        return self.committed[key]
+
+
+class FakeSlots:
+    """Slots that are ready whenever they are not lent."""
+
+    def __init__(self, count: int) -> None:
+        self.free = deque(f"slot-{i}" for i in range(count))
+        self.withdrawn: list[tuple[str, int]] = []
+        self.news: list[str] = []
+
+    def lend(self) -> str | None:
+        return self.free.popleft() if self.free else None
+
+    def give_back(self, slot: str) -> None:
+        assert slot not in self.free
+        self.free.append(slot)
+
+    def withdraw(self, slot: str, trial: int) -> None:
+        self.withdrawn.append((slot, trial))
+
+    def poll(self) -> list[str]:
+        news, self.news = self.news, []
+        return news
+
+
+class Killed(BaseException):
+    """The driver is gone."""
+
+
+class KillingJournal(Journal):
+    """A journal whose driver dies at its n-th append, before or after the bytes are written."""
+
+    def __init__(self, path: Path, *, kill_at: int | None = None, written: bool = True) -> None:
+        super().__init__(path)
+        self.appends = 0
+        self._kill_at = kill_at
+        self._killed_once_written = written
+
+    def append(self, records: Any) -> None:
+        if self.appends == self._kill_at:
+            if self._killed_once_written:
+                super().append(records)
+            raise Killed
+        self.appends += 1
+        super().append(records)
+
+
+class FakeClock:
+    """Time that passes a second per look, and by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        self.now_s += 1.0
+        return self.now_s
+
+
+class Play:
+    """One driver's session: a conductor, fake slots, and trials that train when told to."""
+
+    def __init__(
+        self,
+        study: Study,
+        folder: Path,
+        *,
+        stages: FakeStages | None = None,
+        slots: int = 1,
+        journal: Journal | None = None,
+        plan: Callable[[Point, int], tuple[Stage, ...]] = stages_of,
+        clock: Clock | None = None,
+    ) -> None:
+        self.study = study
+        self.stages = stages or FakeStages()
+        self.slots = FakeSlots(slots)
+        self.journal = journal or Journal(folder / "journal.jsonl")
+        self.book = Book(self.journal, clock=clock)
+        self.records: list[Any] = []
+        self.book.listen(lambda record, _: self.records.append(record))
+        self.conductor = Conductor(
+            study,
+            phases=PHASES,
+            space=SPACES[study.space] if study.space else None,
+            stages_of=plan,
+            stages=self.stages,
+            slots=self.slots,
+            num_slots=slots,
+            store_root="stages",
+            book=self.book,
+        )
+        self.training: dict[int, Iterator[dict[str, Any]]] = {}
+        self.order: list[int] = []
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.book.ledger
+
+    def open(self) -> "Play":
+        self.conductor.open({"git": None})
+        return self
+
+    def hand_out(self) -> list[dict[str, Any]]:
+        """Fill the slots as Tune would; return what was handed out."""
+        configs = []
+        while isinstance(config := self.conductor.next_config(), dict):
+            configs.append(config)
+            self.training[config["trial"]] = self.train(config)
+            self.order.append(config["trial"])
+        return configs
+
+    def step(self, number: int) -> None:
+        """Let a trial report one event."""
+        if self.conductor.on_reports(number, [next(self.training[number])]):
+            del self.training[number]
+
+    def run(self) -> Ledger:
+        """Run to the end, every trial an event at a time in turn."""
+        self.open()
+        while True:
+            self.hand_out()
+            if not self.training:
+                assert self.conductor.next_config() == FINISHED
+                break
+            for number in list(self.training):
+                self.step(number)
+        self.conductor.close()
+        self.journal.close()
+        return self.ledger
+
+    def train(self, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield what a slot would report of these assignments."""
+        for data in config["assignments"]:
+            assignment = Assignment.from_json(data)
+            for seq, event in enumerate(self._events(assignment.stage)):
+                yield report_of(assignment, seq, **event)
+
+    def _events(self, stage: Stage) -> Iterator[dict[str, Any]]:
+        if self.stages.is_committed(stage.key):
+            yield {"event": "reused", "epoch": stage.epochs}
+            return
+        config = PHASES[stage.phase].config.model_validate(stage.config)
+        history = self.stages.saved.setdefault(stage.key, [])
+        yield {"event": "started", "epoch": len(history)}
+        for saved in list(history):  # a slot tells again what may have been lost
+            yield {"event": "epoch", **saved}
+        for epoch in range(len(history) + 1, stage.epochs + 1):
+            if getattr(config, "y", 0) > getattr(config, "limit", 100):
+                yield {"event": "failed", "epoch": epoch - 1, **DIVERGED}
+                return
+            metrics = METRICS[stage.phase](config, epoch)
+            self.stages.epochs_trained += 1
+            history.append({"epoch": epoch, "metrics": metrics})
+            yield {"event": "epoch", "epoch": epoch, "metrics": metrics}
+        self.stages.committed[stage.key] = list(history)
+        yield {"event": "finished", "epoch": stage.epochs}
+
+
+DIVERGED = {"error_class": "diverged", "message": "train/loss is nan."}
+
+
+def report_of(assignment: Assignment, seq: int, **event: Any) -> dict[str, Any]:
+    """Return a slot's report as the Tune trial passes it on."""
+    return {
+        "assignment": assignment.id,
+        "seq": seq,
+        "epochs": assignment.stage.epochs,
+        "metrics": {},
+        "error_class": None,
+        "message": None,
+        "trial": assignment.trial,
+        "label": assignment.stage.label,
+        **event,
+    }

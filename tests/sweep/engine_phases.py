@@ -1,0 +1,110 @@
+"""Phases that compute a formula at once, for tests of the engine; workers import them too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+import torch
+
+from hpe.config import Config
+from hpe.data.hands import HandData
+from hpe.phases.keep import KeepConfig
+from hpe.phases.phase import Artifacts, Diverged, EpochReport, Phase, PhaseInputs, PhaseSpec, State
+from search_spaces.space import Space
+
+
+class DraftConfig(Config):
+    """A first phase; `x` is what a search looks for."""
+
+    epochs: int = 3
+    x: float = 0.0
+    keep: KeepConfig = KeepConfig()
+
+
+class FinalConfig(Config):
+    """The last phase; it diverges above `limit`."""
+
+    epochs: int = 3
+    y: float = 0.0
+    fancy: bool = False
+    strength: float = 0.0
+    limit: float = 100.0
+    keep: KeepConfig = KeepConfig()
+
+
+def draft_metrics(config: DraftConfig, epoch: int) -> dict[str, float]:
+    """Return what the first phase reports: a bowl around 3 that sinks with the epochs."""
+    return {"val/proxy": (config.x - 3) ** 2 + 1 / epoch}
+
+
+def final_metrics(config: FinalConfig, epoch: int) -> dict[str, float]:
+    """Return what the last phase reports: a bowl around 1 that sinks with the epochs."""
+    return {"val/error": (config.y - 1) ** 2 + 0.1 * config.fancy + 1 / epoch}
+
+
+def draft(config: DraftConfig, inputs: PhaseInputs, resume: State | None = None) -> Phase:
+    """Report `draft_metrics`."""
+    for epoch in range(1 if resume is None else resume["epoch"] + 1, config.epochs + 1):
+        yield _report(epoch, config.epochs, draft_metrics(config, epoch))
+    return Artifacts(tensors={"net": {"x": torch.tensor(config.x)}})
+
+
+def final(config: FinalConfig, inputs: PhaseInputs, resume: State | None = None) -> Phase:
+    """Report `final_metrics`, or diverge."""
+    for epoch in range(1 if resume is None else resume["epoch"] + 1, config.epochs + 1):
+        if config.y > config.limit:
+            raise Diverged(f"train/loss is nan in epoch {epoch}.")
+        yield _report(epoch, config.epochs, final_metrics(config, epoch))
+    return Artifacts(tensors={"net": {"y": torch.tensor(config.y)}})
+
+
+def _report(epoch: int, epochs: int, metrics: Mapping[str, float]) -> EpochReport:
+    return EpochReport(
+        epoch=epoch,
+        epochs=epochs,
+        metrics=metrics,
+        state=lambda: {"epoch": epoch},
+        artifacts=lambda: Artifacts(),
+    )
+
+
+PHASES: Mapping[str, PhaseSpec] = {
+    "draft": PhaseSpec(
+        config=DraftConfig,
+        run=draft,
+        metrics=lambda _: ("val/proxy",),
+        epochs=lambda config: int(config.epochs),
+        proxy="val/proxy",
+    ),
+    "final": PhaseSpec(
+        config=FinalConfig,
+        run=final,
+        metrics=lambda _: ("val/error",),
+        epochs=lambda config: int(config.epochs),
+        follows=("draft",),
+    ),
+}
+
+
+def suggest(trial: optuna.Trial) -> None:
+    """Choose both positions, and whether and how strongly to be fancy."""
+    trial.suggest_float("draft/x", 0.0, 10.0)
+    trial.suggest_float("final/y", 0.0, 10.0)
+    if trial.suggest_categorical("final/fancy", [True, False]):
+        trial.suggest_float("final/strength", 0.1, 1.0, log=True)
+
+
+def suggest_final(trial: optuna.Trial) -> None:
+    """Choose only what the last phase does, so that all trials share the first."""
+    trial.suggest_float("final/y", 0.0, 10.0)
+
+
+SPACES = {
+    "both": Space(suggest=suggest, plan=("draft", "final"), about="both phases"),
+    "last": Space(suggest=suggest_final, plan=("draft", "final"), about="the last phase alone"),
+}
+
+
+def open_nothing(data: Mapping[str, Any]) -> HandData:
+    """Open an empty data set."""
+    return HandData(name="nothing", digest=data["digest"], splits={}, card={})
