@@ -1,0 +1,65 @@
+"""One local Ray instance for all tests of slots, which see the tiny phases of `slot_phases`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from trainables.pool import SlotPool
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Start a Ray instance of this session's own."""
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    import ray  # noqa: PLC0415  reads the environment when it is imported
+
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=True,  # Ray Train's placement group cleaner asks it
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(HERE)}},
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the stage store that `pool` uses."""
+    return tmp_path_factory.mktemp("runs") / "stages"
+
+
+@pytest.fixture(scope="session")
+def pool(ray_cluster: None, store: Path) -> "Iterator[SlotPool]":
+    """Keep one slot of one worker for all tests."""
+    from trainables.pool import SlotPool, SlotShape  # noqa: PLC0415  imports ray, see above
+
+    pool = SlotPool(
+        count=1,
+        shape=SlotShape(threads=1),
+        store_root=store,
+        phases="slot_phases:PHASES",
+        opener="slot_phases:open_nothing",
+    )
+    pool.start()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def slot(pool: "SlotPool") -> Iterator[str]:
+    """Lend the slot to one test."""
+    from slot_driver import lend  # noqa: PLC0415  imports ray, see above
+
+    slot = lend(pool)
+    yield slot
+    pool.give_back(slot)

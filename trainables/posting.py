@@ -1,0 +1,77 @@
+"""An assignment that a slot holds, and the stream of reports its trial reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trainables.assignment import Assignment, Event, SlotReport
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a trial learns when it asks for events.
+
+    Attributes:
+        known: False when the slot does not have this assignment: it was never posted, or the slot
+            lost its memory; posting it (again) is the remedy.
+        withdrawn: The assignment was taken back; nothing more will come.
+    """
+
+    known: bool
+    withdrawn: bool
+    reports: tuple[SlotReport, ...] = ()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Say whether the assignment has to be posted (again)."""
+        return not (self.known or self.withdrawn)
+
+
+@dataclass
+class Posting:
+    """An assignment from its posting until its end is acknowledged."""
+
+    assignment: Assignment
+    next_seq: int
+    reported_epoch: int
+    granted_epoch: int
+    unread: list[SlotReport] = field(default_factory=list)
+    losses: int = 0
+    withdrawn: bool = False
+    ended: bool = False
+
+    @property
+    def waits_at(self) -> int | None:
+        """Return the first decision epoch that was not granted yet."""
+        later = (e for e in self.assignment.decision_epochs if e > self.granted_epoch)
+        return min(later, default=None)
+
+    def emit(
+        self,
+        event: Event,
+        *,
+        epoch: int,
+        metrics: Mapping[str, float] | None = None,
+        error_class: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Append a report to the assignment's stream."""
+        self.unread.append(
+            SlotReport(
+                assignment=self.assignment.id,
+                seq=self.next_seq,
+                event=event,
+                epoch=epoch,
+                epochs=self.assignment.stage.epochs,
+                metrics=dict(metrics or {}),
+                error_class=error_class,
+                message=message,
+            )
+        )
+        self.next_seq += 1
+        self.ended = self.ended or event in (Event.FINISHED, Event.FAILED)
+
+    def emit_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Append an epoch's report unless it, or a later one, was reported before."""
+        if epoch > self.reported_epoch:
+            self.emit(Event.EPOCH, epoch=epoch, metrics=metrics)
+            self.reported_epoch = epoch

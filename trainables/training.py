@@ -1,0 +1,197 @@
+"""Train one assignment on one worker: from wherever it last stopped, until told to abandon it."""
+
+import math
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from hpe.config import Config
+from hpe.data.hands import HandData
+from hpe.phases.keep import KeepConfig, epochs_to_keep
+from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec
+from trainables.assignment import Assignment, Directive, Stage
+from trainables.stages import History, StageStore
+
+MESSAGE_CHARS = 6000
+CPU_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "not enough memory: you tried")
+CUDA_TROUBLE = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error", "NCCL error")
+
+DataOpener = Callable[[Mapping[str, Any]], HandData]
+
+
+class Desk(Protocol):
+    """How a worker speaks to its slot about the assignment it has."""
+
+    def begin(self, epoch: int, history: History) -> Directive:
+        """Say where training goes on from; CONTINUE or ABANDON."""
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
+        """Say that an epoch is finished and saved; CONTINUE or ABANDON."""
+
+    def finish(self, history: History) -> None:
+        """Say that the stage is committed."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A worker's place in its group."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Say whether this rank commits and reports for all."""
+        return self.rank == 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an assignment could not be finished.
+
+    Attributes:
+        error_class: `diverged`, `out_of_memory`, `data` or `code`.
+        recycle: The process cannot be trusted with another assignment.
+    """
+
+    error_class: str
+    message: str
+    recycle: bool
+
+
+class InputsUnavailable(ValueError):
+    """What a stage builds on (its data, its parents' artifacts) cannot be opened."""
+
+
+def train_stage(
+    assignment: Assignment,
+    *,
+    store: StageStore,
+    phases: Mapping[str, PhaseSpec],
+    open_data: DataOpener,
+    desk: Desk,
+    seat: Seat,
+    lineage: Mapping[str, Any],
+) -> None:
+    """Train the assignment's stage to its end and commit it, unless the desk says to abandon it.
+
+    Every epoch is saved by every rank before it is reported. Rank 0 keeps the snapshots that the
+    phase's settings ask for, and commits.
+
+    Args:
+        lineage: Where and by whom it is trained, for the manifest.
+    """
+    stage = assignment.stage
+    if seat.leads and store.is_committed(stage.key):
+        desk.finish(store.metrics(stage.key))
+        return
+    spec = phases[stage.phase]
+    config = spec.config.model_validate(stage.config)
+    saved = store.last_state(stage, rank=seat.rank, world_size=seat.world_size)
+    history = [] if saved is None else list(saved.history)
+    start = 0 if saved is None else saved.epoch
+    if desk.begin(start, history) is Directive.ABANDON:
+        return
+    inputs = _inputs(stage, store=store, open_data=open_data, device=seat.device)
+    with closing(spec.run(config, inputs, None if saved is None else saved.state)) as phase:
+        while True:
+            try:
+                report = next(phase)
+            except StopIteration as end:
+                artifacts: Artifacts = end.value
+                break
+            _require_sound(report, stage, epochs_before=len(history))
+            history.append({"epoch": report.epoch, "metrics": dict(report.metrics)})
+            store.save_state(
+                stage, report.state(), epoch=report.epoch, history=history, rank=seat.rank
+            )
+            if seat.leads:
+                _keep_snapshots(report, stage, store=store, config=config, spec=spec, past=history)
+            if desk.report(report.epoch, report.metrics) is Directive.ABANDON:
+                return
+    if seat.leads:
+        store.commit(stage, artifacts, history, lineage={**lineage, "resumed_from": start})
+        desk.finish(history)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what an exception during an assignment means for its trial and for the process."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, Diverged):
+        return Failure("diverged", str(error), recycle=False)
+    if isinstance(error, InputsUnavailable | OSError):
+        cause = error.__cause__ or error
+        return Failure("data", f"{type(cause).__name__}: {cause}", recycle=False)
+    on_cuda = isinstance(error, torch.AcceleratorError) or (
+        isinstance(error, RuntimeError) and any(mark in text for mark in CUDA_TROUBLE)
+    )
+    if _is_out_of_memory(error, text):
+        return Failure("out_of_memory", text, recycle=True)
+    trace = "".join(traceback.format_exception(error))
+    return Failure("code", f"{text}\n{trace[-MESSAGE_CHARS:]}", recycle=on_cuda)
+
+
+def _is_out_of_memory(error: BaseException, text: str) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or any(mark in text for mark in CPU_OUT_OF_MEMORY)
+    )
+
+
+def _inputs(
+    stage: Stage, *, store: StageStore, open_data: DataOpener, device: torch.device
+) -> PhaseInputs:
+    try:
+        data = open_data(stage.data)
+        parents = {phase: store.artifacts(key) for phase, key in stage.parents.items()}
+    except (OSError, ValueError) as error:
+        raise InputsUnavailable(str(error)) from error
+    if data.digest != stage.data["digest"]:
+        raise InputsUnavailable(
+            f"the data set has changed: the study was started on digest {stage.data['digest']}, "
+            f"{stage.data['root']} now has {data.digest}; restore it or start a new study."
+        )
+    return PhaseInputs(data=data, parents=parents, seed=stage.seed, device=device)
+
+
+def _require_sound(report: EpochReport, stage: Stage, *, epochs_before: int) -> None:
+    assert report.epoch == epochs_before + 1, (stage.phase, report.epoch, epochs_before)
+    for name, value in report.metrics.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value} after epoch {report.epoch} of {stage.label}.")
+
+
+def _keep_snapshots(
+    report: EpochReport,
+    stage: Stage,
+    *,
+    store: StageStore,
+    config: Config,
+    spec: PhaseSpec,
+    past: Sequence[Mapping[str, Any]],
+) -> None:
+    """Keep this epoch's artifacts if the settings want them, and drop those it outranks.
+
+    The newest epoch needs no snapshot: until the stage is committed it has its state, afterwards
+    the artifacts themselves.
+    """
+    keep = getattr(config, "keep", None)
+    if not isinstance(keep, KeepConfig):
+        return
+    keep = keep.model_copy(update={"last": False})
+    ranked_by = spec.proxy or next(
+        (name for name in spec.metrics(config) if name.startswith("val/")), ""
+    )
+    epochs = {entry["epoch"]: entry["metrics"] for entry in past}
+    wanted = epochs_to_keep(epochs, keep, default_metric=ranked_by)
+    before = {epoch: values for epoch, values in epochs.items() if epoch != report.epoch}
+    if report.epoch in wanted:
+        store.keep_snapshot(stage, report.epoch, report.artifacts())
+    for epoch in epochs_to_keep(before, keep, default_metric=ranked_by) - wanted:
+        store.drop_snapshot(stage, epoch)

@@ -1,0 +1,247 @@
+"""The worker's side of a slot: the Train loop function, which lives through many assignments."""
+
+import importlib
+import itertools
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray.actor import ActorHandle
+from ray.exceptions import RayError
+
+from hpe.data.hands import HandData
+from hpe.phases.phase import PhaseSpec
+from trainables.assignment import Assignment, Directive
+from trainables.clean_room import CleanRoom, MemoryUse
+from trainables.stages import History, StageStore
+from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
+
+LEAVE = "leave"
+RENEW = "renew"
+WAIT_S = 1.0
+
+HOST_GROWTH_BYTES = 1 << 30
+CUDA_GROWTH_BYTES = 256 << 20
+"""Memory a worker may hold above its baseline between assignments; with more, something leaks, and
+the group is started afresh. The baseline is what it held when new or after its first assignment."""
+
+logger = logging.getLogger(__name__)
+
+
+class WornOut(RuntimeError):
+    """Raised out of the loop so that Train, which answers errors with a new group, starts one.
+
+    That takes half the time of a new Train run, which is what returning comes to.
+    """
+
+
+@dataclass(frozen=True)
+class SlotDesk:
+    """The slot, as seen by one worker; `number` counts the assignments of its group."""
+
+    slot: ActorHandle
+    group: str
+    rank: int
+    number: int
+
+    def take(self) -> Assignment | None:
+        """Wait for the next assignment; None means to leave.
+
+        Raises:
+            WornOut: If another group is to take over.
+        """
+        while True:
+            answer = ray.get(self.slot.take.remote(self.group, self.rank, self.number, WAIT_S))
+            if answer == LEAVE:
+                return None
+            if answer == RENEW:
+                raise WornOut("the slot asked for a new worker group.")
+            if answer is not None:
+                return Assignment.from_json(answer)
+
+    def begin(self, epoch: int, history: History) -> Directive:
+        """See `training.Desk`."""
+        return self._decided(
+            lambda: self.slot.begin.remote(
+                self.group, self.rank, self.number, epoch, _pairs(history), WAIT_S
+            )
+        )
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
+        """See `training.Desk`."""
+        return self._decided(
+            lambda: self.slot.report.remote(
+                self.group, self.rank, self.number, epoch, dict(metrics), WAIT_S
+            )
+        )
+
+    def finish(self, history: History) -> None:
+        """See `training.Desk`."""
+        ray.get(self.slot.finish.remote(self.group, self.rank, self.number, _pairs(history)))
+
+    def fail(self, failure: Failure) -> None:
+        """Hand in a failure as the assignment's result."""
+        ray.get(
+            self.slot.fail.remote(
+                self.group,
+                self.rank,
+                self.number,
+                failure.error_class,
+                failure.message,
+                failure.recycle,
+            )
+        )
+
+    def _decided(self, ask: Callable[[], Any]) -> Directive:
+        while True:
+            directive = Directive(ray.get(ask()))
+            if directive is not Directive.WAIT:
+                return directive
+
+
+class DataCache:
+    """Opens data sets, and keeps the last one open: a slot's trials nearly always share it."""
+
+    def __init__(self, opener: DataOpener) -> None:
+        self._opener = opener
+        self._key: tuple[str, str] | None = None
+        self._data: HandData | None = None
+
+    def open(self, data: Mapping[str, Any]) -> HandData:
+        """Return the data set, opened before or now."""
+        key = (data["digest"], data["root"])
+        if self._data is None or self._key != key:
+            self._data, self._key = self._opener(data), key
+        return self._data
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a worker keeps from one assignment to the next."""
+
+    store: StageStore
+    phases: Mapping[str, PhaseSpec]
+    data: DataCache
+    seat: Seat
+    slot_name: str
+
+    def train(self, assignment: Assignment, desk: SlotDesk) -> Failure | None:
+        """Train, and return what went wrong as a value; nothing of the exception stays alive."""
+        try:
+            train_stage(
+                assignment,
+                store=self.store,
+                phases=self.phases,
+                open_data=self.data.open,
+                desk=desk,
+                seat=self.seat,
+                lineage=_lineage(assignment, slot=self.slot_name, seat=self.seat),
+            )
+        except RayError:
+            raise  # not the trial's failure: the slot is gone, and soon this process
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a process edge: it is the result
+            failure = failure_of(error)
+            logger.warning("%s: %s: %s", assignment.id, failure.error_class, failure.message)
+            return failure
+        return None
+
+
+def serve(config: Mapping[str, Any]) -> None:
+    """Train one assignment after another until the slot says to leave: the Train loop function.
+
+    Whatever goes wrong inside an assignment is its result; the worker lives on.
+
+    Args:
+        config: `slot` (the actor), `name`, `run`, `store_root`, `threads`, `phases`, `opener`.
+    """
+    slot: ActorHandle = config["slot"]
+    try:
+        bench = Bench(
+            store=StageStore(Path(config["store_root"])),
+            phases=resolve(config["phases"]),
+            data=DataCache(resolve(config["opener"])),
+            seat=_seat(),
+            slot_name=config["name"],
+        )
+    except Exception as error:  # noqa: BLE001  a process edge: no group could serve here
+        ray.get(slot.cannot_serve.remote(config["run"], failure_of(error).message))
+        return
+    room = CleanRoom(threads=config["threads"])
+    context = ray.get_runtime_context()
+    group = context.get_placement_group_id()
+    member = {"rank": bench.seat.rank, "pid": os.getpid(), "node_id": context.get_node_id()}
+    if ray.get(slot.join.remote(config["run"], group, member, context.current_actor)):
+        _work(bench, slot=slot, group=group, room=room)
+
+
+def _work(bench: Bench, *, slot: ActorHandle, group: str, room: CleanRoom) -> None:
+    baseline = MemoryUse.now()
+    for number in itertools.count():
+        desk = SlotDesk(slot, group=group, rank=bench.seat.rank, number=number)
+        assignment = desk.take()
+        if assignment is None:
+            return
+        room.restore(assignment.stage.seed)
+        failure = bench.train(assignment, desk)
+        if failure is not None:
+            desk.fail(failure)
+        room.release()
+        memory = MemoryUse.now()
+        if number == 0:
+            baseline = baseline.largest(memory)
+        growth = growth_of(memory, baseline)
+        if growth is not None:
+            ray.get(slot.recycle.remote(group, growth))
+
+
+def resolve(name: str) -> Any:
+    """Return what `module:attribute` names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def growth_of(memory: MemoryUse, baseline: MemoryUse) -> str | None:
+    """Say how a process outgrew its baseline, or None if it did not."""
+    host = memory.host_bytes - baseline.host_bytes
+    cuda = memory.cuda_bytes - baseline.cuda_bytes
+    if host > HOST_GROWTH_BYTES:
+        return f"it held {host >> 20} MiB of memory more than when it was new"
+    if cuda > CUDA_GROWTH_BYTES:
+        return f"it held {cuda >> 20} MiB of GPU memory more than when it was new"
+    return None
+
+
+def _pairs(history: History) -> list[tuple[int, dict[str, float]]]:
+    return [(entry["epoch"], dict(entry["metrics"])) for entry in history]
+
+
+def _seat() -> Seat:
+    context = ray.train.get_context()
+    return Seat(
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+        device=ray.train.torch.get_device(),
+    )
+
+
+def _lineage(assignment: Assignment, *, slot: str, seat: Seat) -> dict[str, Any]:
+    return {
+        "trial": assignment.trial,
+        "attempt": assignment.attempt,
+        "slot": slot,
+        "host": socket.gethostname(),
+        "world_size": seat.world_size,
+        "device": _device_name(seat.device),
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
