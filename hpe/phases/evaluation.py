@@ -16,15 +16,16 @@ from hpe.phases.loaders import Batch
 from hpe.phases.precision import EncodedHead
 
 SCORES = (
-    "epe_2d_px",
     "root_epe_mm",
+    "template_root_epe_mm",
+    "pa_epe_mm",
+    "template_pa_epe_mm",
+    "pa_auc",
     "epe_mm",
     "auc",
-    "pa_epe_mm",
-    "pa_auc",
-    "template_root_epe_mm",
-    "template_pa_epe_mm",
+    "epe_2d_px",
 )
+"""The first one ranks epochs and trials unless a study says otherwise."""
 
 
 FIGURE_SAMPLES = 16

@@ -6,7 +6,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Self
 
 import torch
 from pydantic import Field, model_validator
@@ -54,7 +53,6 @@ from hpe.phases.state import detached_copy
 from hpe.phases.views import is_reference, training_composition
 
 TRAIN_METRICS = ("train/loss", "train/loss_2d_px", "train/loss_depth")
-RANKING_METRIC = "val/root_epe_mm"
 
 STATISTICS_SAMPLES = 2000  # labels that the head's bias and the template are averaged over, at most
 
@@ -110,7 +108,7 @@ class FinetuneConfig(Config):
     loader_workers: int = operational(0, ge=0)
 
     @model_validator(mode="after")
-    def _keeps_by_a_metric_it_has(self) -> Self:
+    def _keeps_by_a_metric_it_has(self) -> "FinetuneConfig":
         self.keep.require_metric(finetune_metrics(self))
         return self
 
@@ -265,16 +263,19 @@ def starting_encoder(config: EncoderConfig, inputs: PhaseInputs) -> Encoder:
     Raises:
         ValueError: If the pretrained encoder is another one than the settings say.
     """
-    encoder = build_encoder(config, seed=inputs.seed)
     parent = inputs.parents.get("pretrain")
-    if parent is not None:
-        trained = EncoderConfig.model_validate(parent.facts["encoder"])
-        if trained != config:
+    if parent is None:
+        return build_encoder(config, seed=inputs.seed)
+    architecture = config.model_copy(update={"init": "random"})  # weights are about to be replaced
+    for name, trained in parent.facts.get("encoder", {}).items():
+        wanted = getattr(architecture, name)
+        if name != "init" and trained != wanted:
             raise ValueError(
-                f"finetune/encoder is {config!r}, but the pretrained weights are of {trained!r}: "
-                f"make the two alike."
+                f"encoder/{name} must be that of the pretrained weights, {trained!r}, got "
+                f"{wanted!r}."
             )
-        encoder.load_state_dict(parent.tensors["encoder"])
+    encoder = build_encoder(architecture, seed=inputs.seed)
+    encoder.load_state_dict(parent.tensors["encoder"])
     return encoder
 
 

@@ -86,7 +86,8 @@ class PhaseSpec:
     Attributes:
         config: The settings model, validated wherever settings enter.
         run: The generator function.
-        metrics: Given the settings, every metric key it reports with each epoch.
+        metrics: Given the settings, every metric key its last epoch reports. Earlier epochs report
+            the same, except that a proxy may be due less often.
         epochs: Given the settings, how many reports it makes.
         proxy: The reported metric that may stand in for a later objective, if there is one.
         follows: Phases whose artifacts it can use when they come earlier in the plan.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from hpe.phases.loaders import Batch, Row, epoch_draws, load
 from hpe.phases.optimization import OptimizerConfig, ScheduledOptimizer
 from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
 from hpe.phases.precision import EncodedHead, Numerics, Precision
-from hpe.phases.probe import PROBE_METRIC, PROBE_METRICS, Probe, ProbeConfig
+from hpe.phases.probe import PROBE_METRICS, Probe, ProbeConfig
 from hpe.phases.randomness import Draw, seed_layers, view_rng
 from hpe.phases.state import detached_copy
 from hpe.phases.views import training_composition
@@ -66,7 +66,7 @@ class ContrastiveLossConfig(Config):
     undo: Literal["exact", "peclr"] = "exact"
 
     @model_validator(mode="after")
-    def _has_a_term(self) -> Self:
+    def _has_a_term(self) -> "ContrastiveLossConfig":
         if self.invariant_weight == 0 and self.equivariant_weight == 0:
             raise ValueError(
                 "invariant_weight and equivariant_weight are both 0, which leaves no loss; "
@@ -105,7 +105,7 @@ class PretrainConfig(Config):
     loader_workers: int = operational(0, ge=0)
 
     @model_validator(mode="after")
-    def _keeps_by_a_metric_it_has(self) -> Self:
+    def _keeps_by_a_metric_it_has(self) -> "PretrainConfig":
         self.keep.require_metric(pretrain_metrics(self))
         return self
 
@@ -113,11 +113,6 @@ class PretrainConfig(Config):
 def pretrain_metrics(config: PretrainConfig) -> tuple[str, ...]:
     """Return the metrics that the last epoch reports; earlier ones may lack the probe's."""
     return TRAIN_METRICS + (PROBE_METRICS if config.probe.every else ())
-
-
-def pretrain_ranking_metric(config: PretrainConfig) -> str:
-    """Return what ranks epochs where `keep/metric` does not say."""
-    return PROBE_METRIC if config.probe.every else "train/loss"
 
 
 @dataclass(frozen=True)

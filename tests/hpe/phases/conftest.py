@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hpe.data.hands import HandData, HandSample
-from hpe.phases.phase import Artifacts, PhaseInputs
+from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs
 
 SIDE_PX = 48
 
@@ -20,6 +20,7 @@ class FakeSplit:
 
     first: int
     count: int
+    partly_visible: bool = False
 
     def __len__(self) -> int:
         return self.count
@@ -42,7 +43,7 @@ class FakeSplit:
             joints_m=joints_m,
             intrinsics=intrinsics,
             keypoints_px=keypoints_px,
-            visible=np.ones(21, dtype=bool),
+            visible=rng.random(21) < (0.7 if self.partly_visible and index % 3 else 1.0),
             foreground=None,
             unique_id=self.first + index,
         )
@@ -57,14 +58,16 @@ def _hand(rng: np.random.Generator) -> np.ndarray:
     return joints_m + np.array([0.0, 0.04, 0.6])
 
 
-def fake_data(*, unlabelled: int = 16, train: int = 12, val: int = 6) -> HandData:
+def fake_data(
+    *, unlabelled: int = 16, train: int = 12, val: int = 6, partly_visible: bool = False
+) -> HandData:
     """Build a data set; its splits share no sample."""
     return HandData(
         name="fake",
         digest="0" * 64,
         splits={
             "unlabelled": FakeSplit(0, unlabelled),
-            "train": FakeSplit(10_000, train),
+            "train": FakeSplit(10_000, train, partly_visible),
             "val": FakeSplit(20_000, val),
             "test": FakeSplit(30_000, val),
         },
@@ -85,3 +88,20 @@ def make_inputs() -> Callable[..., PhaseInputs]:
         )
 
     return make
+
+
+@pytest.fixture
+def drain() -> Callable[..., tuple[list[EpochReport], Artifacts]]:
+    def pull(
+        phase: Phase, each: Callable[[EpochReport], None] = lambda report: None
+    ) -> tuple[list[EpochReport], Artifacts]:
+        reports = []
+        while True:
+            try:
+                report = next(phase)
+            except StopIteration as end:
+                return reports, end.value
+            each(report)
+            reports.append(report)
+
+    return pull

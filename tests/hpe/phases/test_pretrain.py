@@ -1,0 +1,199 @@
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from hpe.losses.contrastive import collapse_level, nt_xent
+from hpe.phases.averages import Averages, require_finite
+from hpe.phases.phase import Diverged
+from hpe.phases.pretrain import (
+    ContrastiveLossConfig,
+    PretrainConfig,
+    contrastive_terms,
+    pretrain,
+    pretrain_metrics,
+)
+
+TINY = {
+    "epochs": 2,
+    "batch_size": 8,
+    "image_px": 36,
+    "encoder": {"width": 4},
+    "projection": {"hidden": 8, "out": 8},
+    "augment": {"rotate": {"enabled": True}, "translate": {"enabled": True}},
+    "probe": {"labels": 10, "val_samples": 6},
+}
+
+
+def settings(**changes):
+    return PretrainConfig.model_validate({**TINY, **changes})
+
+
+class Projections(nn.Module):
+    """Returns what it was given, whatever the images: loss terms without a network."""
+
+    def __init__(self, projections):
+        super().__init__()
+        self.projections = nn.Parameter(projections)
+
+    def forward(self, images):
+        return self.projections
+
+
+def pair_batch(pairs=3):
+    """Two views of each sample: turned by some angle, zoomed and shifted."""
+    generator = torch.Generator().manual_seed(0)
+    affine = torch.eye(2, 3).expand(pairs, 2, 2, 3).clone()
+    affine[..., :2] *= 1.2
+    affine[..., 2] += 0.1 * torch.randn(pairs, 2, 2, generator=generator)
+    return {
+        "image": torch.zeros(pairs, 2, 4, 4, 3, dtype=torch.uint8),
+        "affine": affine,
+        "angle_deg": 30 * torch.randn(pairs, 2, generator=generator),
+        "shift": affine[..., 2].clone(),
+    }
+
+
+def projections(pairs=3, dim=8):
+    return torch.randn(2 * pairs, dim, generator=torch.Generator().manual_seed(1))
+
+
+def test_refuses_a_loss_without_terms():
+    with pytest.raises(ValidationError, match="are both 0, which leaves no loss"):
+        ContrastiveLossConfig(invariant_weight=0.0, equivariant_weight=0.0)
+
+
+def test_invariance_alone_is_simclr():
+    rows = projections()
+    config = ContrastiveLossConfig(temperature=0.5)
+    terms = contrastive_terms(Projections(rows), pair_batch(), config)
+    expected = nt_xent(rows[0::2], rows[1::2], temperature=0.5)
+    assert terms["train/loss"].item() == pytest.approx(expected.item())
+    assert terms["train/loss_invariant"].item() == pytest.approx(expected.item())
+
+
+def test_exact_undoing_finds_points_that_moved_with_their_views_in_place():
+    batch = pair_batch()
+    reference = projections(pairs=3)[0::2].reshape(3, 1, 4, 2).expand(3, 2, 4, 2)
+    seen = torch.einsum("nvij,nvpj->nvpi", batch["affine"][..., :2], reference)
+    seen = seen + batch["affine"][..., None, :, 2]
+    config = ContrastiveLossConfig(invariant_weight=0.0, equivariant_weight=1.0, temperature=0.1)
+    terms = contrastive_terms(Projections(seen.flatten(0, 1).flatten(1)), batch, config)
+    rows = reference[:, 0].flatten(1)
+    expected = nt_xent(rows, rows, temperature=0.1)
+    torch.testing.assert_close(terms["train/loss"], expected)
+    assert terms["train/top1"].item() == 1.0
+
+
+def test_both_ways_to_undo_agree_where_nothing_moved():
+    batch = pair_batch()
+    batch["affine"] = torch.eye(2, 3).expand(3, 2, 2, 3)
+    batch["angle_deg"], batch["shift"] = torch.zeros(3, 2), torch.zeros(3, 2, 2)
+    losses = [
+        contrastive_terms(
+            Projections(projections()),
+            batch,
+            ContrastiveLossConfig(invariant_weight=0.0, equivariant_weight=1.0, undo=undo),
+        )["train/loss"].item()
+        for undo in ("exact", "peclr")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_the_loss_is_the_weighted_sum_and_unweighted_terms_get_no_gradient():
+    weights = {"invariant_weight": 0.25, "equivariant_weight": 2.0}
+    terms = contrastive_terms(
+        Projections(projections()), pair_batch(), ContrastiveLossConfig(**weights)
+    )
+    expected = 0.25 * terms["train/loss_invariant"] + 2 * terms["train/loss_equivariant"]
+    torch.testing.assert_close(terms["train/loss"], expected)
+    alone = contrastive_terms(
+        Projections(projections()), pair_batch(), ContrastiveLossConfig(invariant_weight=1.0)
+    )
+    assert alone["train/loss_invariant"].requires_grad
+    assert not alone["train/loss_equivariant"].requires_grad
+
+
+def test_equal_embeddings_are_at_the_collapse_level():
+    terms = contrastive_terms(Projections(torch.ones(6, 8)), pair_batch(), ContrastiveLossConfig())
+    assert terms["train/loss_invariant"].item() == pytest.approx(collapse_level(3), rel=1e-5)
+    assert terms["train/collapse_share"].item() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_reports_every_epoch_with_all_metrics_and_returns_the_weights(make_inputs, drain):
+    config = settings(loss={"equivariant_weight": 1.0})
+    reports, artifacts = drain(pretrain(config, make_inputs()))
+    assert [(report.epoch, report.epochs) for report in reports] == [(1, 2), (2, 2)]
+    assert all(set(report.metrics) == set(pretrain_metrics(config)) for report in reports)
+    assert set(artifacts.tensors) == {"encoder", "projection"}
+    assert artifacts.facts["encoder"] == config.encoder.model_dump(mode="json")
+    assert artifacts.facts["feature_dim"] == 4 * 8 * 4
+
+
+def test_learning_changes_every_weight(make_inputs, drain):
+    first, last = (drain(pretrain(settings(epochs=epochs), make_inputs()))[1] for epochs in (1, 2))
+    for group in ("encoder", "projection"):
+        for name, value in last.tensors[group].items():
+            assert not torch.equal(value, first.tensors[group][name]), name
+
+
+def test_a_probe_is_reported_only_when_due(make_inputs, drain):
+    config = settings(epochs=3, probe={**TINY["probe"], "every": 2})
+    reports, _ = drain(pretrain(config, make_inputs()))
+    assert ["val/probe_root_epe_mm" in report.metrics for report in reports] == [False, True, True]
+    silent = settings(probe={"every": 0})
+    assert not any("probe" in name for name in pretrain_metrics(silent))
+
+
+def test_the_seed_decides_everything(make_inputs, drain):
+    runs = [drain(pretrain(settings(), make_inputs(seed=seed)))[1] for seed in (1, 1, 2)]
+    weights = [run.tensors["projection"]["layers.3.weight"] for run in runs]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_probe_does_not_disturb_training(make_inputs, drain):
+    runs = [
+        drain(pretrain(settings(probe={**TINY["probe"], "every": every}), make_inputs()))[1]
+        for every in (0, 1)
+    ]
+    for name, value in runs[0].tensors["encoder"].items():
+        assert torch.equal(value, runs[1].tensors["encoder"][name]), name
+
+
+def test_limit_batches_limits_the_steps(make_inputs, drain):
+    limited, _ = drain(pretrain(settings(limit_batches=1, batch_size=4), make_inputs()))
+    few, _ = drain(pretrain(settings(batch_size=4), make_inputs(unlabelled=16)))
+    assert limited[0].metrics["train/loss"] != few[0].metrics["train/loss"]
+    assert len(limited) == 2
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 32}, {"accumulate": 3}])
+def test_refuses_a_step_larger_than_the_split(make_inputs, changes):
+    with pytest.raises(ValueError, match="the unlabelled split has 16: lower one of the two"):
+        next(pretrain(settings(**changes), make_inputs()))
+
+
+def test_a_diverging_run_says_what_and_when(make_inputs):
+    config = settings(optimizer={"lr": 1e30, "schedule": "constant"}, epochs=5)
+    with pytest.raises(Diverged, match=r"train/loss is nan in epoch \d"):
+        for _ in pretrain(config, make_inputs()):
+            pass
+
+
+def test_divergence_is_noticed_within_a_long_epoch():
+    averages = Averages(epoch=4)
+    with pytest.raises(Diverged, match="train/loss is inf in epoch 4"):
+        for _ in range(60):
+            averages.add({"train/loss": torch.tensor(math.inf)})
+
+
+def test_finite_metrics_pass():
+    assert require_finite({"a": 1.0}, epoch=1) == {"a": 1.0}
+
+
+def test_refuses_to_keep_by_a_metric_that_is_not_reported():
+    with pytest.raises(ValidationError, match="keep/metric must be one that the phase reports"):
+        settings(keep={"best": True, "metric": "val/pa_epe_mm"})

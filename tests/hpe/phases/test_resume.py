@@ -1,0 +1,78 @@
+"""Stop after any epoch, write the state, read it in a fresh phase, finish: nothing may differ."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hpe.phases.catalog import PHASES
+from hpe.phases.state import join_state, split_state
+
+AUGMENT = {"rotate": {"enabled": True}, "color_jitter": {"enabled": True}}
+COMMON = {"epochs": 3, "batch_size": 4, "image_px": 36, "encoder": {"width": 4}}
+PRETRAIN = {
+    **COMMON,
+    "augment": AUGMENT,
+    "projection": {"hidden": 8, "out": 8},
+    "loss": {"equivariant_weight": 0.5},
+    "probe": {"labels": 10, "val_samples": 6, "every": 2},
+}
+FINETUNE = {**COMMON, "steps_per_epoch": 2}
+
+CASES = {
+    "pretrain": ("pretrain", PRETRAIN),
+    "pretrain bf16, accumulating": (
+        "pretrain",
+        {**PRETRAIN, "precision": "bf16", "accumulate": 2},
+    ),
+    "pretrain lars, peclr": (
+        "pretrain",
+        {
+            **PRETRAIN,
+            "loss": {"invariant_weight": 0.0, "equivariant_weight": 1.0, "undo": "peclr"},
+            "optimizer": {"name": "lars", "warmup_epochs": 1},
+            "channels_last": False,
+        },
+    ),
+    "finetune": ("finetune", FINETUNE),
+    "finetune bf16, accumulating, augmented": (
+        "finetune",
+        {**FINETUNE, "precision": "bf16", "accumulate": 2, "augment": AUGMENT},
+    ),
+    "finetune frozen": ("finetune", {**FINETUNE, "train_encoder": False, "score_test": True}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_resumed_phase_equals_the_uninterrupted_one(case, make_inputs, drain, tmp_path):
+    name, raw = CASES[case]
+    spec = PHASES[name]
+    config = spec.config.model_validate(raw)
+
+    reports, whole = drain(spec.run(config, make_inputs()), each=save_in(tmp_path))
+    for stop in (1, 2, 3):
+        torch.manual_seed(stop)  # whatever the process did meanwhile
+        resumed, end = drain(spec.run(config, make_inputs(), resume=read_from(tmp_path, stop)))
+        assert [r.metrics for r in resumed] == [r.metrics for r in reports[stop:]]
+        assert end.facts == whole.facts
+        for group, tensors in whole.tensors.items():
+            for key, value in tensors.items():
+                assert torch.equal(value, end.tensors[group][key]), (stop, group, key)
+
+
+def save_in(folder):
+    def save(report):
+        tensors, skeleton = split_state(report.state())
+        save_file(
+            {name: tensor.contiguous() for name, tensor in tensors.items()},
+            folder / f"{report.epoch}.safetensors",
+        )
+        (folder / f"{report.epoch}.json").write_text(json.dumps(skeleton, allow_nan=False))
+
+    return save
+
+
+def read_from(folder, epoch):
+    skeleton = json.loads((folder / f"{epoch}.json").read_text())
+    return join_state(load_file(folder / f"{epoch}.safetensors"), skeleton)
