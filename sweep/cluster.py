@@ -19,7 +19,9 @@ def local_cluster(*, cpus: int, gpus: int = 0) -> Iterator[None]:
     Its dashboard listens on loopback only, and every connection needs a token that is made for this
     run, unless RAY_AUTH_MODE says otherwise. Ray Train's own cleaning-up needs the dashboard.
     """
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+    if os.environ.get("RAY_AUTH_MODE", "token") == "token":
+        # The mode itself is left to Ray, which asks for tokens when it starts a cluster: it reads
+        # the variable as it is imported, so setting it now would change its children alone.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     _quieten()
     ray.init(
