@@ -1,0 +1,80 @@
+"""Run as a process of a group of two: `one_of_two_ranks.py FOLDER RANK`; leaves results there."""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from conftest import fake_data
+from safetensors.torch import save_file
+from torch import nn
+
+from hpe.phases.distribution import data_parallel, in_original_order, mean_over_ranks
+from hpe.phases.finetune import FinetuneConfig, finetune
+from hpe.phases.phase import PhaseInputs
+from hpe.phases.pretrain import ContrastiveLossConfig, contrastive_terms
+
+FINETUNE = {
+    "epochs": 1,
+    "steps_per_epoch": 1,
+    "batch_size": 4,
+    "accumulate": 2,
+    "image_px": 36,
+    "encoder": {"width": 4},
+    "train_encoder": False,
+    "augment": {"rotate": {"enabled": True}},
+}
+BOTH_TERMS = ContrastiveLossConfig(equivariant_weight=0.5)
+
+
+def view_pairs():
+    """Return six pairs whose images a linear network can take."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "image": torch.randn(6, 2, 5, generator=generator),
+        "affine": torch.eye(2, 3) + 0.1 * torch.randn(6, 2, 2, 3, generator=generator),
+    }
+
+
+def projection():
+    """Return the linear network."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Linear(5, 8)
+
+
+def main(folder: Path, rank: int) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    inputs = PhaseInputs(
+        data=fake_data(partly_visible=True), parents={}, seed=3, device=torch.device("cpu")
+    )
+    report = next(finetune(FinetuneConfig.model_validate(FINETUNE), inputs))
+    moments = report.state()["optimizer"]["state"]
+
+    network = projection()
+    batch = {name: rows[rank::2] for name, rows in view_pairs().items()}
+    parallel = data_parallel(network)
+    terms = contrastive_terms(parallel, batch, BOTH_TERMS)
+    (terms["train/loss"] * 2).backward()
+
+    rows = torch.arange(5)
+    save_file(
+        {
+            "head.weight": moments[0]["exp_avg"],
+            "head.bias": moments[1]["exp_avg"],
+            "metrics": torch.tensor(list(report.metrics.values()), dtype=torch.float64),
+            "contrastive.grad": network.weight.grad,
+            "contrastive.loss": terms["train/loss"].detach(),
+            "rows": in_original_order(rows[rank::2], total=5),
+            "mean": torch.tensor(mean_over_ranks({"x": float(rank)})["x"]),
+        },
+        folder / f"{rank}.safetensors",
+    )
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

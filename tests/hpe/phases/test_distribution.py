@@ -1,0 +1,89 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hpe.phases import distribution
+from hpe.phases.finetune import FinetuneConfig, finetune
+from hpe.phases.pretrain import contrastive_terms
+
+SCRIPT = Path(__file__).with_name("one_of_two_ranks.py")
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The script's settings and inputs, which the single process shares."""
+    sys.path.insert(0, str(SCRIPT.parent))
+    try:
+        spec = importlib.util.spec_from_file_location("one_of_two_ranks", SCRIPT)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(SCRIPT.parent))
+    return module
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """What each of two processes computed."""
+    folder = tmp_path_factory.mktemp("ranks")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(folder), str(rank)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    errors = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
+    return [load_file(folder / f"{rank}.safetensors") for rank in (0, 1)]
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_finetuning_step_of_one(script, ranks, make_inputs):
+    config = FinetuneConfig.model_validate(script.FINETUNE)
+    report = next(finetune(config, make_inputs(partly_visible=True)))
+    moments = report.state()["optimizer"]["state"]
+    metrics = torch.tensor(list(report.metrics.values()), dtype=torch.float64)
+    for rank in ranks:
+        torch.testing.assert_close(rank["head.weight"], moments[0]["exp_avg"], rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(rank["head.bias"], moments[1]["exp_avg"], rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(rank["metrics"], metrics, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_share_their_negatives(script, ranks):
+    network = script.projection()
+    terms = contrastive_terms(network, script.view_pairs(), script.BOTH_TERMS)
+    terms["train/loss"].backward()
+    for rank in ranks:
+        torch.testing.assert_close(rank["contrastive.loss"], terms["train/loss"].detach())
+        torch.testing.assert_close(rank["contrastive.grad"], network.weight.grad)
+
+
+@pytest.mark.slow
+def test_rows_and_means_of_two_processes_come_together(ranks):
+    for rank in ranks:
+        assert rank["rows"].tolist() == [0, 1, 2, 3, 4]
+        assert rank["mean"].item() == 0.5
+
+
+def test_a_single_process_changes_nothing():
+    rows = torch.arange(4.0)
+    module = torch.nn.Linear(1, 1)
+    assert distribution.own_rows([1, 2]) == [1, 2]
+    assert distribution.batch_of_all_ranks(rows) is rows
+    assert distribution.in_original_order(rows, total=4) is rows
+    assert distribution.mean_over_ranks({"x": 1.5}) == {"x": 1.5}
+    assert distribution.data_parallel(module) is module
+
+
+def test_refuses_a_batch_the_processes_cannot_share(monkeypatch):
+    monkeypatch.setattr(distribution, "world_size", lambda: 3)
+    with pytest.raises(ValueError, match="multiple of the number of workers, got 8 for 3"):
+        distribution.require_divisible(8)
