@@ -1,6 +1,6 @@
 """The best configuration as a study file that trains it alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ class PlainDumper(yaml.SafeDumper):
         return True
 
 
-def best_study(study: Study, trial: Trial) -> Study:
-    """Return a study with one arm: this trial's plan, settings and seed.
+def best_study(study: Study, trial: Trial, *, seeds: Sequence[int]) -> Study:
+    """Return a study with one arm: this trial's plan and settings, with these trial seeds.
 
     Within the same runs folder it trains nothing: its stages have the keys of this trial's.
     """
@@ -38,15 +38,17 @@ def best_study(study: Study, trial: Trial) -> Study:
             "from_weights": fields["from_weights"],
             "arms": {"best": {"settings": dict(trial.settings)}},
             "objective": fields["objective"],
-            "seeds": {"study": study.seeds.study, "trials": [trial.seed]},
+            "seeds": {"study": study.seeds.study, "trials": list(seeds)},
             "slots": fields["slots"],
         }
     )
 
 
-def write_best(study: Study, trial: Trial, path: Path, *, command: str) -> None:
+def write_best(
+    study: Study, trial: Trial, path: Path, *, seeds: Sequence[int], command: str
+) -> None:
     """Write the best configuration as a study file."""
-    content = _without_defaults(best_study(study, trial))
+    content = _without_defaults(best_study(study, trial, seeds=seeds))
     text = yaml.dump(content, Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=100)
     head = f"# {trial_name(trial)} of {study.name}, as a study. Train it alone:\n#   {command}\n"
     path.write_text(head + text, encoding="utf-8")

@@ -15,6 +15,7 @@ from sweep.report.style import (
     FAINT,
     INK,
     MUTED,
+    QUIET,
     TEXT_PT,
     Chart,
     arm_colors,
@@ -71,7 +72,7 @@ def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
                 clip_on=False,
             )
     label(axes, x="minutes since the study began", y=metric_words(study.objective.metric))
-    legend(axes, loc="best")
+    legend(axes)
     return Chart(
         name="objective_over_time",
         title="The objective over time",
@@ -116,8 +117,8 @@ def learning_curves(
         return None
     figure, axes = new_figure()
     colors, named = arm_colors(list(study.arms)), set()
-    for trial, epochs, values in sorted(curves, key=lambda c: c[0] is best):
-        who, color, width = "searched trial", FAINT, 1.0
+    for trial, epochs, values in sorted(curves, key=lambda c: (c[0] is best, c[0].arm is not None)):
+        who, color, width = "searched trial", QUIET, 1.0
         if trial.arm is not None:
             who, color, width = f"arm {trial.arm}", colors.get(trial.arm, INK), 1.6
         if trial is best:
@@ -131,7 +132,7 @@ def learning_curves(
         axes.axhline(template, color=MUTED, linestyle="--", linewidth=1.2, label="fixed template")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label(axes, x=f"epoch of {name}", y=metric_words(key))
-    legend(axes, loc="best")
+    legend(axes)
     return Chart(
         name=f"learning_curves_{name}",
         title=f"Learning curves of {name}",
@@ -147,7 +148,7 @@ def learning_curves(
 
 
 def proxy_against_objective(
-    ledger: Ledger, study: Study, *, path: str, epochs_of: EpochsOf
+    ledger: Ledger, study: Study, *, path: str, epochs_of: EpochsOf, best: Trial | None
 ) -> Chart | None:
     """Draw the last value of a phase's proxy (`<label>/<key>`) against the objective."""
     name, _, key = path.partition("/")
@@ -163,16 +164,18 @@ def proxy_against_objective(
     colors = arm_colors(list(study.arms))
     for trial, proxy, objective in points:
         color = INK if trial.arm is None else colors.get(trial.arm, INK)
+        color = BEST if trial is best else color
         marker = "o" if trial.arm is None else "D"
         axes.plot(proxy, objective, marker, color=color, markersize=6, alpha=0.85)
-        axes.annotate(
-            trial.arm or str(trial.number),
-            (proxy, objective),
-            textcoords="offset points",
-            xytext=(6, 3),
-            fontsize=TEXT_PT - 2,
-            color=MUTED,
-        )
+        if trial.arm is not None or trial is best:
+            axes.annotate(
+                trial.arm or f"best (trial {trial.number})",
+                (proxy, objective),
+                textcoords="offset points",
+                xytext=(7, 3),
+                fontsize=TEXT_PT - 2,
+                color=INK,
+            )
     label(axes, x=f"{metric_words(key)} after {name}", y=metric_words(study.objective.metric))
     return Chart(
         name=f"proxy_{name}",
@@ -217,7 +220,7 @@ def arms_compared(
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.grid(visible=False, axis="y")
     label(axes, x=metric_words(study.objective.metric), y="")
-    legend(axes, loc="best")
+    legend(axes)
     return Chart(
         name="arms",
         title="The arms",

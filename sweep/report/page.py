@@ -30,7 +30,8 @@ from sweep.tree import flattened
 
 TOP = 15
 AXIS_STEP = 118
-PLOT_TOP, PLOT_BOTTOM = 20, 300
+PLOT_LEFT, PLOT_RIGHT = 78, 92
+PLOT_TOP, PLOT_BOTTOM = 20, 330
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,18 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
     )
 
 
-def _composition(result: StudyResult) -> list[tuple[str, str]]:
-    """Return the best trial's parameters; what is off stands last."""
+def _composition(result: StudyResult) -> list[tuple[str, str, str]]:
+    """Return the best trial's parameters as (section, name, value); what is off stands last."""
     if result.best is None:
         return []
     entries = composed(result.best.params or result.best.settings)
-    return sorted(entries, key=lambda entry: entry[1] == "off")
+    entries.sort(key=lambda entry: entry[1] == "off")
+    return [(*_split(path), text) for path, text in entries]
+
+
+def _split(path: str) -> tuple[str, str]:
+    section, _, name = path.rpartition("/")
+    return section, name
 
 
 def _leader(row: Row, result: StudyResult, *, many_seeds: bool) -> Mapping[str, Any]:
@@ -133,7 +140,7 @@ def _lineage(result: StudyResult, lineage: Mapping[str, Any]) -> list[tuple[str,
 def _drawn(found: Coordinates) -> Mapping[str, Any]:
     """Return the coordinates in the units of the page's drawing."""
     return {
-        "width": 2 * AXIS_STEP // 2 + AXIS_STEP * (len(found.axes) - 1) + 30,
+        "width": _x(len(found.axes) - 1) + PLOT_RIGHT,
         "height": _y(OFF) + 58,
         "top": PLOT_TOP,
         "bottom": PLOT_BOTTOM,
@@ -148,7 +155,7 @@ def _drawn_axis(index: int, axis: Axis) -> Mapping[str, Any]:
     return {
         "x": _x(index),
         "ticks": [(_y(height), text) for height, text in axis.ticks],
-        "has_off": axis.has_off,
+        "absent": axis.absent,
         "lines": axis.lines,
     }
 
@@ -165,7 +172,7 @@ def _drawn_line(line: Line) -> Mapping[str, Any]:
 
 
 def _x(index: int) -> int:
-    return AXIS_STEP // 2 + AXIS_STEP * index
+    return PLOT_LEFT + AXIS_STEP * index
 
 
 def _y(height: float) -> float:

@@ -25,7 +25,7 @@ from sweep.report.style import (
 )
 from sweep.study import Objective, Study
 
-MAX_AXES = 10
+MAX_AXES = 8
 OFF = -0.14
 """Where a line passes that does not have the parameter: below the axis."""
 
@@ -42,14 +42,14 @@ class Axis:
         heights: Trial number -> where its line crosses the axis, 0 at the bottom to 1; `OFF` for
             trials without the parameter; absent where the line ends before it.
         ticks: (height, text).
-        has_off: Whether some trial does not have the parameter.
+        absent: What a trial without the parameter is called here; empty if there is none.
     """
 
     path: str
     lines: tuple[str, ...]
     heights: Mapping[int, float]
     ticks: tuple[tuple[float, str], ...]
-    has_off: bool
+    absent: str
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ def _prepare(axes: Axes, found: Coordinates) -> None:
         axes.plot((x, x), (0, 1), color=INK, linewidth=0.8)
         for height, text in axis.ticks:
             axes.text(x + 0.05, height, text, **small)
-        if axis.has_off:
+        if axis.absent:
             axes.plot(x, OFF, "o", color=FAINT, markersize=4)
-            axes.text(x + 0.05, OFF - 0.045, "off", **small)
+            axes.text(x + 0.05, OFF - 0.045, axis.absent, **small)
 
 
 def _parameter_axis(path: str, paths: Sequence[str], trials: Sequence[Trial]) -> Axis | None:
@@ -171,7 +171,13 @@ def _parameter_axis(path: str, paths: Sequence[str], trials: Sequence[Trial]) ->
     heights, ticks = _scaled(values)
     heights |= {trial.number: OFF for trial in trials if trial.number not in values}
     lines = tuple(path.split("/")[-2:]) if "/" in path else (path,)
-    return Axis(path, lines, heights, ticks, has_off=len(values) < len(trials))
+    absent = "" if len(values) == len(trials) else ("off" if _switched(path, paths) else "not set")
+    return Axis(path, lines, heights, ticks, absent)
+
+
+def _switched(path: str, paths: Sequence[str]) -> bool:
+    """Say whether a parameter belongs to an operation that has a switch."""
+    return f"{path.rpartition('/')[0]}/enabled" in paths
 
 
 def _objective_axis(done: Sequence[Trial], objective: Objective) -> Axis:
@@ -181,7 +187,7 @@ def _objective_axis(done: Sequence[Trial], objective: Objective) -> Axis:
         heights = {number: 1 - height for number, height in heights.items()}
         ticks = tuple((1 - height, text) for height, text in ticks)
     return Axis(
-        objective.metric, (metric_words(objective.metric), "best on top"), heights, ticks, False
+        objective.metric, (metric_words(objective.metric), "best on top"), heights, ticks, ""
     )
 
 

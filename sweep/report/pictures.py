@@ -90,7 +90,7 @@ def prediction_sheet(trial: Trial, *, store: Stages) -> Chart | None:
         caption=f"Validation hands, {trial_name(trial)}: the truth on the left; on the right the "
         "prediction over a white trace of the truth. Below, the mean error of joints relative to "
         "the wrist. The samples are not chosen by their error.",
-        png=_png(contact_sheet(panels, columns=4)),
+        png=_png(contact_sheet(panels, columns=2)),
         columns=("sample", "root_epe_mm", "epe_2d_px"),
         rows=tuple(rows),
     )

@@ -115,4 +115,4 @@ def composed(params: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def shown_value(value: Any) -> str:
     """Return a parameter's value with as many digits as a person reads."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

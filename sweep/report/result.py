@@ -36,11 +36,11 @@ class StudyResult:
 
     Attributes:
         rows: All trials, best first.
-        best: The trial with the best objective.
+        best: The leader's trial with the best objective.
         arms: Arms that completed, best first.
         pairs: Paired differences between them.
         template: What the fixed template hand scores on the objective's metric, if it is reported.
-        blind: Whether the best objective is no better than the template's.
+        blind: Whether the leader is no better than the template.
     """
 
     study: Study
@@ -69,19 +69,23 @@ def result_of(
     """
     objective = study.objective
     rows = ranked(ledger, objective)
-    best = next((row.trial for row in rows if row.trial.objective is not None), None)
     found = candidates(ledger)
+    told = answer(ledger, objective)
+    leader = told.leader
+    leading = {trial.number for trial in leader.trials} if leader is not None else set()
+    best = next((row.trial for row in rows if row.trial.number in leading), None)
     template = template_value(ledger, objective, epochs_of)
-    value = best.objective if best is not None else None
     return StudyResult(
         study=study,
         rows=tuple(rows),
         best=best,
-        answer=answer(ledger, objective),
+        answer=told,
         arms=tuple(in_order([c for c in found if c.arm is not None], objective)),
         pairs=tuple(arm_differences(found, objective)),
         template=template,
-        blind=value is not None and template is not None and is_blind(value, template, objective),
+        blind=leader is not None
+        and template is not None
+        and is_blind(leader.mean, template, objective),
         cost=cost_of(ledger, cores_per_slot=cores_per_slot),
         failures=_failures(ledger),
         states={state: len(trials) for state in TrialState if (trials := ledger.in_state(state))},

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 INK = "#1f2430"
 MUTED = "#8a90a0"
+QUIET = "#bcc1cc"
 FAINT = "#d5d8e0"
 BEST = "#d55e00"  # vermillion: the best, and nothing else
 ARMS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito (2008)
@@ -66,10 +67,22 @@ def label(axes: Axes, *, x: str, y: str) -> None:
     axes.set_ylabel(y, color=INK, fontsize=TEXT_PT)
 
 
-def legend(axes: Axes, **where: Any) -> None:
-    """Show the legend without a frame, if there is anything to name."""
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=TEXT_PT - 1.5, labelcolor=INK, **where)
+def legend(axes: Axes) -> None:
+    """Show the legend above the axes, where it hides no data, if there is anything to name."""
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        axes.legend(
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.0),
+            ncols=3,
+            frameon=False,
+            fontsize=TEXT_PT - 1.5,
+            labelcolor=INK,
+            columnspacing=1.4,
+            handletextpad=0.5,
+        )
 
 
 def as_png(figure: Figure) -> bytes:

@@ -30,17 +30,18 @@ def with_unit(value: float, result: StudyResult, digits: int = 4) -> str:
 
 
 def template_sentence(result: StudyResult) -> str | None:
-    """Say how the best objective stands to the fixed template hand, if that is known."""
-    if result.template is None or result.best is None or result.best.objective is None:
+    """Say how the leader stands to the fixed template hand, if that is known."""
+    leader = result.answer.leader
+    if result.template is None or leader is None:
         return None
-    value, template = with_unit(result.best.objective, result), with_unit(result.template, result)
+    value, template = with_unit(leader.mean, result), with_unit(result.template, result)
     if result.blind:
         return (
-            f"The best value, {value}, is no better than the {template} of a fixed template hand "
-            f"that sees no image: at this budget {metric_words(result.study.objective.metric)} is "
-            "blind, and no ranking by it should be trusted."
+            f"That is no better than the {template} of a fixed template hand that sees no image: "
+            f"at this budget {metric_words(result.study.objective.metric, unit=False)} is blind, "
+            "and no ranking by it should be trusted."
         )
-    return f"A fixed template hand that sees no image scores {template}, the best trial {value}."
+    return f"A fixed template hand that sees no image scores {template}, {leader.name} {value}."
 
 
 def cost_sentence(result: StudyResult) -> str:

@@ -81,7 +81,8 @@ def write_report(
     command = f"python sweep/run.py {shown_path(folder / BEST)}"
     if result.best is not None:
         best = folder / BEST
-        write_best(study, result.best, best, command=command)
+        seeds = list(result.answer.leader.values) if result.answer.leader is not None else []
+        write_best(study, result.best, best, seeds=seeds or [result.best.seed], command=command)
         weights = _write_weights(result.best, folder / WEIGHTS, store)
     missing: list[str] = []
     parallel = coordinates(ledger, study, best=result.best)
@@ -108,7 +109,9 @@ def _numbers(
     proxies = {name: spec.proxy for name, spec in phases.items() if spec.proxy is not None}
     paths = charts.proxies_of(ledger, proxies)
     for path in paths:
-        yield charts.proxy_against_objective(ledger, study, path=path, epochs_of=epochs_of)
+        yield charts.proxy_against_objective(
+            ledger, study, path=path, epochs_of=epochs_of, best=result.best
+        )
     for path in (study.objective.metric, *paths):
         yield charts.learning_curves(
             ledger,
