@@ -5,7 +5,7 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from scipy import sparse
 
 from hpe.data.render.hand_model import FINGER_BONES, HandModel, joints_of, load_hand_model
@@ -135,15 +135,27 @@ def hand_surface() -> HandSurface:
 
 @cache
 def joint_depth_m() -> Float[np.ndarray, "21"]:
-    """Return how deep each joint lies below the skin of the mean hand at its nearest point, x 1.5.
-
-    A surface further before a joint than this belongs to something that hides it.
-    """
+    """Return how far each joint of the mean hand lies from its nearest point of the skin."""
     model = load_hand_model()
     vertices, heads, tails = model.split(model.mean_m.astype(np.float64))
     joints = joints_of(model, heads, tails)
     distance = np.linalg.norm(vertices[None] - joints[:, None], axis=2)
-    return np.asarray(1.5 * distance.min(axis=1))
+    return np.asarray(distance.min(axis=1))
+
+
+@cache
+def parts_at_joints() -> Bool[np.ndarray, "21 labels"]:
+    """Return which part labels of a right hand meet at each joint."""
+    meets = np.zeros((21, ARM + 1), bool)
+    meets[0, [PALM, ARM]] = True
+    for finger in range(len(FINGER_BONES)):
+        proximal = PALM + 1 + 3 * finger
+        chain = [PALM, proximal, proximal + 1, proximal + 2]
+        for place, part in enumerate(chain):
+            joint = 1 + 4 * finger + place
+            meets[joint, part] = True
+            meets[joint, chain[min(place + 1, 3)]] = True
+    return meets
 
 
 class VertexNormals:

@@ -69,12 +69,14 @@ class Picture:
         rgb: Display RGB.
         part: Part labels.
         depth_m: Depth, zero on the background.
+        fine_part: Part labels at the supersampled resolution.
         fine_depth_m: Depth at the supersampled resolution, zero on the background.
     """
 
     rgb: UInt8[np.ndarray, "px px 3"]
     part: UInt8[np.ndarray, "px px"]
     depth_m: Float32[np.ndarray, "px px"]
+    fine_part: UInt8[np.ndarray, "fine fine"]
     fine_depth_m: Float32[np.ndarray, "fine fine"]
 
 
@@ -103,13 +105,15 @@ def take_picture(
     label = _labels(mesh.label, corners, fragments)
     lit = _lit_points(fragments, values, label, looks, camera)
     light = shade(lit, lighting, vertices_m=mesh.vertices_m, faces=mesh.faces, size=fine)
-    part, depth = _shrink_labels(fragments, label, fine, camera.supersampling)
-    fine_depth = np.zeros(fine * fine, np.float32)
+    fine_part, fine_depth = np.zeros(fine * fine, np.uint8), np.zeros(fine * fine, np.float32)
+    fine_part[fragments.pixel] = label
     fine_depth[fragments.pixel] = fragments.depth
+    part, depth = _shrink_labels(fine_part, fine_depth, camera.supersampling)
     return Picture(
         rgb=_develop(fragments, light, lighting, camera, rng),
         part=part,
         depth_m=depth,
+        fine_part=fine_part.reshape(fine, fine),
         fine_depth_m=fine_depth.reshape(fine, fine),
     )
 
@@ -211,17 +215,13 @@ def _positions(fragments: Fragments, camera: Camera) -> Float32[np.ndarray, "3 f
 
 
 def _shrink_labels(
-    fragments: Fragments, label: np.ndarray, fine: int, factor: int
+    fine_label: np.ndarray, fine_depth: np.ndarray, factor: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return part map and depth at the picture's size.
 
     A pixel belongs to the foreground if half of it is covered; then to its most frequent part, at
     that part's mean depth.
     """
-    fine_label = np.zeros(fine * fine, np.uint8)
-    fine_label[fragments.pixel] = label
-    fine_depth = np.zeros(fine * fine, np.float32)
-    fine_depth[fragments.pixel] = fragments.depth
     labels, depths = _blocks(fine_label, factor), _blocks(fine_depth, factor)
     best, votes = np.zeros_like(labels[0]), np.zeros(labels[0].shape, np.int16)
     covered = np.sum(labels > 0, axis=0)

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8, UInt16
+from jaxtyping import Bool, Float, UInt8, UInt16
 
 from hpe.data.hands import SPLITS
 from hpe.data.render.background import PANORAMAS, draw_outlook
 from hpe.data.render.hand_model import load_hand_model
 from hpe.data.render.hand_pose import draw_pose
-from hpe.data.render.hand_surface import joint_depth_m
+from hpe.data.render.hand_surface import ARM, NUM_HAND_PARTS, joint_depth_m, parts_at_joints
 from hpe.data.render.identity import POOL_SIZES, Identity, identity_of
 from hpe.data.render.light import draw_lighting
 from hpe.data.render.mesh import scene_mesh
-from hpe.data.render.picture import Camera, Looks, take_picture
+from hpe.data.render.picture import Camera, Looks, Picture, take_picture
 from hpe.data.render.placement import PlacedHand, Sides, bring_together, draw_aim, place_hand
 from hpe.data.render.skin import draw_sleeve
 
@@ -27,6 +27,8 @@ _SCENE_STREAM = 1
 _ARM_TOWARDS_CAMERA = -0.6
 """Arms that point nearer to the camera than this (cosine) would cover the hand; drawn anew."""
 _VISIBLE_SLACK_M = 0.004
+_MAX_FLESH_M = 0.035
+"""No joint lies deeper than this in its own flesh."""
 
 Range = tuple[float, float]
 
@@ -91,7 +93,7 @@ class RenderedScene:
         depth: In steps of `DEPTH_STEP_M`; zero on the background.
         joints_m: Joints in camera axes.
         keypoints_px: Their projections.
-        joint_visible: Whether a joint is in the picture and nothing stands in front of its finger.
+        joint_visible: Whether a joint is in the picture and nothing else stands before it.
         is_right: Which hands they are.
         intrinsics: K.
         person: Index in the split's pool of identities.
@@ -147,7 +149,7 @@ def render_scene(settings: SceneSettings, *, seed: int, split: str, index: int) 
         depth=np.round(picture.depth_m / np.float32(DEPTH_STEP_M)).astype(np.uint16),
         joints_m=joints_m,
         keypoints_px=keypoints_px,
-        joint_visible=_visible(joints_m, keypoints_px, picture.fine_depth_m, settings),
+        joint_visible=_visible(hands, keypoints_px, picture),
         is_right=np.array([hand.is_right for hand in hands]),
         intrinsics=camera.camera.intrinsics,
         person=person,
@@ -234,16 +236,34 @@ def _projected(
 
 
 def _visible(
-    joints_m: Float[np.ndarray, "hands 21 3"],
+    hands: tuple[PlacedHand, ...],
     keypoints_px: Float[np.ndarray, "hands 21 2"],
-    fine_depth_m: Float32[np.ndarray, "fine fine"],
-    settings: SceneSettings,
+    picture: Picture,
 ) -> Bool[np.ndarray, "hands 21"]:
-    """Return which joints are in the picture with nothing before the flesh around them."""
-    cell = np.floor(keypoints_px * settings.supersampling).astype(int)
-    fine = len(fine_depth_m)
+    """Return which joints are in the picture and not hidden.
+
+    Joints lie inside flesh, so a surface may stand before a visible joint by as much as its parts
+    are thick, by the joint's distance from the skin if it is another part of the same hand, and by
+    a few millimetres if it is the other hand.
+    """
+    fine = len(picture.fine_part)
+    cell = np.floor(keypoints_px * (fine / len(picture.part))).astype(int)
     inside = np.all((cell >= 0) & (cell < fine), axis=-1)
     column, row = np.moveaxis(np.clip(cell, 0, fine - 1), -1, 0)
-    surface = fine_depth_m[row, column]
-    hidden = (surface > 0) & (surface < joints_m[..., 2] - joint_depth_m() - _VISIBLE_SLACK_M)
-    return np.asarray(inside & ~hidden)
+    label = picture.fine_part[row, column]
+    depth_m = np.stack([hand.joints_m[:, 2] for hand in hands])
+    before_m = np.where(label > 0, depth_m - picture.fine_depth_m[row, column], 0.0)
+    visible = np.zeros(inside.shape, bool)
+    for index, hand in enumerate(hands):
+        part = _as_right(label[index], hand.is_right)
+        allowed_m = _VISIBLE_SLACK_M + joint_depth_m() * (part > 0)
+        allowed_m[parts_at_joints()[np.arange(21), part]] = _MAX_FLESH_M
+        visible[index] = inside[index] & (before_m[index] < allowed_m)
+    return visible
+
+
+def _as_right(label: UInt8[np.ndarray, "21"], is_right: bool) -> UInt8[np.ndarray, "21"]:
+    """Return labels as if the hand were a right one; the other hand's become background."""
+    first = 1 if is_right else 1 + NUM_HAND_PARTS
+    own = (label >= first) & (label < first + NUM_HAND_PARTS)
+    return np.where(label == ARM, label, np.where(own, label - (first - 1), 0)).astype(np.uint8)
