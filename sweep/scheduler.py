@@ -26,6 +26,10 @@ class StudyScheduler(TrialScheduler):
         self._conductor = conductor
         self.fault: Exception | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything out of Tune's snapshots, which are never restored."""
+        return {}
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Take in what a step returned; CONTINUE is also what lets a waiting worker go on."""
         try:
@@ -69,6 +73,10 @@ class InterruptStopper(Stopper):
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything out of Tune's snapshots, which are never restored."""
+        return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stop no single trial."""

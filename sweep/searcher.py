@@ -23,6 +23,10 @@ class StudySearcher(Searcher):
         self._sleep = sleep
         self._running: dict[str, tuple[int, int]] = {}  # Tune's trial id -> trial, attempt
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything out of Tune's snapshots, which are never restored."""
+        return {}
+
     def set_max_concurrency(self, max_concurrent: int) -> bool:  # noqa: ARG002  Tune's name
         """Keep Tune's limiter out: slots limit how much runs, and paused trials hold none."""
         return True
