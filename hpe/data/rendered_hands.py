@@ -14,10 +14,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -163,12 +163,16 @@ def prepare_rendered_hands(
         return
     folder.mkdir(parents=True, exist_ok=True)
     with _sole_writer(folder):
+        if is_finished(folder):  # by another process, while this one came here
+            progress(total, total)
+            return
         waiting = begin_pack(folder, layout)
         done = total - sum(chunk.rows for chunk in waiting)
         progress(done, total)
-        for chunk in _rendered(config, folder, layout.fields, waiting, processes):
-            done += chunk.rows
-            progress(done, total)
+        with closing(_rendered(config, folder, layout.fields, waiting, processes)) as rendered:
+            for chunk in rendered:
+                done += chunk.rows
+                progress(done, total)
         finish_pack(folder, layout)
 
 
@@ -311,7 +315,7 @@ def _rendered(
     fields: tuple[Field, ...],
     waiting: list[Chunk],
     processes: int,
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """Render chunks here or in other processes; yield each as it is on disk."""
     if processes == 1 or len(waiting) <= 1:
         with _one_opencv_thread():
