@@ -78,7 +78,7 @@ class Execution:
                     stack.enter_context(local)
                 ledger = self._train(book, fit, data, tracker)
                 with terminable():  # Ray has put a handler of its own in place
-                    outcome = Outcome.of(job, ledger, data=data, cores_per_slot=_cores(fit))
+                    outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
             except NoSlotLeft as error:
                 self.console.print(f"{error}", style="bold red", markup=False)
@@ -134,6 +134,7 @@ class Execution:
 
     def _train(self, book: Book, fit: SlotFit, data: HandData, tracker: MlflowTracker) -> Ledger:
         job, study = self.job, self.job.scope.study
+        lineage = describe(machine=self.machine, slots=fit, data=data, data_config=study.data)
         display = Display(study, console=self.console, ledger=book.ledger, slots=fit.count)
         with display:
             display.note(f"{study.name}: starting {fit}")
@@ -143,7 +144,7 @@ class Execution:
                     book=book,
                     machinery=_machinery(job, fit, data),
                     optuna_log=job.folder.optuna_log,
-                    lineage=describe(machine=self.machine, data=data, data_config=study.data),
+                    lineage=lineage,
                     listeners=[tracker, display],
                 )
             except StudyInterrupted as end:
@@ -183,11 +184,6 @@ def _write_study(job: Job) -> None:
     temporary = job.folder.resolved.with_suffix(".new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(job.folder.resolved)
-
-
-def _cores(fit: SlotFit) -> float | None:
-    """Return the cores a slot computes with, where they are what training costs."""
-    return None if fit.gpus_per_worker else float(fit.workers * fit.cpus_per_worker)
 
 
 def _let_children_import_the_project() -> None:

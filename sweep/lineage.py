@@ -2,13 +2,14 @@
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hpe.data.hands import HandData
 from sweep.installation import installed_versions, read_requirements
 from sweep.machine import Machine
+from sweep.slot_fit import SlotFit
 
 PROJECT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = PROJECT / "requirements.txt"
@@ -26,7 +27,9 @@ class Commit:
     dirty: bool
 
 
-def describe(*, machine: Machine, data: HandData, data_config: Mapping[str, Any]) -> dict[str, Any]:
+def describe(
+    *, machine: Machine, slots: SlotFit, data: HandData, data_config: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the lineage of a study as JSON data."""
     commit = read_commit(PROJECT)
     return {
@@ -39,6 +42,7 @@ def describe(*, machine: Machine, data: HandData, data_config: Mapping[str, Any]
             "card": dict(data.card),
         },
         "hardware": machine.to_json(),
+        "slots": asdict(slots),
     }
 
 
@@ -58,3 +62,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None  # no git, or no repository: the record says so by having no commit
     return found.stdout.strip()
+
+
+def cores_per_slot(lineage: Mapping[str, Any]) -> float | None:
+    """Return the cores a slot computed with; None where GPUs did, or nothing is on record."""
+    slots = lineage.get("slots")
+    if slots is None or slots["gpus_per_worker"]:
+        return None
+    return float(slots["workers"] * slots["cpus_per_worker"])

@@ -12,6 +12,7 @@ from hpe.data.hands import HandData
 from sweep.folders import RunsDir
 from sweep.job import Job
 from sweep.ledger import Ledger, TrialState
+from sweep.lineage import cores_per_slot
 from sweep.messages import shown_path
 from sweep.report import result_view, write_report
 from sweep.report.history import epochs_from
@@ -32,9 +33,7 @@ class Outcome:
     result: StudyResult
 
     @classmethod
-    def of(
-        cls, job: Job, ledger: Ledger, *, data: HandData | None, cores_per_slot: float | None
-    ) -> "Outcome":
+    def of(cls, job: Job, ledger: Ledger, *, data: HandData | None) -> "Outcome":
         """Write the report."""
         report = write_report(
             ledger,
@@ -42,7 +41,7 @@ class Outcome:
             job.folder.report,
             store=StageStore(job.runs.stages),
             data=data,
-            cores_per_slot=cores_per_slot,
+            cores_per_slot=cores_per_slot(ledger.lineage),
         )
         return cls(job, report.result)
 
@@ -51,13 +50,18 @@ class Outcome:
         """Use the report there is, if it is of the whole journal."""
         page = job.folder.report / PAGE
         if page.exists() and page.stat().st_mtime >= job.folder.journal.stat().st_mtime:
-            epochs_of = epochs_from(StageStore(job.runs.stages))
-            return cls(job, result_of(ledger, job.study, epochs_of=epochs_of, cores_per_slot=None))
+            result = result_of(
+                ledger,
+                job.study,
+                epochs_of=epochs_from(StageStore(job.runs.stages)),
+                cores_per_slot=cores_per_slot(ledger.lineage),
+            )
+            return cls(job, result)
         try:
             data = open_data(job.scope.data, job.data_root)
         except ValueError:
             data = None  # the report says what it has to leave out
-        return cls.of(job, ledger, data=data, cores_per_slot=None)
+        return cls.of(job, ledger, data=data)
 
 
 def show_outcome(outcome: Outcome, console: Console) -> int:

@@ -19,12 +19,15 @@ from sweep.options import Options, parse_options  # noqa: E402 - the same
 from sweep.study_file import list_studies, load_study  # noqa: E402 - the same
 
 BAD_INPUT = 2
+PLAIN_WIDTH = 140  # where there is no terminal that has a width of its own
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",
