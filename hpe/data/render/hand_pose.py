@@ -21,6 +21,9 @@ FLEXION_NOISE_DEG = np.array([5.0, 6.0, 4.0])
 SPREAD_SHARE = np.array([1.3, 0.2, -0.8, -1.8])
 """How index to little finger share in spreading the hand; positive towards the thumb."""
 
+WRIST_DEVIATION_RAD = np.radians([22.0, 9.0])
+"""Standard deviation of the wrist's bend and of its sideways deviation; cut at twice that."""
+
 THUMBS_DEG: Mapping[str, tuple[float, float, float, float]] = {
     "mid": (10.0, 10.0, 15.0, 0.0),
     "out": (-12.0, -4.0, -6.0, -12.0),
@@ -155,8 +158,7 @@ def _thumb(
 def _wrist(rng: np.random.Generator, noise: float) -> dict[str, Float[np.ndarray, "3 3"]]:
     """Return rotations of wrist and forearm."""
     across, to_wrist, inward = palm_axes()
-    bend, deviation, twist = np.radians(
-        [rng.normal() * 22.0 * noise, rng.normal() * 9.0 * noise, rng.uniform(-35.0, 35.0)]
-    )
+    bend, deviation = np.clip(rng.normal(size=2) * noise, -2.0, 2.0) * WRIST_DEVIATION_RAD
+    twist = np.radians(rng.uniform(-35.0, 35.0))
     turn = rotation_about(across, bend) @ rotation_about(-inward, deviation)
     return {"wrist.R": turn, "lowerarm02.R": rotation_about(to_wrist, twist)}

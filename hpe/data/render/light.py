@@ -15,7 +15,7 @@ _SHADOW_FLOOR = 0.15
 _WHITE_BALANCE = 0.6
 """How far the camera takes the colour out of ambient light, 0 to 1."""
 _CAVITY_DEPTH_M = 0.012
-_WRAP = np.array([0.35, 0.18, 0.12], np.float32)
+_WRAP = np.array([0.32, 0.22, 0.18], np.float32)
 """How far light wraps around the terminator per colour, which stands for scattering in skin."""
 
 

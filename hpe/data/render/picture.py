@@ -269,6 +269,8 @@ def _develop(
 
 
 def _compressed(light: np.ndarray) -> np.ndarray:
-    """Bend light above the knee so that it nears one smoothly."""
-    above = np.maximum(light - _KNEE, 0)
-    return np.asarray(np.minimum(light, _KNEE) + above * (1 - _KNEE) / (above + (1 - _KNEE)))
+    """Bend light whose brightest colour is above the knee to near one smoothly; keep its hue."""
+    brightest = np.maximum(np.maximum(light[0], light[1]), light[2])
+    above = np.maximum(brightest - _KNEE, 0)
+    bent = brightest - above + above * (1 - _KNEE) / (above + (1 - _KNEE))
+    return np.asarray(light * (bent / np.maximum(brightest, np.float32(1e-6))))

@@ -24,7 +24,7 @@ _SLEEVE_PROB = 0.55
 _POLISH_PROB = 0.15
 _MIN_DEPTH_M = 0.18
 _SCENE_STREAM = 1
-_ARM_TOWARDS_CAMERA = -0.6
+_ARM_TOWARDS_CAMERA = -0.45
 """Arms that point nearer to the camera than this (cosine) would cover the hand; drawn anew."""
 _VISIBLE_SLACK_M = 0.004
 _MAX_FLESH_M = 0.035
@@ -179,9 +179,10 @@ def _draw_hand(
 ) -> PlacedHand:
     """Draw pose and orientation of one hand whose arm does not block the view."""
     model, variety = load_hand_model(), settings.variety
-    rotations, _ = draw_pose(rng, noise=variety.pose_noise)
-    posed = model.posed(model.shaped(identity.betas), rotations)
+    rest_m = model.shaped(identity.betas)
     while True:
+        rotations, _ = draw_pose(rng, noise=variety.pose_noise)
+        posed = model.posed(rest_m, rotations)
         aim = draw_aim(rng, max_tilt_deg=variety.max_tilt_deg, sides=variety.sides)
         hand = place_hand(posed, aim, turn_rad=turn_rad, is_right=is_right)
         if hand.elbow_m[2] > _ARM_TOWARDS_CAMERA * np.linalg.norm(hand.elbow_m):

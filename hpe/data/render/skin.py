@@ -110,9 +110,9 @@ def skin_albedo(
         base = back + (palm - back) * points.palm_skin
         base *= shade
         if channel == 0:
-            base *= 1 - np.float32(0.04) * red - np.float32(0.14) * vein
+            base *= 1 - np.float32(0.04) * red - np.float32(0.09) * vein
         else:
-            base *= 1 - np.float32(0.22) * red - np.float32(0.04) * vein
+            base *= 1 - np.float32(0.22) * red - np.float32(0.02) * vein
             base *= 1 - np.float32(0.035 * identity.mottling) * blotch
         color[channel] = base + (nail_color[channel] - base) * nail
     return Albedo(color=np.maximum(color, 0.004), bump=noise[1:], is_nail=nail > 0.5)

@@ -85,7 +85,7 @@ def on_palm_lines(position_m: Float32[np.ndarray, "3 points"]) -> Float32[np.nda
 
 def on_veins(position_m: Float32[np.ndarray, "3 points"]) -> Float32[np.ndarray, " points"]:
     """Return how much each point in palm axes lies on a vein of the back of the hand."""
-    return _look_up(_plane_lines(_VEINS_MM, 5.0), position_m)
+    return _look_up(_plane_lines(_VEINS_MM, 3.5), position_m)
 
 
 def _look_up(picture: np.ndarray, position_m: np.ndarray) -> np.ndarray:
