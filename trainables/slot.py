@@ -304,6 +304,7 @@ class SlotActor:
                 "run": run,
                 "store_root": self._config.store_root,
                 "threads": shape.threads,
+                "uses_gpu": shape.gpus_per_worker > 0,
                 "phases": self._config.phases,
                 "opener": self._config.opener,
             },

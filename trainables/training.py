@@ -2,8 +2,8 @@
 
 import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,6 +68,10 @@ class InputsUnavailable(ValueError):
     """What a stage builds on (its data, its parents' artifacts) cannot be opened."""
 
 
+class StoreUnwritable(RuntimeError):
+    """The stage store did not take what was trained: a full disk, a lost mount, missing rights."""
+
+
 def train_stage(
     assignment: Assignment,
     *,
@@ -107,15 +111,18 @@ def train_stage(
                 break
             _require_sound(report, stage, epochs_before=len(history))
             history.append({"epoch": report.epoch, "metrics": dict(report.metrics)})
-            store.save_state(
-                stage, report.state(), epoch=report.epoch, history=history, rank=seat.rank
-            )
-            if seat.leads:
-                _keep_snapshots(report, stage, store=store, config=config, spec=spec, past=history)
+            state = report.state()
+            with _writing(store):
+                store.save_state(stage, state, epoch=report.epoch, history=history, rank=seat.rank)
+                if seat.leads:
+                    _keep_snapshots(
+                        report, stage, store=store, config=config, spec=spec, past=history
+                    )
             if desk.report(report.epoch, report.metrics) is Directive.ABANDON:
                 return
     if seat.leads:
-        store.commit(stage, artifacts, history, lineage={**lineage, "resumed_from": start})
+        with _writing(store):
+            store.commit(stage, artifacts, history, lineage={**lineage, "resumed_from": start})
         desk.finish(history)
 
 
@@ -124,6 +131,8 @@ def failure_of(error: BaseException) -> Failure:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, Diverged):
         return Failure("diverged", str(error), recycle=False)
+    if isinstance(error, StoreUnwritable):
+        return Failure("code", str(error), recycle=False)
     if isinstance(error, InputsUnavailable | OSError):
         cause = error.__cause__ or error
         return Failure("data", f"{type(cause).__name__}: {cause}", recycle=False)
@@ -142,6 +151,17 @@ def _is_out_of_memory(error: BaseException, text: str) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or any(mark in text for mark in CPU_OUT_OF_MEMORY)
     )
+
+
+@contextmanager
+def _writing(store: StageStore) -> Iterator[None]:
+    """Tell trouble with the store from trouble with the data, which raises the same errors."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnwritable(
+            f"the stage store {store.root} cannot be written: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _inputs(

@@ -160,7 +160,8 @@ def serve(config: Mapping[str, Any]) -> None:
     Whatever goes wrong inside an assignment is its result; the worker lives on.
 
     Args:
-        config: `slot` (the actor), `name`, `run`, `store_root`, `threads`, `phases`, `opener`.
+        config: `slot` (the actor), `name`, `run`, `store_root`, `threads`, `uses_gpu`, `phases`,
+            `opener`.
     """
     slot: ActorHandle = config["slot"]
     try:
@@ -168,7 +169,7 @@ def serve(config: Mapping[str, Any]) -> None:
             store=StageStore(Path(config["store_root"])),
             phases=resolve(config["phases"]),
             data=DataCache(resolve(config["opener"])),
-            seat=_seat(),
+            seat=_seat(uses_gpu=config["uses_gpu"]),
             slot_name=config["name"],
         )
     except Exception as error:  # noqa: BLE001  a process edge: no group could serve here
@@ -223,13 +224,11 @@ def _pairs(history: History) -> list[tuple[int, dict[str, float]]]:
     return [(entry["epoch"], dict(entry["metrics"])) for entry in history]
 
 
-def _seat() -> Seat:
+def _seat(*, uses_gpu: bool) -> Seat:
     context = ray.train.get_context()
-    return Seat(
-        rank=context.get_world_rank(),
-        world_size=context.get_world_size(),
-        device=ray.train.torch.get_device(),
-    )
+    # Train would name a GPU that was not reserved, if the machine has one.
+    device = ray.train.torch.get_device() if uses_gpu else torch.device("cpu")
+    return Seat(rank=context.get_world_rank(), world_size=context.get_world_size(), device=device)
 
 
 def _lineage(assignment: Assignment, *, slot: str, seat: Seat) -> dict[str, Any]:

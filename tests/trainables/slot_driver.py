@@ -16,7 +16,7 @@ from trainables.pool import SlotPool
 from trainables.trial import TrialTrainable
 
 Report = dict[str, Any]
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 
 
 def assignment(

@@ -6,8 +6,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,40 +135,17 @@ def make_disorder() -> None:
     multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,)).start()
 
 
-class BigConfig(Config):
-    """Hold memory after the end."""
-
-    epochs: int = 1
-    bytes: int = 0
-
-
-CPU = torch.device("cpu")
-HELD: list[bytearray] = []
-
-
-def big(config: BigConfig, inputs: PhaseInputs, resume: State | None = None) -> Phase:
-    """Leak."""
-    HELD.append(bytearray(os.urandom(1)) * config.bytes)
-    yield EpochReport(
-        epoch=1,
-        epochs=1,
-        metrics={"val/pid": float(os.getpid())},
-        state=lambda: {},
-        artifacts=lambda: Artifacts(),
-    )
-    return Artifacts()
-
-
 def _spec(config: type[Config], run: Any) -> PhaseSpec:
     return PhaseSpec(
         config=config, run=run, metrics=lambda _: ("val/total",), epochs=lambda c: int(c.epochs)
     )
 
 
+CPU = torch.device("cpu")
+
 PHASES: Mapping[str, PhaseSpec] = {
     "count": _spec(CountConfig, count),
     "net": _spec(NetConfig, net),
-    "big": _spec(BigConfig, big),
 }
 
 
@@ -180,19 +156,6 @@ def open_nothing(data: Mapping[str, Any]) -> HandData:
     return HandData(name="nothing", digest="0" * 8, splits={}, card={})
 
 
-@contextmanager
-def process_restored() -> Iterator[None]:
-    """Undo `make_disorder` for tests that run it in their own process."""
-    from trainables.clean_room import CleanRoom  # noqa: PLC0415  workers import this module first
-
-    room = CleanRoom(threads=torch.get_num_threads())
-    try:
-        yield
-    finally:
-        room.release()
-        room.restore(0)
-
-
 def stage_data(root: str | Path = "") -> dict[str, Any]:
     """Return what `Stage.data` holds for `open_nothing`."""
     return {"config": {}, "root": str(root), "digest": "0" * 8}
@@ -200,7 +163,7 @@ def stage_data(root: str | Path = "") -> dict[str, Any]:
 
 def _print_fresh_run(seed: int) -> None:
     """Train `net` as the first thing a process does, and print its weights after each epoch."""
-    from trainables.clean_room import CleanRoom  # noqa: PLC0415  as above
+    from trainables.clean_room import CleanRoom  # noqa: PLC0415  workers need no clean room here
 
     CleanRoom(threads=1).restore(seed)
     inputs = PhaseInputs(data=open_nothing(stage_data()), parents={}, seed=seed, device=CPU)

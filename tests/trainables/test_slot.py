@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -191,17 +192,25 @@ def test_an_assignment_that_kills_every_worker_ends_as_worker_lost(slot, store):
     assert Trial(slot, store, assignment(20)).run()[-1]["event"] == "finished"
 
 
-def test_two_workers_train_together_and_survive_a_frozen_one(ray_cluster, store):
+@pytest.fixture(scope="module")
+def duo(ray_cluster: None, store: Path) -> Iterator[SlotPool]:
+    """One slot of two workers."""
     pool = SlotPool(
         count=1,
         shape=SlotShape(workers=2, threads=1),
         store_root=store,
-        watchdog_s=4.0,
+        scratch=store.parent / "duo",
+        watchdog_s=6.0,
         phases="slot_phases:PHASES",
         opener="slot_phases:open_nothing",
     )
     pool.start()
-    slot = lend(pool)
+    yield pool
+    pool.close()
+
+
+def test_two_workers_train_together_and_survive_a_frozen_one(duo, store):
+    slot = lend(duo)
     first = Trial(slot, store, assignment(30))
     first.run()
     totals = [r["metrics"]["val/total"] for r in first.reports if r["event"] == "epoch"]
@@ -212,8 +221,23 @@ def test_two_workers_train_together_and_survive_a_frozen_one(ray_cluster, store)
     second.run()
     assert second.epochs() == [1, 2, 3, 4, 5, 6]
     assert second.reports[-2]["metrics"]["val/total"] == 42.0
-    assert _was_noted(pool, "no progress")
-    assert pool.close() == []
+    assert _was_noted(duo, "no progress")
+    duo.give_back(slot)
+
+
+def test_closing_a_busy_pool_leaves_no_process_and_no_placement_group(duo, store):
+    slot = lend(duo)
+    facts = status(slot)
+    busy = Trial(slot, store, assignment(40, epochs=100, rest_s=0.2))
+    busy.until(lambda report: report["event"] == "epoch")
+    assert duo.close() == []
+    deadline = time.monotonic() + PATIENCE_S
+    pids = [facts["pid"], *facts["pids"].values()]
+    while any(map(is_running, pids)):
+        time.sleep(0.1)
+        assert time.monotonic() < deadline
+    assert ray.util.placement_group_table()[facts["group"]]["state"] == "REMOVED"
+    assert list((store.parent / "duo").iterdir()) == []
 
 
 def _children_named(name: str, *, of: int) -> list[int]:
@@ -229,35 +253,6 @@ def _children_named(name: str, *, of: int) -> list[int]:
         if parent == raylet and title.startswith(name):
             found.append(int(folder.name))
     return found
-
-
-def _live_train_groups() -> int:
-    table = ray.util.placement_group_table()
-    return sum(facts["state"] != "REMOVED" for facts in table.values())
-
-
-def test_closing_leaves_no_worker_no_actor_and_no_placement_group(ray_cluster, tmp_path):
-    pool = SlotPool(
-        count=1,
-        shape=SlotShape(threads=1),
-        store_root=tmp_path / "stages",
-        phases="slot_phases:PHASES",
-        opener="slot_phases:open_nothing",
-    )
-    pool.start()
-    slot = lend(pool)
-    groups_before = _live_train_groups()
-    facts = status(slot)
-    busy = Trial(slot, tmp_path / "stages", assignment(40, epochs=100, rest_s=0.2))
-    busy.until(lambda report: report["event"] == "epoch")
-    pool.close()
-    deadline = time.monotonic() + PATIENCE_S
-    pids = [facts["pid"], *facts["pids"].values()]
-    while any(map(is_running, pids)):
-        time.sleep(0.1)
-        assert time.monotonic() < deadline
-    assert _live_train_groups() < groups_before
-    assert not (tmp_path / ".train").exists() or not list((tmp_path / ".train").iterdir())
 
 
 def _was_noted(pool: SlotPool, words: str) -> bool:

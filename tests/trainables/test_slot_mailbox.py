@@ -206,6 +206,18 @@ def test_a_failure_that_spoils_the_process_sends_the_group_away():
     assert box.phase is SlotPhase.STARTING
 
 
+def test_a_group_that_grew_too_large_leaves_when_its_assignment_is_over():
+    box, job = mailbox(), assignment(epochs=1)
+    box.post(job)
+    taken(box)
+    box.begin("g1", 0, 0, epoch=0)
+    box.recycle("g1", "it held 1536 MiB of memory more than when it was new")
+    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is CONTINUE
+    box.finish("g1", 0, 0, history=[])
+    assert box.take("g1", 0, 1) == Leave(renew=True)
+    assert "1536 MiB" in box.notes[0]
+
+
 def test_a_new_group_gets_the_assignment_of_the_lost_one_and_fills_the_gap():
     box, job = mailbox(), assignment()
     box.post(job)

@@ -1,0 +1,90 @@
+"""The pool: what it refuses, notices and leaves behind."""
+
+import time
+
+import pytest
+import ray
+from slot_driver import PATIENCE_S, Trial, assignment, lend, status
+
+from trainables.pool import NoSlotLeft, SlotPool, SlotShape
+
+
+def test_refuses_a_pool_without_slots(tmp_path):
+    with pytest.raises(ValueError, match="at least 1 slot, got 0"):
+        SlotPool(count=0, shape=SlotShape(), store_root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"gpus_per_worker": -0.5}, "gpus_per_worker must not be negative, got -0.5"),
+    ],
+)
+def test_refuses_a_shape_that_cannot_be(shape, words):
+    with pytest.raises(ValueError, match=words):
+        SlotShape(**shape)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_slot_is_lent_to_one_trial_at_a_time_and_only_when_it_is_idle(pool, store):
+    slot = lend(pool)
+    assert pool.lend() is None
+    trial = Trial(slot, store, assignment(70, epochs=30, rest_s=0.2))
+    trial.until(lambda report: report["event"] == "epoch")
+    pool.withdraw(slot, 70)
+    pool.give_back(slot)
+    assert pool.states()[slot] in ("idle", "busy")
+    assert lend(pool) == slot
+    assert status(slot)["phase"] == "idle"
+    pool.give_back(slot)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_slots_that_cannot_work_are_told_with_the_reason(ray_cluster, tmp_path):
+    pool = SlotPool(
+        count=1,
+        shape=SlotShape(),
+        store_root=tmp_path / "stages",
+        phases="slot_phases:NO_SUCH_TABLE",
+        opener="slot_phases:open_nothing",
+    )
+    pool.start()
+    deadline = time.monotonic() + PATIENCE_S
+    with pytest.raises(NoSlotLeft, match="NO_SUCH_TABLE"):
+        while time.monotonic() < deadline:
+            pool.poll()
+            time.sleep(0.1)
+    assert pool.lend() is None
+    pool.close()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_slot_that_is_gone_for_good_is_replaced_and_its_placement_group_removed(
+    pool, monkeypatch
+):
+    gone = lend(pool)
+    group = status(gone)["group"]
+    pool.poll()
+    ray.kill(ray.get_actor(gone))
+    monkeypatch.setattr("trainables.pool.SILENT_SLOT_S", 1.0)
+    notes: list[str] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while gone in pool.states():
+        notes += pool.poll()
+        time.sleep(0.1)
+        assert time.monotonic() < deadline
+    monkeypatch.undo()
+    pool.give_back(gone)
+    replacement = lend(pool)
+    assert replacement != gone
+    assert any("it was replaced" in note for note in notes)
+    while ray.util.placement_group_table()[group]["state"] != "REMOVED":
+        pool.poll()
+        time.sleep(0.1)
+        assert time.monotonic() < deadline
+    pool.give_back(replacement)

@@ -1,0 +1,191 @@
+"""One worker, one assignment, no Ray: training, saving, resuming, failing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slot_phases
+import torch
+
+from hpe.phases.phase import Diverged
+from trainables.assignment import Assignment, Directive, Stage
+from trainables.clean_room import MemoryUse
+from trainables.stages import History, StageStore
+from trainables.training import InputsUnavailable, Seat, StoreUnwritable, failure_of, train_stage
+from trainables.worker import DataCache, growth_of, resolve
+
+SEAT = Seat(rank=0, world_size=1, device=torch.device("cpu"))
+
+
+class Desk:
+    """A slot that says stop after an epoch."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.began: int | None = None
+        self.epochs: list[int] = []
+        self.finished: History | None = None
+
+    def begin(self, epoch: int, history: History) -> Directive:
+        self.began = epoch
+        return Directive.CONTINUE
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
+        self.epochs.append(epoch)
+        return Directive.ABANDON if epoch == self.stop_after else Directive.CONTINUE
+
+    def finish(self, history: History) -> None:
+        self.finished = history
+
+
+def stage(phase: str = "count", *, key: str = "a" * 64, **config: Any) -> Stage:
+    settings = slot_phases.PHASES[phase].config.model_validate(config)
+    return Stage(
+        key=key,
+        label=phase,
+        phase=phase,
+        config=settings.model_dump(mode="json"),
+        parents={},
+        data=slot_phases.stage_data(),
+        seed=0,
+        epochs=slot_phases.PHASES[phase].epochs(settings),
+    )
+
+
+def train(stage: Stage, store: Path, desk: Desk, opener: Any = slot_phases.open_nothing) -> None:
+    train_stage(
+        Assignment(trial=7, attempt=1, stage=stage),
+        store=StageStore(store),
+        phases=slot_phases.PHASES,
+        open_data=opener,
+        desk=desk,
+        seat=SEAT,
+        lineage={"trial": 7},
+    )
+
+
+def test_a_stage_is_trained_to_its_end_and_committed(tmp_path):
+    desk, job = Desk(), stage(epochs=3)
+    train(job, tmp_path, desk)
+    store = StageStore(tmp_path)
+    assert desk.epochs == [1, 2, 3]
+    assert store.is_committed(job.key)
+    assert store.artifacts(job.key).facts == {"total": 6}
+    assert store.manifest(job.key)["lineage"] == {"trial": 7, "resumed_from": 0}
+    assert [entry["epoch"] for entry in desk.finished or ()] == [1, 2, 3]
+
+
+def test_an_abandoned_stage_goes_on_from_its_last_epoch_later(tmp_path):
+    job = stage(epochs=3)
+    first, second = Desk(stop_after=2), Desk()
+    train(job, tmp_path, first)
+    assert first.finished is None
+    assert not StageStore(tmp_path).is_committed(job.key)
+    train(job, tmp_path, second)
+    assert (second.began, second.epochs) == (2, [3])
+    assert StageStore(tmp_path).artifacts(job.key).facts == {"total": 6}
+    assert StageStore(tmp_path).manifest(job.key)["lineage"]["resumed_from"] == 2
+
+
+def test_a_stage_whose_last_epoch_was_saved_is_only_committed(tmp_path):
+    job, desk = stage(epochs=2), Desk()
+    train(job, tmp_path, Desk(stop_after=2))
+    train(job, tmp_path, desk)
+    assert (desk.began, desk.epochs) == (2, [])
+    assert [entry["epoch"] for entry in desk.finished or ()] == [1, 2]
+
+
+def test_a_committed_stage_is_not_trained_again(tmp_path):
+    job, desk = stage(), Desk()
+    train(job, tmp_path, Desk())
+    train(job, tmp_path, desk)
+    assert desk.began is None
+    assert [entry["metrics"]["val/total"] for entry in desk.finished or ()] == [1.0, 3.0]
+
+
+def test_snapshots_follow_the_settings_and_the_newest_is_not_kept_twice(tmp_path):
+    job = stage(epochs=5, keep={"every": 2, "top_k": 1, "direction": "maximize"})
+    train(job, tmp_path, Desk())
+    kept = sorted(folder.name for folder in (tmp_path / job.key / "kept").iterdir())
+    assert kept == ["00002", "00004", "00005"]
+
+
+def test_a_metric_that_is_not_finite_is_divergence_and_is_not_saved(tmp_path):
+    job = stage(trouble="nan")
+    with pytest.raises(Diverged, match="val/total is nan after epoch 1 of count"):
+        train(job, tmp_path, Desk())
+    assert StageStore(tmp_path).last_state(job) is None
+
+
+def test_a_store_that_cannot_be_written_is_told_apart_from_data(tmp_path, monkeypatch):
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(StageStore, "save_state", full)
+    with pytest.raises(StoreUnwritable, match="No space left on device") as caught:
+        train(stage(), tmp_path, Desk())
+    assert failure_of(caught.value).error_class == "code"
+
+
+def test_data_that_changed_since_the_study_started_is_refused(tmp_path):
+    def opener(data: Mapping[str, Any]) -> Any:
+        return slot_phases.HandData(name="nothing", digest="1" * 8, splits={}, card={})
+
+    with pytest.raises(InputsUnavailable, match="the data set has changed"):
+        train(stage(), tmp_path, Desk(), opener)
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class", "recycle"),
+    [
+        (Diverged("loss is nan"), "diverged", False),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out_of_memory", True),
+        (MemoryError(), "out_of_memory", True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory", True),
+        (torch.AcceleratorError("CUDA error: an illegal access"), "code", True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "code", True),
+        (FileNotFoundError("sample"), "data", False),
+        (InputsUnavailable("no folder"), "data", False),
+        (ValueError("shape"), "code", False),
+        (SystemExit(1), "code", False),
+    ],
+    ids=lambda value: getattr(type(value), "__name__", ""),
+)
+def test_what_an_exception_means(error: BaseException, error_class: str, recycle: bool):
+    failure = failure_of(error)
+    assert (failure.error_class, failure.recycle) == (error_class, recycle)
+
+
+def test_a_failure_of_the_code_tells_where(tmp_path):
+    with pytest.raises(KeyError) as caught:
+        train(stage(trouble="raise"), tmp_path, Desk())
+    message = failure_of(caught.value).message
+    assert message.startswith("KeyError: 'a bug in a phase'\n")
+    assert "slot_phases.py" in message
+
+
+def test_a_data_set_is_opened_once_for_each_digest_and_place():
+    opened = []
+
+    def opener(data: Mapping[str, Any]) -> Any:
+        opened.append(data["root"])
+        return slot_phases.open_nothing(data)
+
+    cache = DataCache(opener)
+    for root in ("a", "a", "b", "b", "a"):
+        cache.open(slot_phases.stage_data(root))
+    assert opened == ["a", "b", "a"]
+
+
+def test_growth_is_told_beyond_the_stated_margin():
+    gib = 1 << 30
+    assert growth_of(MemoryUse(gib, 0), MemoryUse(0, 0)) is None
+    assert growth_of(MemoryUse(2 * gib, 0), MemoryUse(gib // 2, 0)) == (
+        "it held 1536 MiB of memory more than when it was new"
+    )
+    assert "GPU" in str(growth_of(MemoryUse(0, gib), MemoryUse(0, 0)))
+
+
+def test_a_hook_is_found_by_its_name():
+    assert resolve("slot_phases:PHASES") is slot_phases.PHASES
