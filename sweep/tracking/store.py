@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +22,8 @@ from sweep.tracking.pictures import RunPicture
 
 Item = TypeVar("Item")
 
-METRICS_PER_CALL = 1000  # the limits of MLflow's log-batch call
-ENTRIES_PER_CALL = 100
+METRICS_PER_CALL = 800  # MLflow takes 1,000 entries per call,
+ENTRIES_PER_CALL = 100  # of which 100 may be parameters and 100 tags
 PARAM_CHARS = 6000
 TAG_CHARS = 5000
 RUNS_PER_PAGE = 1000
@@ -119,7 +120,8 @@ class RunStore:
             self.client.log_artifacts(self.runs[key].run_id, str(folder), name)
 
     def _create(self, picture: RunPicture) -> KnownRun:
-        tags = {"journal_id": self.journal_id, "run_key": picture.key, "kind": picture.tags["kind"]}
+        shown = {key: value[:TAG_CHARS] for key, value in picture.tags.items()}
+        tags = {**shown, "journal_id": self.journal_id, "run_key": picture.key}
         if picture.parent is None:
             tags["folder_id"] = self.folder_id
         else:
@@ -140,15 +142,14 @@ class RunStore:
         # A parameter keeps its first value for ever, in MLflow as here.
         params = {k: v[:PARAM_CHARS] for k, v in picture.params.items() if k not in known.params}
         points = [p for p in picture.points if (p.step, p.time_ms) not in known.sent]
-        for some in _chunks(list(tags.items()), ENTRIES_PER_CALL):
-            self.client.log_batch(known.run_id, tags=[RunTag(*pair) for pair in some])
-        for some in _chunks(list(params.items()), ENTRIES_PER_CALL):
-            self.client.log_batch(known.run_id, params=[Param(*pair) for pair in some])
-        for some_points in _chunks(points, METRICS_PER_CALL):
-            self.client.log_batch(
-                known.run_id,
-                metrics=[Metric(p.key, p.value, p.time_ms, p.step) for p in some_points],
-            )
+        rows = [Metric(p.key, p.value, p.time_ms, p.step) for p in points]
+        for some_tags, some_params, some_metrics in zip_longest(
+            _chunks([RunTag(*pair) for pair in tags.items()], ENTRIES_PER_CALL),
+            _chunks([Param(*pair) for pair in params.items()], ENTRIES_PER_CALL),
+            _chunks(rows, METRICS_PER_CALL),
+            fillvalue=(),
+        ):
+            self.client.log_batch(known.run_id, some_metrics, some_params, some_tags)
         known.tags.update(tags)
         known.params.update(params)
         known.sent.update((p.step, p.time_ms) for p in points)

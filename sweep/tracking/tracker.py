@@ -19,6 +19,7 @@ from sweep.tracking.writer import History, RunWriter, journal_id
 if TYPE_CHECKING:
     from sweep.tracking.store import RunStore
 
+SQLITE = "sqlite:///"
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # this thread has its own patience
@@ -224,6 +225,8 @@ def without_credentials(uri: str) -> str:
 
 def _recall(memory: Path, *, uri: str, past: Sequence[Record]) -> int:
     """Return how many of the past records MLflow was told about; 0 if that cannot be told."""
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        return 0
     try:
         content = json.loads(memory.read_text())
     except (FileNotFoundError, ValueError):

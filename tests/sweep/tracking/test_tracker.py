@@ -1,5 +1,6 @@
 """The mirror in MLflow: complete, idempotent, and never in the way."""
 
+import hashlib
 import json
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from sweep.ledger import Ledger
 from sweep.tracking import MlflowTracker, store
 from sweep.tracking.faults import Unreachable
 from sweep.tracking.tracker import without_credentials
+from sweep.tracking.writer import journal_id
 
 pytestmark = [
     pytest.mark.slow,
@@ -162,6 +164,19 @@ def test_an_emptied_store_is_filled_again_from_the_journal(start, held, uri, sea
     assert start(searched_records).close(60) == 0
     assert len(held()) == 1 + 10 + 18
     assert sum(len(run.data.metrics) for run in held()) == points > 0
+
+
+def test_a_deleted_database_is_noticed_without_a_new_record(start, searched_records, tmp_path):
+    uri = f"sqlite:///{tmp_path / 'never_made.db'}"
+    memory = {
+        "journal_id": journal_id(searched_records[0]),
+        "store": hashlib.sha256(uri.encode()).hexdigest()[:16],
+        "written": len(searched_records),
+    }
+    (tmp_path / "tracking.json").write_text(json.dumps(memory))
+    tracker = start(searched_records, uri=uri)
+    assert tracker.waiting == len(searched_records)
+    assert tracker.close(60) == 0
 
 
 def test_a_fresh_journal_puts_the_runs_of_the_old_one_in_the_bin(start, held, journal_script):
