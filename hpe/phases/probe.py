@@ -38,7 +38,7 @@ class ProbeConfig(Config):
     every: int = Field(1, ge=0)
     labels: int = Field(500, ge=2)
     val_samples: int = Field(500, ge=1)
-    ridge: float = Field(1.0, ge=1e-3)
+    ridge: float = Field(3.0, ge=0.1)
 
     def is_due(self, epoch: int, *, epochs: int) -> bool:
         """Return whether to probe after this epoch, counted from 1."""

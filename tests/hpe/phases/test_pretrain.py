@@ -1,4 +1,5 @@
 import math
+import multiprocessing
 
 import pytest
 import torch
@@ -168,6 +169,24 @@ def test_limit_batches_limits_the_steps(make_inputs, drain):
     few, _ = drain(pretrain(settings(batch_size=4), make_inputs(unlabelled=16)))
     assert limited[0].metrics["train/loss"] != few[0].metrics["train/loss"]
     assert len(limited) == 2
+
+
+@pytest.mark.slow
+def test_views_made_by_child_processes_train_the_same_network(make_inputs, drain):
+    _, here = drain(pretrain(settings(), make_inputs()))
+    phase = pretrain(settings(loader_workers=2), make_inputs())
+    _, there = drain(phase)
+    for name, value in here.tensors["encoder"].items():
+        assert torch.equal(value, there.tensors["encoder"][name]), name
+
+
+@pytest.mark.slow
+def test_closing_a_phase_ends_its_child_processes(make_inputs):
+    phase = pretrain(settings(loader_workers=1), make_inputs())
+    next(phase)
+    assert len(multiprocessing.active_children()) == 1
+    phase.close()
+    assert multiprocessing.active_children() == []
 
 
 @pytest.mark.parametrize("changes", [{"batch_size": 32}, {"accumulate": 3}])
