@@ -26,9 +26,21 @@ def next_due(study: Study, ledger: Ledger) -> Due | None:
     return _next_arm(study, ledger) or _next_searched(study, ledger)
 
 
+def unfinished(study: Study, ledger: Ledger) -> list[Trial]:
+    """Return the trials of this study that have begun and not ended.
+
+    A study cut down to one arm leaves the others, and searched points, to the whole study.
+    """
+    return [
+        trial
+        for trial in ledger.in_state(TrialState.RUNNING)
+        if (study.search.trials > 0 if trial.arm is None else trial.arm in study.arms)
+    ]
+
+
 def is_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float) -> bool:
     """Say whether nothing is left to run: no trial is unfinished and none is to begin."""
-    if ledger.in_state(TrialState.RUNNING):
+    if unfinished(study, ledger):
         return False
     if next_due(study, ledger) is None:
         return True

@@ -3,13 +3,17 @@
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray.exceptions import RayError
 
 OBJECT_STORE_BYTES = 256 << 20  # only reports go through it; data and weights are files
+PROCESSES = 64  # started at once before Ray warns
+KNOCK_S = 5.0
 
 
 @contextmanager
@@ -33,6 +37,8 @@ def local_cluster(*, cpus: int, gpus: int = 0) -> Iterator[None]:
         dashboard_host="127.0.0.1",
         log_to_driver=False,
         logging_level=logging.ERROR,
+        # Slots and trials are more processes than cores, which is nothing to warn of.
+        _system_config={"worker_maximum_startup_concurrency": PROCESSES},
     )
     try:
         yield
@@ -44,14 +50,18 @@ def local_cluster(*, cpus: int, gpus: int = 0) -> Iterator[None]:
 def connected_cluster(address: str) -> Iterator[None]:
     """Use a cluster that exists, and leave it running.
 
+    Args:
+        address: `host:port` of its head, or `auto` for the one this machine belongs to.
+
     Raises:
         ValueError: If there is none at this address, or it does not let us in.
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
     _quieten()
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError) as error:
+    except (OSError, RuntimeError, RayError) as error:
         raise ValueError(
             f"--address {address}: no Ray cluster answers there ({error}); check the address, and "
             f"that RAY_AUTH_MODE ({os.environ['RAY_AUTH_MODE']}) is what the cluster was started "
@@ -61,6 +71,19 @@ def connected_cluster(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anyone listens: Ray ends the whole process where nobody does."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(
+            f"--address {address}: must be host:port of the cluster's head, or auto; the command "
+            f"runs on a machine of the cluster, so ray:// is not offered."
+        )
+    socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 def _quieten() -> None:

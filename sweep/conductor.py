@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
-from sweep.agenda import Due, budget_used_up, next_due
+from sweep.agenda import Due, budget_used_up, next_due, unfinished
 from sweep.book import Book
 from sweep.facts import Failure, Report, StoredEpochs, facts_in, failure_in
 from sweep.ledger import Trial, TrialState
@@ -81,9 +81,9 @@ class Conductor:
     def open(self, lineage: Mapping[str, Any]) -> None:
         """Begin a session: take up what an earlier driver left unfinished."""
         self._book.open_session(self._study.model_dump(mode="json"), lineage)
-        for trial in self._unfinished():
+        for trial in unfinished(self._study, self._book.ledger):
             self._conclude(trial)
-        for trial in self._unfinished():
+        for trial in unfinished(self._study, self._book.ledger):
             self._resume(trial)
         for message in _without_effect(self._study):
             self._note_once(message)
@@ -369,9 +369,6 @@ class Conductor:
     def _note_once(self, message: str) -> None:
         if all(note["message"] != message for note in self._book.ledger.notes):
             self._book.write({"kind": "note", "message": message})
-
-    def _unfinished(self) -> list[Trial]:
-        return self._book.ledger.in_state(TrialState.RUNNING)
 
 
 def _without_effect(study: Study) -> Iterator[str]:

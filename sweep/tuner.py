@@ -44,6 +44,7 @@ TUNE_SWITCHES = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # snapshots are never restored
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output greets even when it is silent
 }
 
 logger = logging.getLogger(__name__)

@@ -1,5 +1,6 @@
 """Phases that compute a formula at once, for tests of the engine; workers import them too."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ class FinalConfig(Config):
     fancy: bool = False
     strength: float = 0.0
     limit: float = 100.0
+    rest_s: float = 0.0
     keep: KeepConfig = KeepConfig()
 
 
@@ -52,6 +54,7 @@ def draft(config: DraftConfig, inputs: PhaseInputs, resume: State | None = None)
 def final(config: FinalConfig, inputs: PhaseInputs, resume: State | None = None) -> Phase:
     """Report `final_metrics`, or diverge."""
     for epoch in range(1 if resume is None else resume["epoch"] + 1, config.epochs + 1):
+        time.sleep(config.rest_s)
         if config.y > config.limit:
             raise Diverged(f"train/loss is nan in epoch {epoch}.")
         yield _report(epoch, config.epochs, final_metrics(config, epoch))

@@ -429,6 +429,7 @@ def test_an_interrupted_study_leaves_its_trials_open_and_continues_them(tmp_path
     assert again.ledger.trials[0].attempt == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [True, False], ids=["after", "before"])
 def test_f2_killed_at_any_record_the_study_ends_as_if_it_had_not_been(tmp_path, written):
     study = make_study(early_stop=ASHA, search={"trials": 5}, settings={"final/limit": 8.0})
