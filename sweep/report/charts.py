@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from sweep.ledger import Ledger, Trial, TrialState
@@ -15,7 +14,6 @@ from sweep.report.style import (
     FAINT,
     INK,
     MUTED,
-    QUIET,
     TEXT_PT,
     Chart,
     arm_colors,
@@ -87,66 +85,6 @@ def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
     )
 
 
-def learning_curves(
-    ledger: Ledger,
-    study: Study,
-    *,
-    path: str,
-    epochs_of: EpochsOf,
-    best: Trial | None,
-    template: float | None = None,
-) -> Chart | None:
-    """Draw one metric (`<label>/<key>`) of every trial by epoch.
-
-    Args:
-        ledger: The study.
-        study: Its settings.
-        path: Which metric.
-        epochs_of: Where epochs come from.
-        best: The trial to stress.
-        template: What the fixed template hand scores, drawn as a line.
-    """
-    name, _, key = path.partition("/")
-    curves: list[tuple[Trial, list[int], list[float]]] = []
-    for trial in ledger.trials.values():
-        for stage in trial.stages:
-            points = [(e.epoch, e.metrics[key]) for e in epochs_of(stage) if key in e.metrics]
-            if stage.label == name and points:
-                curves.append((trial, [p[0] for p in points], [p[1] for p in points]))
-    if not curves:
-        return None
-    figure, axes = new_figure()
-    colors, named = arm_colors(list(study.arms)), set()
-    for trial, epochs, values in sorted(curves, key=lambda c: (c[0] is best, c[0].arm is not None)):
-        who, color, width = "searched trial", QUIET, 1.0
-        if trial.arm is not None:
-            who, color, width = f"arm {trial.arm}", colors.get(trial.arm, INK), 1.6
-        if trial is best:
-            who, color, width = f"best (trial {trial.number})", BEST, 2.4
-        text = None if who in named else who
-        named.add(who)
-        axes.plot(epochs, values, "-o", color=color, linewidth=width, markersize=3, label=text)
-        if trial.state is TrialState.PRUNED and trial.rungs and trial.rungs[-1].label == name:
-            axes.plot(epochs[-1], values[-1], "x", color=MUTED, markersize=6)
-    if template is not None:
-        axes.axhline(template, color=MUTED, linestyle="--", linewidth=1.2, label="fixed template")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    label(axes, x=f"epoch of {name}", y=metric_words(key))
-    legend(axes)
-    return Chart(
-        name=f"learning_curves_{name}",
-        title=f"Learning curves of {name}",
-        caption="One line per trial; a cross is where early stopping ended it.",
-        png=as_png(figure),
-        columns=("trial", "arm", "epoch", key),
-        rows=tuple(
-            (trial.number, trial.arm or "", epoch, value)
-            for trial, epochs, values in curves
-            for epoch, value in zip(epochs, values, strict=True)
-        ),
-    )
-
-
 def proxy_against_objective(
     ledger: Ledger, study: Study, *, path: str, epochs_of: EpochsOf, best: Trial | None
 ) -> Chart | None:
@@ -162,20 +100,22 @@ def proxy_against_objective(
         return None
     figure, axes = new_figure()
     colors = arm_colors(list(study.arms))
+    searched = [point for point in points if point[0].arm is None]
+    at_x, at_y = [point[1] for point in searched], [point[2] for point in searched]
+    axes.plot(at_x, at_y, "o", color=INK, markersize=6, alpha=0.8)
     for trial, proxy, objective in points:
-        color = INK if trial.arm is None else colors.get(trial.arm, INK)
-        color = BEST if trial is best else color
-        marker = "o" if trial.arm is None else "D"
-        axes.plot(proxy, objective, marker, color=color, markersize=6, alpha=0.85)
-        if trial.arm is not None or trial is best:
-            axes.annotate(
-                trial.arm or f"best (trial {trial.number})",
-                (proxy, objective),
-                textcoords="offset points",
-                xytext=(7, 3),
-                fontsize=TEXT_PT - 2,
-                color=INK,
-            )
+        if trial.arm is None and trial is not best:
+            continue
+        color = BEST if trial is best else colors.get(trial.arm or "", INK)
+        axes.plot(proxy, objective, "o" if trial.arm is None else "D", color=color, markersize=7)
+        axes.annotate(
+            trial.arm or f"best (trial {trial.number})",
+            (proxy, objective),
+            textcoords="offset points",
+            xytext=(7, 3),
+            fontsize=TEXT_PT - 2,
+            color=INK,
+        )
     label(axes, x=f"{metric_words(key)} after {name}", y=metric_words(study.objective.metric))
     return Chart(
         name=f"proxy_{name}",

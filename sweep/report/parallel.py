@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from scipy import stats
 
@@ -104,14 +105,15 @@ def parallel_chart(found: Coordinates, ledger: Ledger) -> Chart:
     """Draw the coordinates as a picture."""
     figure, axes = new_figure(width_in=max(7.0, 1.05 * len(found.axes)), height_in=4.2)
     _prepare(axes, found)
-    for line in found.lines:
-        width = 2.6 if line.is_best else 1.1
-        alpha = 1.0 if line.is_best else 0.75
-        xs = range(len(line.heights))
-        axes.plot(xs, line.heights, "-", color=line.color, linewidth=width, alpha=alpha)
-        if len(line.heights) == 1:
-            axes.plot(0, line.heights[0], ".", color=line.color)
-    paths = [axis.path for axis in found.axes[:-1]]
+    axes.add_collection(
+        LineCollection(
+            [list(enumerate(line.heights)) for line in found.lines],
+            colors=[line.color for line in found.lines],
+            linewidths=[2.6 if line.is_best else 1.1 for line in found.lines],
+            alpha=[1.0 if line.is_best else 0.75 for line in found.lines],
+        )
+    )
+    paths = _all_paths(ledger, [axis.path for axis in found.axes[:-1]])
     hidden = f" {found.num_hidden} more that vary are in its CSV." if found.num_hidden else ""
     return Chart(
         name="parallel_coordinates",
@@ -120,13 +122,13 @@ def parallel_chart(found: Coordinates, ledger: Ledger) -> Chart:
         "stand in the order of their rank correlation with the objective, which is no proof of "
         f"cause; off means that the operation is not in the composition.{hidden}",
         png=as_png(figure),
-        columns=("trial", "arm", "state", *_all_paths(ledger, paths), "objective"),
+        columns=("trial", "arm", "state", *paths, "objective"),
         rows=tuple(
             (
                 t.number,
                 t.arm or "",
                 str(t.state),
-                *(t.params.get(path, "") for path in _all_paths(ledger, paths)),
+                *(t.params.get(path, "") for path in paths),
                 "" if t.objective is None else t.objective,
             )
             for t in ledger.trials.values()

@@ -15,6 +15,7 @@ from sweep.ledger import Ledger, Trial
 from sweep.messages import shown_path
 from sweep.report import charts
 from sweep.report.best import write_best
+from sweep.report.curves import learning_curves
 from sweep.report.history import Stages, epochs_from
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
@@ -107,13 +108,14 @@ def _numbers(
         yield charts.differences(result.pairs, study.objective)
     yield charts.objective_over_time(ledger, study)
     proxies = {name: spec.proxy for name, spec in phases.items() if spec.proxy is not None}
-    paths = charts.proxies_of(ledger, proxies)
+    last = study.objective.metric.partition("/")[0]
+    paths = [p for p in charts.proxies_of(ledger, proxies) if p.partition("/")[0] != last]
     for path in paths:
         yield charts.proxy_against_objective(
             ledger, study, path=path, epochs_of=epochs_of, best=result.best
         )
     for path in (study.objective.metric, *paths):
-        yield charts.learning_curves(
+        yield learning_curves(
             ledger,
             study,
             path=path,
