@@ -92,7 +92,7 @@ class FinetuneConfig(Config):
     steps_per_epoch: int | None = Field(None, ge=1)
     batch_size: int = Field(64, ge=2)
     accumulate: int = Field(1, ge=1)
-    image_px: int = Field(64, ge=32)
+    image_px: int = Field(64, ge=33)
     encoder: EncoderConfig = EncoderConfig()
     train_encoder: bool = True
     label_fraction: float = Field(1.0, gt=0, le=1)

@@ -83,7 +83,7 @@ class PretrainConfig(Config):
         batch_size: Samples per batch, over all workers; two views of each.
         accumulate: Batches per optimizer step. As in S0, negatives come from one batch, never from
             another one of the same step.
-        image_px: Side of the views.
+        image_px: Side of the views; 33 is the least that `small_resnet` takes.
         limit_batches: Optimizer steps per epoch, and probe batches, at most; None for all.
         loader_workers: Child processes that make views; 0 makes them here.
     """
@@ -91,7 +91,7 @@ class PretrainConfig(Config):
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(128, ge=2)
     accumulate: int = Field(1, ge=1)
-    image_px: int = Field(64, ge=32)
+    image_px: int = Field(64, ge=33)
     encoder: EncoderConfig = EncoderConfig()
     projection: ProjectionHeadConfig = ProjectionHeadConfig()
     augment: CompositionConfig = CompositionConfig()
