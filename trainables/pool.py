@@ -5,6 +5,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,8 @@ class SlotPool:
             _remove(group)
             self._notes.append(f"removed placement group {group}, which Ray Train left behind.")
         shutil.rmtree(self._scratch, ignore_errors=True)
+        with suppress(OSError):
+            self._scratch.parent.rmdir()  # unless another pool is at work in it
         notes, self._notes = self._notes, []
         return notes
 
