@@ -11,7 +11,15 @@ from sweep.lock import driver_lock
 from sweep.messages import shown_path
 from sweep.study import Study
 
-FREE_PATHS = ("question", "search/trials", "budget", "slots", "max_failed", "sizes")
+FREE_PATHS = (
+    "question",
+    "search/trials",
+    "budget",
+    "slots/count",
+    "slots/gpu",
+    "max_failed",
+    "sizes",
+)
 """What may change: it says how long and where a study runs, not what any of its trials is."""
 
 _ABSENT = object()

@@ -81,8 +81,8 @@ class Execution:
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
             except NoSlotLeft as error:
-                self.console.print(f"{error}", style="bold red", markup=False)
-                self.console.print(f"To continue: {job.options.again}", markup=False)
+                self.console.print(f"{error}", style="bold red")
+                self.console.print(f"To continue: {job.options.again}")
                 return NO_SLOT_LEFT
             finally:
                 waiting = tracker.close(TRACKER_PATIENCE_S)
@@ -91,7 +91,6 @@ class Execution:
                 f"MLflow has not taken the last {waiting} records ({tracker.trouble}); "
                 f"the same command sends them.",
                 style="yellow",
-                markup=False,
             )
         return show_outcome(outcome, self.console)
 

@@ -13,7 +13,7 @@ from sweep.folders import RunsDir
 from sweep.job import Job
 from sweep.ledger import Ledger, TrialState
 from sweep.lineage import cores_per_slot
-from sweep.messages import shown_path
+from sweep.messages import counted, shown_path
 from sweep.report import result_view, write_report
 from sweep.report.history import epochs_from
 from sweep.report.result import StudyResult, result_of
@@ -71,15 +71,26 @@ def show_outcome(outcome: Outcome, console: Console) -> int:
     steps = list(next_steps(outcome.job))
     width = max(len(name) for name, _ in steps)
     for name, step in steps:
-        console.print(f"{name:<{width}}  {step}", markup=False)
+        console.print(f"{name:<{width}}  {step}")
+    return _judge_failures(outcome, console)
+
+
+def _judge_failures(outcome: Outcome, console: Console) -> int:
+    """Say why trials failed, and whether the study allows so many."""
+    for failure in outcome.result.failures:
+        trials = ", ".join(map(str, failure.trials))
+        reason = failure.message.splitlines()[0] if failure.message else "no message"
+        console.print(
+            f"failed as {failure.error_class} (trials {trials}): {reason}",
+            style="red",
+        )
     failed = outcome.result.states.get(TrialState.FAIL, 0)
     allowed = allowed_failures(outcome.job.study, len(outcome.result.rows))
     if failed <= allowed:
         return DONE
     console.print(
-        f"{failed} trials failed, the study allows {allowed} (max_failed).",
+        f"{counted(failed, 'trial')} failed, the study allows {allowed} (max_failed).",
         style="bold red",
-        markup=False,
     )
     return TOO_MANY_FAILED
 
@@ -96,7 +107,8 @@ def next_steps(job: Job) -> Iterator[tuple[str, str]]:
     if (report / WEIGHTS).exists():
         yield "best weights", shown_path(report / WEIGHTS)
     yield "MLflow", ui_command(job.runs)
-    if (report / BEST).exists():
+    has_best = (report / BEST).exists()
+    if has_best:
         best = replace(
             options,
             study=shown_path(report / BEST),
@@ -112,7 +124,7 @@ def next_steps(job: Job) -> Iterator[tuple[str, str]]:
         yield "in earnest", replace(options, smoke=False).again
         return
     trials = job.scope.study.search.trials
-    if trials:
+    if trials and has_best:
         yield "search on", replace(options, trials=2 * trials).again
     if "full" in job.study.sizes and options.size != "full":
         sets = (*options.sets, f"name={job.study.name}_full")

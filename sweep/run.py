@@ -25,9 +25,8 @@ PLAIN_WIDTH = 140  # where there is no terminal that has a width of its own
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PLAIN_WIDTH)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    console = Console(width=width, soft_wrap=True, markup=False, highlight=False)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",
@@ -50,7 +49,7 @@ def _list(console: Console) -> int:
         studies = list_studies()
     width = max((len(name) for name, _ in studies), default=0)
     for name, question in studies:
-        console.print(f"{name:<{width}}  {question}", markup=False)
+        console.print(f"{name:<{width}}  {question}")
     return 0
 
 

@@ -37,7 +37,7 @@ def run_session(study: Study, options: Options, console: Console) -> int:
         if options.fresh:
             refuse_fresh(job.folder, yes=options.yes or options.dry_run)
     for notice in job.scope.notices:
-        console.print(f"Note: {notice}", style="yellow", markup=False)
+        console.print(f"Note: {notice}", style="yellow")
     if options.dry_run:
         return _dry_run(job, records, console)
     store = StageStore(job.runs.stages)
@@ -78,7 +78,7 @@ def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:
     ended = sum(trial.ended_s is not None for trial in Ledger(records).trials.values())
     begun = f" ({ended} trials have ended there)" if records else ""
     folder = f"{shown_path(job.folder.root)}{begun}"
-    console.print(describe_study(job.scope, fit=fit, folder=folder), markup=False, end="")
+    console.print(describe_study(job.scope, fit=fit, folder=folder), end="")
     return 0
 
 

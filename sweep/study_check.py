@@ -263,8 +263,8 @@ def _arms_told_apart_by(
 def _notices(study: Study, left_out: Sequence[str]) -> Iterator[str]:
     if left_out:
         yield (
-            f"arms {', '.join(left_out)} are left out: the given weights replace the phase in "
-            f"which they differ."
+            f"left out, because the given weights replace the phase in which they differ: "
+            f"{', '.join(left_out)}."
         )
     if study.final.top_k > 0:
         yield (

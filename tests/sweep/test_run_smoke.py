@@ -1,0 +1,53 @@
+"""A smoke run is the same study made tiny."""
+
+import pytest
+
+from sweep.smoke import smoke_study
+from sweep.study import Study
+from sweep.study_check import check_study
+
+
+@pytest.fixture
+def smoke():
+    study = Study(
+        name="mine",
+        question="Which?",
+        data={"name": "rendered_hands", "train": 1000},
+        plan=["pretrain", "finetune"],
+        settings={"pretrain/epochs": 50, "pretrain/image_px": 48, "finetune/label_fraction": 0.1},
+        space="composition",
+        arms={
+            "none": {"plan": ["finetune"], "settings": {"finetune/epochs": 40}},
+            "simclr": {"baseline": "simclr"},
+        },
+        objective={"metric": "finetune/val/root_epe_mm"},
+        search={"trials": 40},
+        early_stop={"rule": "asha", "proxy": True},
+        seeds={"study": 3, "trials": [4, 5, 6]},
+    )
+    return check_study(smoke_study(check_study(study)))
+
+
+def test_every_phase_of_every_arm_takes_two_steps_on_two_batches(smoke):
+    for point in (smoke.base, *smoke.arms.values()):
+        for step in point.plan:
+            config = point.configs[step.label]
+            assert (config.epochs, config.limit_batches, config.batch_size) == (1, 2, 8)
+    finetune = smoke.arms["none"].configs["finetune"]
+    assert finetune.steps_per_epoch == 2
+
+
+def test_every_arm_runs_once_and_one_searched_point(smoke):
+    assert smoke.study.seeds.trials == [4]
+    assert (smoke.arm_trials, smoke.searched_trials) == (2, 1)
+    assert smoke.study.early_stop.rule == "none"
+    assert smoke.study.max_failed == 0
+
+
+def test_rendered_data_are_few_and_everything_else_stays(smoke):
+    assert smoke.data.train == smoke.data.unlabelled == 32
+    assert smoke.base.configs["pretrain"].image_px == 48
+
+
+def test_it_has_a_folder_of_its_own(smoke):
+    assert smoke.study.name == "mine-smoke"
