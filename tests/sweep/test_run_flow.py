@@ -1,0 +1,274 @@
+"""The flow of a run around its training: data, journal, report, what follows; without Ray."""
+
+import contextlib
+import csv
+
+import pytest
+import yaml
+
+from sweep import execution, run
+from sweep.agenda import next_due
+from sweep.folders import RunsDir
+from sweep.journal import read_journal
+from sweep.ledger import Ledger
+from sweep.lock import driver_lock
+from sweep.points import arm_point
+from sweep.study_file import load_study
+from sweep.tuner import StudyInterrupted
+from trainables.pool import NoSlotLeft
+
+STUDY = """\
+question: Which?
+data: {name: rendered_hands, image_px: 16, unlabelled: 1, train: 1, val: 1, test: 1}
+plan: [finetune]
+settings: {finetune/epochs: 2}
+arms:
+  low: {settings: {finetune/optimizer/lr: 0.001}}
+  high: {settings: {finetune/optimizer/lr: 0.01}}
+objective: {metric: finetune/val/root_epe_mm}
+sizes:
+  full: {settings: {finetune/epochs: 9}}
+"""
+ERRORS_MM = {"low": 60.0, "high": 50.0}
+
+
+class NoTracker:
+    """Stands in for MLflow's."""
+
+    waiting, trouble = 0, None
+
+    def __init__(self, **_):
+        pass
+
+    def __call__(self, record, ledger):
+        pass
+
+    def add_folder(self, folder, name):
+        pass
+
+    def close(self, timeout_s):
+        return self.waiting
+
+
+class Training:
+    """Writes the records of trials that train nothing.
+
+    Attributes:
+        failing: Arms whose trials fail.
+        error: Raised after the first trial.
+    """
+
+    def __init__(self):
+        self.failing, self.error, self.runs = (), None, 0
+
+    def __call__(self, study, *, book, machinery, lineage, listeners, **_):
+        self.runs += 1
+        for listener in listeners:
+            book.listen(listener)
+        book.open_session(study.model_dump(mode="json"), lineage)
+        while (due := next_due(study, book.ledger)) is not None:
+            self.train(study, due, book, machinery)
+            if self.error is not None:
+                book.end_session(interrupted=True)
+                raise self.error
+        book.end_session(interrupted=False)
+        return book.ledger
+
+    def train(self, study, due, book, machinery):
+        number = len(book.ledger.trials)
+        point = arm_point(study, due.arm, machinery.phases)
+        stages = [
+            {
+                "label": stage.label,
+                "key": stage.key,
+                "phase": stage.phase,
+                "epochs": stage.epochs,
+                "config": stage.config,
+                "seed": stage.seed,
+            }
+            for stage in machinery.stages_of(point, due.seed)
+        ]
+        begun = {"number": number, "arm": due.arm, "seed": due.seed, "settings": point.settings}
+        book.write({"kind": "trial", **begun, "params": {}, "distributions": {}, "stages": stages})
+        failed = due.arm in self.failing
+        end = {
+            "state": "FAIL" if failed else "COMPLETE",
+            "objective": None if failed else ERRORS_MM[due.arm],
+            "error_class": "code" if failed else None,
+            "message": "ValueError: too small.\nTraceback" if failed else None,
+        }
+        book.write({"kind": "end", "trial": number, **end})
+
+
+@pytest.fixture
+def training(monkeypatch):
+    training = Training()
+    monkeypatch.setattr(execution, "run_study", training)
+    monkeypatch.setattr(execution, "MlflowTracker", NoTracker)
+    monkeypatch.setattr(execution, "local_cluster", lambda **_: contextlib.nullcontext())
+    return training
+
+
+@pytest.fixture
+def called(training, tmp_path, monkeypatch, capsys):
+    """Call the command on the study above."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*arguments):
+        code = run.main(["mine.yaml", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    call.folder = RunsDir(tmp_path / "runs").study("mine")
+    return call
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_run_leaves_study_journal_and_report_and_says_what_to_type_next(called):
+    code, out, _ = called()
+    assert code == 0
+    assert "preparing rendered_hands: 4 of 4 (100 %)" in out
+    assert out.index("starting Ray") < out.index("arm high: ")
+    for line in (
+        "report        runs/mine/report/index.html",
+        "MLflow        mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1",
+        "run.py runs/mine/report/best.yaml",
+        "run.py mine.yaml --size full --set name=mine_full",
+    ):
+        assert line in out
+    with (called.folder.report / "leaderboard.csv").open() as file:
+        assert [row["arm"] for row in csv.DictReader(file)] == ["high", "low"]
+    lineage = Ledger(read_journal(called.folder.journal)).lineage
+    assert len(lineage["data"]["digest"]) == 64
+    assert lineage["slots"]["workers"] == 1
+
+
+def test_the_resolved_study_is_a_study_file(called):
+    called("--set", "finetune/epochs=3")
+    resolved = load_study(str(called.folder.resolved))
+    assert resolved.name == "mine"
+    assert resolved.settings == {"finetune/epochs": 3}
+    assert yaml.safe_load(called.folder.resolved.read_text())["search"]["sampler"] == "tpe"
+
+
+def test_running_a_finished_study_again_shows_it_and_starts_nothing(called, training):
+    first = called()[1]
+    page = (called.folder.report / "index.html").stat()
+    code, again, _ = called()
+    assert code == 0
+    assert training.runs == 1
+    assert "starting Ray" not in again
+    assert again.split("mine: ")[-1] == first.split("mine: ")[-1]
+    assert (called.folder.report / "index.html").stat() == page
+
+
+def test_a_report_that_was_lost_is_written_again(called, training):
+    called()
+    page = called.folder.report / "index.html"
+    page.unlink()
+    assert called()[0] == 0
+    assert page.exists()
+    assert training.runs == 1
+
+
+def test_one_arm_alone_runs_now_and_the_others_later(called):
+    called("--arm", "low")
+    assert len(Ledger(read_journal(called.folder.journal)).trials) == 1
+    assert called()[0] == 0
+    ledger = Ledger(read_journal(called.folder.journal))
+    assert [trial.arm for trial in ledger.trials.values()] == ["low", "high"]
+    assert called("--arm", "low")[0] == 0
+
+
+def test_a_changed_study_is_refused_with_both_ways_on(called, training):
+    called()
+    code, _, err = called("--set", "finetune/epochs=5")
+    assert code == 2
+    assert "\n  settings/finetune/epochs: 2 -> 5\n" in err
+    assert "put this back to continue it, or start it over with --fresh --yes" in err
+    assert called("--set", "finetune/epochs=5", "--set", "name=mine_2")[0] == 0
+    assert training.runs == 2
+
+
+def test_fresh_needs_yes_and_then_starts_over(called, training):
+    called()
+    code, _, err = called("--fresh", "--set", "finetune/epochs=5")
+    assert code == 2
+    assert "add --yes if that is meant" in err
+    assert called("--fresh", "--yes", "--set", "finetune/epochs=5")[0] == 0
+    study = Ledger(read_journal(called.folder.journal)).study
+    assert study is not None
+    assert study["settings"]["finetune/epochs"] == 5
+    assert training.runs == 2
+
+
+def test_more_failed_trials_than_allowed_end_with_1(called, training):
+    training.failing = ("low", "high")
+    code, out, _ = called()
+    assert code == 1
+    assert "failed as code (trials 0, 1): ValueError: too small.\n" in out
+    assert "2 trials failed, the study allows 1 (max_failed)." in out
+    assert called("--set", "max_failed=2")[0] == 0
+
+
+def test_a_failed_trial_that_is_allowed_is_told_and_ends_with_0(called, training):
+    training.failing = ("low",)
+    code, out, _ = called()
+    assert code == 0
+    assert "failed as code (trials 0): ValueError: too small.\n" in out
+    assert called("--set", "max_failed=0")[0] == 1
+
+
+@pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
+def test_an_interrupted_study_goes_on_where_it_was(signum, code, called, training):
+    training.error = StudyInterrupted(signum)
+    found, out, _ = called()
+    assert found == code
+    assert "Stopped. To continue: python " in out
+    training.error = None
+    assert called()[0] == 0
+    assert len(Ledger(read_journal(called.folder.journal)).trials) == 2
+
+
+def test_without_any_working_slot_the_run_ends_with_the_reason(called, training):
+    training.error = NoSlotLeft("every slot is broken: no core.")
+    code, out, _ = called()
+    assert code == 1
+    assert "every slot is broken: no core.\nTo continue: python " in out
+
+
+def test_f12_a_second_driver_is_refused(called):
+    called.folder.root.mkdir(parents=True)
+    with driver_lock(called.folder.lock):
+        code, _, err = called()
+    assert code == 2
+    assert "this study is being run on" in err
+
+
+def test_f19_other_data_than_the_study_began_with_is_refused(called, training, monkeypatch):
+    training.error = StudyInterrupted(2)
+    called()
+    opened = execution.open_data
+
+    def open_other(config, root):
+        data = opened(config, root)
+        return type(data)(data.name, "0" * 64, data.splits, data.card)
+
+    monkeypatch.setattr(execution, "open_data", open_other)
+    code, _, err = called()
+    assert code == 2
+    assert "the data set is not the one this study began with" in err
+    assert training.runs == 1
+
+
+def test_records_that_mlflow_has_not_taken_are_told(called, monkeypatch):
+    monkeypatch.setattr(NoTracker, "waiting", 3)
+    monkeypatch.setattr(NoTracker, "trouble", "no answer")
+    code, out, _ = called()
+    assert code == 0
+    assert "MLflow has not taken the last 3 records (no answer); the same command sends" in out
