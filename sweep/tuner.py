@@ -1,6 +1,5 @@
 """Running a study: the conductor under Ray Tune, on a pool of warm slots."""
 
-import logging
 import os
 import signal
 import tempfile
@@ -30,7 +29,7 @@ from sweep.study import Study
 from trainables.assignment import Stage
 from trainables.keys import Execution
 from trainables.plans import make_stages
-from trainables.pool import SlotPool, SlotShape
+from trainables.pool import NoSlotLeft, SlotPool, SlotShape
 from trainables.stages import StageStore
 from trainables.trial import TrialTrainable
 
@@ -46,8 +45,6 @@ TUNE_SWITCHES = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output greets even when it is silent
 }
-
-logger = logging.getLogger(__name__)
 
 
 class StudyInterrupted(Exception):
@@ -160,9 +157,13 @@ def run_study(
             pool.start()
             _tune(conductor, num_slots=machinery.slots)
             conductor.close()
+        except NoSlotLeft:
+            conductor.interrupt()
+            conductor.close()
+            raise
         finally:
-            for note in pool.close():
-                logger.info("%s", note)
+            notes = pool.close()
+    book.write(*({"kind": "note", "message": note} for note in notes))
     if received:
         raise StudyInterrupted(received[0])
     return book.ledger

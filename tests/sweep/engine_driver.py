@@ -18,7 +18,12 @@ from trainables.pool import SlotShape
 
 
 def run(
-    study: Study, runs_dir: Path, *, slots: int = 1, listeners: Sequence[Listener] = ()
+    study: Study,
+    runs_dir: Path,
+    *,
+    slots: int = 1,
+    listeners: Sequence[Listener] = (),
+    phases_at: str = "tests.sweep.engine_phases:PHASES",
 ) -> Ledger:
     """Run what is left of a study on the cluster this process is connected to."""
     runs = RunsDir(runs_dir)
@@ -29,7 +34,7 @@ def run(
         slots=slots,
         shape=SlotShape(cpus_per_worker=0.5),
         phases=PHASES,
-        phases_at="tests.sweep.engine_phases:PHASES",
+        phases_at=phases_at,
         spaces=SPACES,
         opener="tests.sweep.engine_phases:open_nothing",
     )

@@ -23,12 +23,13 @@ from sweep.lock import StudyInUse
 from sweep.tuner import StudyInterrupted
 from tests.sweep.engine_driver import run
 from tests.sweep.engine_fakes import Play, make_study
+from trainables.pool import NoSlotLeft
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 ASHA = {"rule": "asha", "rungs": [0.34, 0.67], "keep": 0.5, "grace": 2}
-SLOW = {"final/rest_s": 0.4}
+SLOW = {"final/rest_s": 0.3}
 WAIT_S = 120.0
 
 
@@ -81,11 +82,22 @@ def once(kind, action, **values):
     return listen
 
 
-def test_a_study_on_one_slot_is_what_follows_from_its_seed_and_runs_once(tmp_path):
-    study = make_study(early_stop=ASHA, search={"trials": 6}, settings={"final/limit": 9.0})
-    ledger = run(study, tmp_path)
+def test_a_study_on_one_slot_is_what_follows_from_its_seed_though_a_tune_actor_is_killed(
+    tmp_path, address
+):
+    def kill_actor():
+        actors = list_actors(address=address, filters=[("state", "=", "ALIVE")], detail=True)
+        (actor,) = [actor for actor in actors if "Trainable" in actor.class_name]
+        os.kill(actor.pid, signal.SIGKILL)
+
+    study = make_study(early_stop=ASHA, search={"trials": 6}, settings={"final/limit": 9.0, **SLOW})
+    ledger = run(study, tmp_path, listeners=[once("epoch", kill_actor, trial=1, epoch=1)])
     assert outcome(ledger) == played(study, tmp_path)
     assert ledger.in_state(TrialState.PRUNED)
+    assert [t.attempt for t in ledger.trials.values()] == [1, 2, 1, 1, 1, 1, 1, 1]
+    assert "trial 1, attempt 1: its Tune actor, or its slot, was lost." in [
+        note["message"] for note in ledger.notes
+    ]
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "toy" / "optuna.log")))
     copies = optuna.load_study(study_name="toy", storage=storage).trials
     assert [copy.state.name for copy in copies] == [t.state.value for t in ledger.trials.values()]
@@ -102,21 +114,6 @@ def test_two_slots_run_exactly_the_trials_asked_for_and_leave_nothing_behind(tmp
     ends = [record["trial"] for record in journal_of(tmp_path) if record["kind"] == "end"]
     assert sorted(ends) == list(ledger.trials)
     assert all(group["state"] == "REMOVED" for group in placement_group_table().values())
-
-
-def test_a_tune_actor_that_is_killed_costs_its_trial_an_attempt_and_nothing_else(tmp_path):
-    def kill_actor():
-        actors = list_actors(filters=[("state", "=", "ALIVE")], detail=True)
-        (actor,) = [actor for actor in actors if "Trainable" in actor.class_name]
-        os.kill(actor.pid, signal.SIGKILL)
-
-    study = make_study(search={"trials": 1}, settings=SLOW)
-    ledger = run(study, tmp_path, listeners=[once("epoch", kill_actor, trial=1, epoch=1)])
-    assert outcome(ledger) == played(study, tmp_path)
-    assert [trial.attempt for trial in ledger.trials.values()] == [1, 2, 1]
-    assert "trial 1, attempt 1: its Tune actor, or its slot, was lost." in [
-        note["message"] for note in ledger.notes
-    ]
 
 
 def test_f14_sigterm_ends_the_session_within_its_notice_and_the_study_continues(tmp_path):
@@ -140,6 +137,13 @@ def test_f14_sigterm_ends_the_session_within_its_notice_and_the_study_continues(
     ledger = run(study, tmp_path)
     assert outcome(ledger) == played(study, tmp_path)
     assert ledger.trials[1].stages[0].resumed_from >= 1
+
+
+@pytest.mark.soak
+def test_slots_that_cannot_work_end_the_session_with_the_reason(tmp_path):
+    with pytest.raises(NoSlotLeft, match="no_such_module"):
+        run(make_study(), tmp_path, phases_at="no_such_module:PHASES")
+    assert journal_of(tmp_path)[-1]["event"] == "interrupted"
 
 
 def test_f2_a_driver_killed_twice_loses_and_repeats_nothing(tmp_path, address):
