@@ -28,6 +28,10 @@ PARAM_CHARS = 6000
 TAG_CHARS = 5000
 RUNS_PER_PAGE = 1000
 
+CHATTY = ("mlflow.store.db.utils", "alembic", "urllib3.connectionpool")
+"""Loggers that announce every table of a new database, and every try at one that does not answer;
+the tracker says the latter once."""
+
 PERMANENT = frozenset(
     {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 )
@@ -198,8 +202,7 @@ def open_store(
     Raises:
         Unreachable: If MLflow does not answer, or not now.
     """
-    # They announce every table of a new database, and log a locked one, which is tried again here.
-    for name in ("mlflow.store.db.utils", "alembic"):
+    for name in CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,18 @@
 """The listener that mirrors the journal in MLflow from a thread of its own."""
 
 import hashlib
+import importlib
 import json
 import logging
 import os
+import re
 import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from sweep.ledger import Ledger, Record
 from sweep.tracking.pictures import STUDY
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 SQLITE = "sqlite:///"
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # this thread has its own patience
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
@@ -29,6 +32,8 @@ SWITCHES = {
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 RECORDS_PER_FLUSH = 2000
+MESSAGE_CHARS = 160
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +83,14 @@ class MlflowTracker:
         for record in past[: self._written]:
             self._writer.remember(record)
         self._queue.extend(past[self._written :])
+        self._store_module = _import_store() if self._queue else None
         self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
         self._thread.start()
 
     def __call__(self, record: Record, _ledger: Ledger) -> None:
-        """Have one more journal record written; returns at once."""
+        """Have one more journal record written; returns at once (the first one imports MLflow)."""
+        if self._store_module is None:
+            self._store_module = _import_store()
         with self._changed:
             self._queue.append(record)
             self._received += 1
@@ -177,14 +185,11 @@ class MlflowTracker:
             return self._received - len(self._queue)
 
     def _open(self) -> "RunStore":
-        for name, value in SWITCHES.items():
-            os.environ.setdefault(name, value)
-        from sweep.tracking.store import open_store  # noqa: PLC0415 - the module says why
-
         assert self._writer.journal_id is not None
+        assert self._store_module is not None
         study = self._writer.ledger.study
         folder = f"{socket.gethostname()}:{self._memory.parent.resolve()}"
-        store = open_store(
+        store: RunStore = self._store_module.open_store(
             uri=self._uri,
             experiment=self._study,
             question=study["question"] if study else "",
@@ -208,19 +213,29 @@ class MlflowTracker:
         temporary.replace(self._memory)
 
     def _note_trouble(self, error: OSError) -> None:
+        message = CREDENTIALS.sub("//", str(error))[:MESSAGE_CHARS]
         if self._trouble is None:
             logger.warning(
-                "MLflow at %s does not take results: %s Training goes on; they will follow.",
+                "MLflow at %s does not take results (%s). Training goes on; they will follow.",
                 without_credentials(self._uri),
-                error,
+                message,
             )
-        self._trouble = str(error)
+        self._trouble = message
 
 
 def without_credentials(uri: str) -> str:
     """Return a tracking URI that may be shown: user and password left out."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return CREDENTIALS.sub("//", uri)
+
+
+def _import_store() -> ModuleType:
+    """Import MLflow, which takes seconds, on the caller's thread and only where it is needed.
+
+    Not on the tracker's own thread: two threads that import at once may see half a module.
+    """
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+    return importlib.import_module("sweep.tracking.store")
 
 
 def _recall(memory: Path, *, uri: str, past: Sequence[Record]) -> int:
