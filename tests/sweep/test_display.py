@@ -35,7 +35,7 @@ def play(records, *, terminal=False, skip=0):
 def test_lines_tell_how_trials_start_and_end(searched_records):
     text = play(searched_records)
     assert "arm peclr: pretrain starts" in text
-    assert "arm peclr: 54 mm after 9 s, best so far" in text
+    assert "arm peclr: 54.00 mm after 9 s, best so far" in text
     assert "trial 5: stopped early at finetune epoch 1" in text
     assert "trial 4: failed after 1 s, diverged: train/loss is nan in epoch 2." in text
     assert "trial 9: pretrain was trained before, reused" in text
