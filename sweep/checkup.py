@@ -16,13 +16,12 @@ from sweep.folders import RunsDir
 from sweep.lineage import PROJECT, read_commit
 from sweep.machine import Machine, free_disk, see_machine
 from sweep.messages import shown_path
-from sweep.slot_fit import fit_slots, resources_here
+from sweep.slot_fit import fit_slots, memory_needed, resources_here
 from sweep.study import Slots
 
 GIB = 1024**3
 DISK_NEEDED_BYTES = 2 * GIB
 DISK_COMFORTABLE_BYTES = 10 * GIB
-MEMORY_PER_SLOT_BYTES = 2 * GIB
 OPEN_FILES_NEEDED = 1024
 PORTS = {8265: "Ray's dashboard (it takes the next free one)", 5000: "MLflow (`make ui`)"}
 ASSETS = ("hand_compact.npz", "panoramas")
@@ -62,15 +61,13 @@ def _memory(machine: Machine) -> Finding:
     if machine.memory_bytes is None:
         return Finding(Level.WARN, "memory", "the system does not say how much there is")
     message = f"{machine.memory_bytes / GIB:.1f} GiB"
-    fit = fit_slots(Slots(), resources_here(machine, cuda_devices=torch.cuda.device_count()))
-    needed = fit.count * fit.workers * MEMORY_PER_SLOT_BYTES
-    if machine.memory_bytes < needed:
-        room = max(1, machine.memory_bytes // MEMORY_PER_SLOT_BYTES)
+    least = memory_needed(1, 1)
+    if machine.memory_bytes < least:
         return Finding(
             Level.WARN,
             "memory",
-            f"{message}, for {fit.count} slots {needed / GIB:.0f} GiB are comfortable",
-            f"--set slots/count={room}",
+            f"{message}; a study with one slot takes about {least / GIB:.1f} GiB",
+            "close other programs; expect swapping",
         )
     return Finding(Level.OK, "memory", message)
 

@@ -11,14 +11,24 @@ from sweep.study import Slots
 MAX_AUTO_SLOTS = 8
 """With more, most of a small search would be chosen before anything is learnt from it."""
 
+SHARED_MEMORY_BYTES = 1536 * 2**20
+MEMORY_PER_WORKER_BYTES = 1792 * 2**20
+"""Of the command and Ray, and of each slot of one worker on a CPU, both rounded up from what
+benchmarks/slot_memory.py found (1,319 and 1,642 MiB)."""
+
 
 @dataclass(frozen=True)
 class Resources:
-    """What a cluster has for slots, and what to call it in messages."""
+    """What a cluster has for slots, and what to call it in messages.
+
+    Attributes:
+        memory_bytes: Where all slots share one machine's memory: how much; None where not known.
+    """
 
     cpus: int
     gpus: int
     where: str
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,9 @@ def resources_here(machine: Machine, *, cuda_devices: int) -> Resources:
         cuda_devices: GPUs that the installed torch can use; the others are no use to a study.
     """
     gpus = min(len(machine.gpus), cuda_devices)
-    return Resources(cpus=machine.cpus, gpus=gpus, where="this machine")
+    return Resources(
+        cpus=machine.cpus, gpus=gpus, where="this machine", memory_bytes=machine.memory_bytes
+    )
 
 
 def cluster_resources(totals: Mapping[str, float], *, address: str) -> Resources:
@@ -82,7 +94,7 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
     fitting = has.cpus // slots.workers
     if gpu:
         fitting = min(fitting, _groups(has.gpus, gpu, slots.workers))
-    count = min(fitting, MAX_AUTO_SLOTS) if slots.count == "auto" else slots.count
+    count = _comfortable(fitting, slots, has) if slots.count == "auto" else slots.count
     if count > fitting:
         raise ValueError(
             f"slots/count: {has.where} ({counted(has.cpus, 'core')}, {counted(has.gpus, 'GPU')}) "
@@ -96,6 +108,20 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
         gpus_per_worker=gpu,
         threads=cores,
     )
+
+
+def memory_needed(count: int, workers: int) -> int:
+    """Return the bytes of memory with which this many slots train small networks in comfort."""
+    return SHARED_MEMORY_BYTES + count * workers * MEMORY_PER_WORKER_BYTES
+
+
+def _comfortable(fitting: int, slots: Slots, has: Resources) -> int:
+    """Return how many of the slots that fit are started by themselves; at least one."""
+    count = min(fitting, MAX_AUTO_SLOTS)
+    if has.memory_bytes is not None:
+        while count > 1 and memory_needed(count, slots.workers) > has.memory_bytes:
+            count -= 1
+    return count
 
 
 def _gpus_per_worker(slots: Slots, has: Resources) -> float:

@@ -53,6 +53,13 @@ def test_more_than_there_is_is_refused(slots, resources, message):
         fit_slots(slots, resources)
 
 
+@pytest.mark.parametrize(("memory_gib", "count"), [(1, 1), (4, 1), (6, 2), (8, 3), (64, 8)])
+def test_auto_starts_no_more_slots_than_memory_is_there_for(memory_gib, count):
+    resources = Resources(cpus=8, gpus=0, where="here", memory_bytes=memory_gib * 2**30)
+    assert fit_slots(Slots(), resources).count == count
+    assert fit_slots(Slots(count=8), resources).count == 8
+
+
 def test_gpus_that_torch_cannot_use_do_not_count():
     gpus = (Gpu("a", 1), Gpu("b", 1))
     machine = Machine("h", "s", "3.11", cpus=4, memory_bytes=None, gpus=gpus)
