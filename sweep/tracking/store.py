@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -185,6 +186,7 @@ def open_store(
     uri: str,
     experiment: str,
     question: str,
+    direction: str,
     artifacts: Path | None,
     journal_id: str,
     folder_id: str,
@@ -195,6 +197,7 @@ def open_store(
         uri: The tracking store; nothing global is set or asked.
         experiment: The study's name.
         question: Shown as the experiment's description.
+        direction: Of the objective, `minimize` or `maximize`.
         artifacts: Where a new experiment keeps files; None leaves that to the server.
         journal_id: See `RunStore`.
         folder_id: See `RunStore`.
@@ -216,10 +219,25 @@ def open_store(
             experiment_id = found.experiment_id
             if found.lifecycle_stage != "active":
                 client.restore_experiment(experiment_id)
-        client.set_experiment_tag(experiment_id, "mlflow.note.content", question[:TAG_CHARS])
+        note = f"{question}\n\n[All trials, best first]({trials_view(experiment_id, direction)})"
+        client.set_experiment_tag(experiment_id, "mlflow.note.content", note[:TAG_CHARS])
     store = RunStore(client, experiment_id, journal_id, folder_id)
     store.recover()
     return store
+
+
+def trials_view(experiment_id: str, direction: str) -> str:
+    """Return the part after the address of MLflow's page of all trials side by side, best first.
+
+    Sorted by a metric, MLflow lists trials flat; otherwise it hides them below the study's run.
+    """
+    query = {
+        "searchFilter": "tags.kind = 'trial'",
+        "orderByKey": "metrics.`objective`",
+        "orderByAsc": "true" if direction == "minimize" else "false",
+        "compareRunsMode": "CHART",
+    }
+    return f"#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
 @contextmanager

@@ -193,6 +193,7 @@ class MlflowTracker:
             uri=self._uri,
             experiment=self._study,
             question=study["question"] if study else "",
+            direction=study["objective"]["direction"] if study else "minimize",
             artifacts=self._artifacts,
             journal_id=self._writer.journal_id,
             folder_id=hashlib.sha256(folder.encode()).hexdigest()[:16],

@@ -105,6 +105,17 @@ def test_a_trial_run_has_name_parameters_results_and_times(start, held, searched
     assert failed.data.tags["error_class"] == "diverged"
 
 
+def test_the_experiment_says_what_it_asks_and_links_to_its_trials(
+    start, uri, name, searched_records
+):
+    start(searched_records).close(60)
+    experiment = MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
+    note = experiment.tags["mlflow.note.content"]
+    assert note.startswith("Which augmentations help?")
+    assert f"#/experiments/{experiment.experiment_id}/runs?" in note
+    assert "orderByKey=metrics.%60objective%60&orderByAsc=true" in note
+
+
 def test_a_reused_stage_has_a_run_with_its_key_and_its_history(start, held, searched_records):
     history = [{"epoch": 1, "metrics": {"train/loss": 4.0}}]
     start(searched_records, history=lambda key: history).close(60)
