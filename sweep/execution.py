@@ -32,6 +32,9 @@ from trainables.stages import StageStore
 
 TRACKER_PATIENCE_S = 60.0
 NO_SLOT_LEFT = 1
+STOPPING = (
+    "stopping: running trials end their epoch and are continued next time; again to end at once"
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ class Execution:
                     optuna_log=job.folder.optuna_log,
                     lineage=lineage,
                     listeners=[tracker, display],
+                    on_interrupt=lambda: display.note(STOPPING),
                 )
             except StudyInterrupted as end:
                 raise Interrupted(end.signum) from None

@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +115,7 @@ def run_study(
     optuna_log: Path,
     lineage: Mapping[str, Any],
     listeners: Sequence[Listener] = (),
+    on_interrupt: Callable[[], None] | None = None,
 ) -> Ledger:
     """Run what is left of a study on the Ray cluster this process is connected to.
 
@@ -125,6 +126,7 @@ def run_study(
         optuna_log: The copy for optuna-dashboard.
         lineage: Where code, packages and data come from, as JSON data.
         listeners: Told of every record once it is on disk.
+        on_interrupt: Called when a signal has come, before what is running has stopped.
 
     Returns:
         All that happened in the study.
@@ -152,7 +154,7 @@ def run_study(
         book=book,
     )
     conductor.open(lineage)
-    with _signals_interrupt(conductor) as received:
+    with _signals_interrupt(conductor, on_interrupt) as received:
         try:
             pool.start()
             _tune(conductor, num_slots=machinery.slots)
@@ -235,7 +237,9 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _signals_interrupt(conductor: Conductor) -> Iterator[list[int]]:
+def _signals_interrupt(
+    conductor: Conductor, on_interrupt: Callable[[], None] | None
+) -> Iterator[list[int]]:
     """Have SIGINT and SIGTERM end the session well; a second one ends the process at once.
 
     Yields:
@@ -255,6 +259,8 @@ def _signals_interrupt(conductor: Conductor) -> Iterator[list[int]]:
         received.append(signum)
         conductor.interrupt()
         restore()
+        if on_interrupt is not None:
+            on_interrupt()
 
     for number in before:
         signal.signal(number, on_signal)
