@@ -66,6 +66,14 @@ def test_a_live_view_shows_the_running_trial_and_the_best(searched_records):
     assert "finetune" in text
 
 
+def test_a_live_view_shows_what_each_slot_does(searched_records):
+    study = Study.model_validate(searched_records[0]["study"])
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Display(study, console=console, ledger=Ledger(), slots=2) as display:
+        display.show_slots({"slot 0": "training", "slot 1": "starting"})
+    assert "slot 0 training, slot 1 starting" in console.file.getvalue()
+
+
 def test_a_continued_study_starts_from_what_the_journal_tells(searched_records):
     whole = Ledger(searched_records)
     text = play([*searched_records, {"kind": "note", "time_s": 3e9, "message": "opened"}])

@@ -83,7 +83,7 @@ def realistic(searched_records):
     """Give every stage of the search a complete configuration."""
     for record in searched_records:
         for stage in record.get("stages", ()):
-            stage["config"] = PHASES[stage["phase"]].config(image_px=32).model_dump(mode="json")
+            stage["config"] = PHASES[stage["phase"]].config(image_px=64).model_dump(mode="json")
     return searched_records
 
 
