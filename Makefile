@@ -20,7 +20,7 @@ lint: requirements
 	$(BIN)/lint-imports
 
 ui: requirements  ## MLflow on what was run, on this machine only
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port 5000
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port 5000
 
 doctor: requirements
 	$(BIN)/python sweep/doctor.py
