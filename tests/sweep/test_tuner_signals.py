@@ -31,10 +31,11 @@ def outer_handlers():
 def test_the_first_signal_interrupts_and_the_second_goes_to_whoever_was_there(
     signum, outer_handlers
 ):
-    conductor = Conductor()
-    with _signals_interrupt(conductor) as received:
+    conductor, told = Conductor(), []
+    with _signals_interrupt(conductor, lambda: told.append("stopping")) as received:
         os.kill(os.getpid(), signum)
         assert received == [signum]
+        assert told == ["stopping"]
         assert conductor.interrupted
         assert outer_handlers == []
         os.kill(os.getpid(), signum)
@@ -43,7 +44,7 @@ def test_the_first_signal_interrupts_and_the_second_goes_to_whoever_was_there(
 
 
 def test_handlers_are_put_back(outer_handlers):
-    with _signals_interrupt(Conductor()) as received:
+    with _signals_interrupt(Conductor(), None) as received:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     assert (received, outer_handlers) == ([], [signal.SIGTERM])
