@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from functools import cache
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from jaxtyping import Int
 from pydantic import Field as Setting
 
 from hpe.config import Config, identity_settings
@@ -45,6 +47,7 @@ from hpe.data.render.hand_model import ASSETS
 from hpe.data.render.identity import POOL_SIZES
 from hpe.data.render.placement import Sides
 from hpe.data.render.scene import SceneSettings, Variety, render_scene
+from hpe.geometry.camera import mirrored_intrinsics, mirrored_joints, mirrored_keypoints
 
 CHUNK_ROWS = 32
 NAME: Literal["rendered_hands"] = "rendered_hands"
@@ -101,6 +104,11 @@ class RenderedSplit:
         self.fields = fields
         self._first_id = first_id
 
+    @property
+    def unique_ids(self) -> Int[np.ndarray, " samples"]:
+        """Each sample's unique id."""
+        return self._first_id + np.arange(len(self))
+
     def __len__(self) -> int:
         """Return the number of scenes."""
         return len(self.fields["rgb"])
@@ -117,9 +125,9 @@ class RenderedSplit:
         image, foreground = fields["rgb"][index], fields["part"][index] > 0
         width = image.shape[1]
         if not fields["is_right"][index, hand]:
-            joints_m = joints_m * [-1.0, 1.0, 1.0]
-            keypoints_px = keypoints_px * [-1.0, 1.0] + [width, 0.0]
-            intrinsics[0, 2] = width - intrinsics[0, 2]
+            joints_m = mirrored_joints(joints_m)
+            keypoints_px = mirrored_keypoints(keypoints_px, width_px=width)
+            intrinsics = mirrored_intrinsics(intrinsics, width_px=width)
             image, foreground = image[:, ::-1], foreground[:, ::-1]
         inside = np.all((keypoints_px >= 0) & (keypoints_px < width), axis=1)
         return HandSample(
@@ -204,9 +212,13 @@ def open_rendered_hands(config: RenderedHandsConfig, folder: Path) -> HandData:
 
 
 def recipe_of(config: RenderedHandsConfig) -> dict[str, Any]:
-    """Return what decides every byte: settings, the renderer's statements and its assets."""
+    """Return what decides every byte: settings, scenes, the renderer's statements and assets.
+
+    What scenes a split holds is decided here, outside of the renderer, so it is spelled out.
+    """
     return {
         "settings": identity_settings(config),
+        "scenes": {split: asdict(scene_settings(config, split)) for split in SPLITS},
         "renderer": renderer_digest(),
         "assets": assets_digest(),
     }

@@ -4,21 +4,25 @@ import pickle
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from hpe.data import rendered_hands
 from hpe.data.hands import SPLITS
 from hpe.data.render.scene import render_scene
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
     open_rendered_hands,
     prepare_rendered_hands,
+    recipe_of,
     scene_settings,
     variety_of,
 )
+from hpe.data.splits import unique_ids
 
 TINY = RenderedHandsConfig(image_px=32, unlabelled=3, train=34, val=2, test=2)
 TINY_TWO = TINY.model_copy(update={"hands": "two", "train": 4})
@@ -116,6 +120,13 @@ def test_ids_are_unique_over_all_splits(folder):
     data = open_rendered_hands(TINY, folder)
     ids = [split[i].unique_id for split in data.splits.values() for i in range(len(split))]
     assert sorted(ids) == list(range(41))
+
+
+def test_unique_ids_are_listed_without_opening_samples(folder, monkeypatch):
+    split = open_rendered_hands(TINY, folder).splits["train"]
+    expected = [split[index].unique_id for index in range(len(split))]
+    monkeypatch.delattr(rendered_hands.RenderedSplit, "__getitem__")
+    assert unique_ids(split).tolist() == expected
 
 
 @pytest.mark.parametrize("index", [-1, 34])
@@ -223,6 +234,18 @@ def test_refuses_a_folder_of_other_settings(folder):
         open_rendered_hands(other, folder)
     with pytest.raises(ValueError, match=message):
         made(other, folder)
+
+
+def test_refuses_a_folder_whose_scenes_were_drawn_by_other_rules(folder, monkeypatch):
+    recipe = recipe_of(TINY)
+    monkeypatch.setattr(
+        rendered_hands,
+        "variety_of",
+        lambda config, split: replace(variety_of(config, split), off_centre=0.5),
+    )
+    assert recipe_of(TINY) != recipe
+    with pytest.raises(ValueError, match=r"scenes/test/variety/off_centre: 0\.05, not 0\.5"):
+        open_rendered_hands(TINY, folder)
 
 
 def test_refuses_an_empty_folder(tmp_path):
