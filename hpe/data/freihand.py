@@ -18,7 +18,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hpe.config import Config, identity_settings
 from hpe.data.freihand_files import HOME_PAGE, Part, read_part, write_index
@@ -61,6 +61,15 @@ class FreiHandConfig(Config):
         if not versions or len(set(versions)) < len(versions):
             raise ValueError("versions must be at least one, and differ from each other")
         return tuple(version for version in VERSIONS if version in versions)
+
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self) -> "FreiHandConfig":
+        if self.val_share + self.test_share >= 1:
+            raise ValueError(
+                f"val_share + test_share must be below 1, got {self.val_share} + "
+                f"{self.test_share}, which leaves nothing to train on; lower one of them"
+            )
+        return self
 
 
 @dataclass(frozen=True)

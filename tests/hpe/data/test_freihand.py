@@ -292,6 +292,11 @@ def test_refuses_a_mask_of_another_size(root):
         data.splits["train"][0]
 
 
+def test_refuses_shares_that_leave_nothing_to_train_on():
+    with pytest.raises(ValueError, match=r"must be below 1, got 0\.5 \+ 0\.5, which leaves"):
+        FreiHandConfig(val_share=0.5, test_share=0.5)
+
+
 @pytest.mark.parametrize("versions", [(), ("gs", "gs")])
 def test_refuses_no_version_and_repeated_versions(versions):
     with pytest.raises(ValueError, match="at least one, and differ from each other"):
