@@ -107,6 +107,12 @@ class PretrainConfig(Config):
     @model_validator(mode="after")
     def _keeps_by_a_metric_it_has(self) -> "PretrainConfig":
         self.keep.require_metric(pretrain_metrics(self))
+        ranks_epochs = self.keep.best or self.keep.top_k > 0
+        if ranks_epochs and self.keep.metric is None and self.probe.every == 0:
+            raise ValueError(
+                "keep/best and keep/top_k rank epochs by the probe, but probe/every is 0; "
+                "probe at times, or name another keep/metric"
+            )
         return self
 
 
@@ -184,7 +190,10 @@ class _Pretraining:
 
 
 def pretrain(config: PretrainConfig, inputs: PhaseInputs, resume: State | None = None) -> Phase:
-    """Train an encoder on pairs of views of unlabelled hands, without looking at a label.
+    """Train an encoder on pairs of views of hands; no pose enters the loss.
+
+    As in S0, views are crops placed by the hand's true keypoints; cut-outs lie on them, and
+    `replace_background` cuts along the true mask. The probe fits labels, and changes no weight.
 
     Yields:
         A report per epoch, with the probe's scores where one is due.

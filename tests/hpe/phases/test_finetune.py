@@ -162,3 +162,11 @@ def test_accepts_weights_that_say_nothing_of_their_encoder(make_inputs):
 def test_refuses_label_fractions_out_of_range(fraction):
     with pytest.raises(ValidationError, match="label_fraction"):
         settings(label_fraction=fraction)
+
+
+def test_refuses_images_and_weights_that_the_small_network_cannot_have():
+    assert settings(image_px=33).image_px == 33
+    with pytest.raises(ValidationError, match=r"image_px\n  Input should be greater .* 33"):
+        settings(image_px=32)
+    with pytest.raises(ValidationError, match="small_resnet has no ImageNet weights"):
+        settings(encoder={"init": "imagenet"})

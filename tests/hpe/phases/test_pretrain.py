@@ -216,3 +216,20 @@ def test_finite_metrics_pass():
 def test_refuses_to_keep_by_a_metric_that_is_not_reported():
     with pytest.raises(ValidationError, match="keep/metric must be one that the phase reports"):
         settings(keep={"best": True, "metric": "val/pa_epe_mm"})
+
+
+def test_refuses_images_and_weights_that_the_small_network_cannot_have():
+    assert settings(image_px=33).image_px == 33
+    with pytest.raises(ValidationError, match=r"image_px\n  Input should be greater .* 33"):
+        settings(image_px=32)
+    with pytest.raises(ValidationError, match="small_resnet has no ImageNet weights"):
+        settings(encoder={"init": "imagenet"})
+
+
+@pytest.mark.parametrize("keep", [{"best": True}, {"top_k": 2}])
+def test_refuses_to_rank_epochs_by_a_probe_that_never_runs(keep):
+    probe = {**TINY["probe"], "every": 0}
+    with pytest.raises(ValidationError, match="by the probe, but probe/every is 0; probe at"):
+        settings(keep=keep, probe=probe)
+    settings(keep={**keep, "metric": "train/loss"}, probe=probe)
+    settings(keep={"every": 1}, probe=probe)
