@@ -16,7 +16,7 @@ from hpe.phases.loaders import Batch, Row, load, one_pass
 from hpe.phases.precision import Numerics
 from hpe.phases.randomness import Draw, view_rng
 
-CROP_CACHE_BYTES = 2**30  # about 145,000 crops at 48 px, 7,000 at 224 px
+CROP_CACHE_BYTES = 2**30  # about 155,000 crops at 48 px, 7,000 at 224 px
 EVALUATION_BATCH = 256
 
 
