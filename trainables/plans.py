@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,8 @@ def configure(plan: Plan, settings: Mapping[str, Any]) -> dict[str, Config]:
 
     Args:
         plan: The steps.
-        settings: Path -> value; what is not given keeps its default, except that a section a phase
-            inherits is taken from the phase it follows.
+        settings: Path -> value, JSON data; what is not given keeps its default, except that a
+            section a phase inherits is taken from the phase it follows.
 
     Raises:
         ValueError: If a path does not exist (with the nearest), a value breaks its rule (with path,
@@ -85,7 +86,8 @@ def configure(plan: Plan, settings: Mapping[str, Any]) -> dict[str, Config]:
             for section in step.spec.inherits:
                 _inherit(own, section, configs[parent.label], step=step, parent=parent)
         try:
-            configs[step.label] = step.spec.config.model_validate(own)
+            # As JSON, strictly: a list may be a tuple and 1 a float, but no text or truth a number.
+            configs[step.label] = step.spec.config.model_validate_json(json.dumps(own), strict=True)
         except ValidationError as error:
             raise ValueError(_readable(step.label, error)) from None
     return configs

@@ -27,6 +27,7 @@ class Warm(Config):
     encoder: Encoder = Encoder()
     temperature: float = Field(0.5, gt=0)
     loader_workers: int = operational(0)
+    bone: tuple[int, int] = (9, 10)
 
 
 class Tune(Config):
@@ -98,6 +99,7 @@ def test_lists_every_path_with_its_default():
         "warm/encoder/width": 8,
         "warm/temperature": 0.5,
         "warm/loader_workers": 0,
+        "warm/bone": (9, 10),
     }
 
 
@@ -105,16 +107,39 @@ def test_lists_every_path_with_its_default():
     ("path", "value", "message"),
     [
         ("warm/temperture", 1.0, "nearest are warm/temperature"),
-        ("warm/zzz", 1.0, "there are warm/encoder, warm/epochs"),
+        ("warm/zzz", 1.0, "there are warm/bone, warm/encoder, warm/epochs"),
         ("other/zzz", 1.0, "paths start with tune, warm"),
         ("warm/temperature", -1.0, r"warm/temperature: input should be greater than 0, got -1\.0"),
         ("warm/temperature", float("nan"), "warm/temperature: .*, got nan"),
         ("tune/mode", "thawed", "tune/mode: input should be 'frozen' or 'free', got 'thawed'"),
+        ("warm/epochs", True, "warm/epochs: input should be a valid integer, got True"),
+        ("warm/epochs", "3", "warm/epochs: input should be a valid integer, got '3'"),
+        ("warm/epochs", 3.0, r"warm/epochs: input should be a valid integer, got 3\.0"),
+        ("warm/temperature", True, "warm/temperature: input should be a valid number, got True"),
+        ("warm/encoder/width", "8", "warm/encoder/width: input should be a valid integer, got '8'"),
     ],
 )
 def test_refuses_a_bad_setting_by_its_path(path, value, message):
     with pytest.raises(ValueError, match=message):
         configure(plan_of("warm", "tune"), {path: value})
+
+
+def test_a_whole_number_is_a_float_where_one_is_wanted():
+    (warm,) = configure(plan_of("warm"), {"warm/temperature": 2}).values()
+    assert warm.temperature == 2.0
+    assert isinstance(warm.temperature, float)
+
+
+@pytest.mark.parametrize("bone", [[5, 6], (5, 6)], ids=["list", "tuple"])
+def test_a_list_is_a_tuple_where_one_is_wanted(bone):
+    assert configure(plan_of("warm"), {"warm/bone": bone})["warm"].bone == (5, 6)
+
+
+def test_a_worker_reads_the_settings_back_that_a_stage_carries():
+    (stage,) = stages_of("warm", settings={"warm/bone": [5, 6], "warm/temperature": 2})
+    assert stage.config["bone"] == [5, 6]
+    again = Warm.model_validate(stage.config)
+    assert again == Warm(bone=(5, 6), temperature=2.0)
 
 
 def test_takes_an_inherited_section_from_the_phase_before():
