@@ -295,9 +295,20 @@ class Mailbox:
             self.give_up(message)
 
     def give_up(self, reason: str) -> None:
-        """Declare the slot broken: nothing it could try again would help."""
+        """Declare the slot broken: nothing it could try again would help.
+
+        What it holds is FAILED(worker_lost), so that its trial goes to another slot.
+        """
         self.broken = reason
         self.notes.append(f"the slot is broken: {reason}")
+        posting = self._posting
+        if posting is not None and not posting.ended:
+            posting.emit(
+                Event.FAILED,
+                epoch=posting.reported_epoch,
+                error_class="worker_lost",
+                message=f"its slot is broken: {reason}",
+            )
 
     # What others see
 

@@ -278,6 +278,14 @@ class SlotActor:
 
     def _keep_running(self) -> None:
         """Run Train until the slot is closed; the body of the thread."""
+        try:
+            self._run_again_and_again()
+        except Exception as error:  # a thread's edge: without it the slot would start for ever
+            reason = f"its Train runs ended with {type(error).__name__}: {error}"
+            self._in_loop(self._mailbox.give_up, reason)
+            raise
+
+    def _run_again_and_again(self) -> None:
         fruitless = 0
         while not self._mailbox.closing and self._mailbox.broken is None:
             run = f"{self._name}-{self._incarnation}-{uuid.uuid4().hex[:8]}"

@@ -412,3 +412,15 @@ def test_a_slot_whose_workers_cannot_serve_is_broken():
     assert box.phase is SlotPhase.BROKEN
     status: dict[str, Any] = box.status()
     assert "kornia" in status["message"]
+
+
+def test_a_slot_that_breaks_hands_back_what_it_holds():
+    box, job = mailbox(), assignment()
+    box.post(job)
+    taken(box)
+    box.begin("g1", 0, 0, epoch=0)
+    box.run_ended("run", "no worker group can be started")
+    box.give_up("no worker group can be started")
+    *_, last = box.events(job.id, after_seq=-1).reports
+    assert (last.event, last.error_class) == (Event.FAILED, "worker_lost")
+    assert "its slot is broken: no worker group can be started" in last.message
