@@ -68,7 +68,10 @@ class StageStore:
             self._verify(folder)
         except CorruptStage as error:
             aside = folder.with_name(f"{key}.corrupt-{uuid.uuid4().hex[:8]}")
-            folder.rename(aside)
+            try:
+                folder.rename(aside)
+            except FileNotFoundError:
+                return False  # somebody else noticed at the same moment
             logger.warning(
                 "%s It was set aside as %s and will be trained again.", error, aside.name
             )
@@ -127,7 +130,10 @@ class StageStore:
             record = records[rank]
             if record is None or None in records:
                 continue
-            tensors = load_file(folder / f"{epoch_name}.rank{rank}.safetensors")
+            try:
+                tensors = load_file(folder / f"{epoch_name}.rank{rank}.safetensors")
+            except FileNotFoundError:
+                continue  # dropped since: another worker has committed the stage
             return SavedState(
                 state=join_state(tensors, record["state"]),
                 epoch=record["epoch"],
@@ -151,7 +157,12 @@ class StageStore:
         *,
         lineage: Mapping[str, Any],
     ) -> None:
-        """Write all a stage leaves, its manifest last; then drop its states."""
+        """Write all a stage leaves, its manifest last, and drop its states.
+
+        A stage that is committed already stays as it is: others may be reading it.
+        """
+        if self.is_committed(stage.key):
+            return
         identity = {"phase": stage.phase, "config": dict(stage.config), "seed": stage.seed}
         self._commit(
             stage.key, artifacts, history, {**identity, "parents": dict(stage.parents)}, lineage
@@ -232,7 +243,11 @@ def _read_state_record(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     tensors = path.with_suffix(".safetensors")
-    if not tensors.exists() or _sha256(tensors) != record["sha256"]:
+    try:
+        is_intact = _sha256(tensors) == record["sha256"]
+    except FileNotFoundError:
+        is_intact = False
+    if not is_intact:
         logger.warning("%s is damaged; the state before it is used.", tensors)
         return None
     return record

@@ -136,3 +136,21 @@ def test_imports_weights_once_under_the_key_of_their_content(store):
     key = store.import_weights(ARTIFACTS, phase="pretrain", source=source)
     assert store.import_weights(ARTIFACTS, phase="pretrain", source=source) == key
     assert store.artifacts(key).facts == {"width": 3}
+
+
+def test_a_stage_that_is_committed_already_stays_as_it_is(committed):
+    before = committed.manifest(STAGE.key)
+    late = Artifacts(tensors={"encoder": {"weight": torch.zeros(2, 3)}}, facts={"width": 3})
+    committed.commit(STAGE, late, [], lineage={"commit": "late"})
+    assert committed.manifest(STAGE.key) == before
+    assert committed.is_committed(STAGE.key)
+    assert committed.metrics(STAGE.key) == HISTORY
+
+
+def test_a_state_whose_tensors_are_gone_is_passed_over(store):
+    for epoch in (1, 2):
+        store.save_state(STAGE, state_after(epoch), epoch=epoch, history=HISTORY)
+    (store.folder(STAGE.key) / "state" / "00002.rank0.safetensors").unlink()
+    saved = store.last_state(STAGE)
+    assert saved is not None
+    assert saved.epoch == 1
