@@ -32,6 +32,7 @@ WAITING_SLOT_S = 60.0
 ORPHAN_S = 10.0
 """How long Ray's own cleaner has to remove the placement group of a lost worker group."""
 CLOSE_S = 30.0
+UNPLACED = ("PENDING", "RESCHEDULING")  # placement groups that have no place yet, or no more
 
 logger = logging.getLogger(__name__)
 
@@ -258,11 +259,13 @@ class SlotPool:
             del self._slots[slot.name]
             self._start_slot(slot.index)
         elif now - slot.ready_at > WAITING_SLOT_S and not slot.told_waiting:
-            shape = self._config.shape
+            reason = why_waiting(
+                self._config.shape,
+                free=ray.available_resources(),
+                is_unplaced=any(_train_groups(state) - self._foreign for state in UNPLACED),
+            )
             self._notes.append(
-                f"slot {slot.index}: no worker group for {WAITING_SLOT_S:.0f} s; it needs "
-                f"{shape.workers} x ({shape.cpus_per_worker:g} CPU, {shape.gpus_per_worker:g} GPU),"
-                f" free now: {_free_resources()}."
+                f"slot {slot.index}: no worker group for {WAITING_SLOT_S:.0f} s; {reason}."
             )
             slot.told_waiting = True
 
@@ -290,18 +293,43 @@ class SlotPool:
             self._notes.append(f"slot {closing[answer].index}: no answer, it was killed.")
 
 
-def _free_resources() -> str:
-    free = ray.available_resources()
-    return f"{free.get('CPU', 0):g} CPU, {free.get('GPU', 0):g} GPU"
+def why_waiting(shape: SlotShape, *, free: Mapping[str, float], is_unplaced: bool) -> str:
+    """Say whether a slot without workers lacks resources or is merely slow to start.
+
+    Args:
+        shape: What it needs.
+        free: The cluster's free resources.
+        is_unplaced: Whether a worker group waits for its place. One that has it holds resources,
+            which are not free then.
+    """
+    needed = {
+        "CPU": shape.workers * shape.cpus_per_worker,
+        "GPU": shape.workers * shape.gpus_per_worker,
+    }
+    lacking = [name for name, number in needed.items() if free.get(name, 0) < number]
+    if not (is_unplaced and lacking):
+        return "there is room for it, its workers are slow to start"
+    return (
+        f"it waits for resources: it needs {shape.workers} x ({shape.cpus_per_worker:g} CPU, "
+        f"{shape.gpus_per_worker:g} GPU), free now: {free.get('CPU', 0):g} CPU, "
+        f"{free.get('GPU', 0):g} GPU"
+    )
 
 
-def _train_groups() -> set[str]:
-    """Return this job's placement groups without a name, which are Train's; Tune names its own."""
+def _train_groups(state: str | None = None) -> set[str]:
+    """Return this job's placement groups without a name, which are Train's; Tune names its own.
+
+    Args:
+        state: Only those in this state; None for all that are there.
+    """
     job = ray.get_runtime_context().get_job_id()
     return {
         group
         for group, facts in placement_group_table().items()
-        if facts["state"] != "REMOVED" and facts["name"] == "" and group.endswith(job)
+        if facts["state"] != "REMOVED"
+        and facts["name"] == ""
+        and group.endswith(job)
+        and state in (None, facts["state"])
     }
 
 

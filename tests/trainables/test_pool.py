@@ -1,12 +1,13 @@
 """The pool: what it refuses, notices and leaves behind."""
 
+import re
 import time
 
 import pytest
 import ray
 from slot_driver import PATIENCE_S, Trial, assignment, lend, status
 
-from trainables.pool import NoSlotLeft, SlotPool, SlotShape
+from trainables.pool import NoSlotLeft, SlotPool, SlotShape, why_waiting
 
 
 def test_refuses_a_pool_without_slots(tmp_path):
@@ -25,6 +26,24 @@ def test_refuses_a_pool_without_slots(tmp_path):
 def test_refuses_a_shape_that_cannot_be(shape, words):
     with pytest.raises(ValueError, match=words):
         SlotShape(**shape)
+
+
+@pytest.mark.parametrize(
+    ("free", "is_unplaced", "words"),
+    [
+        ({"CPU": 2.0}, True, "slow to start"),
+        ({"CPU": 0.0}, False, "slow to start"),
+        (
+            {"CPU": 1.0},
+            True,
+            r"waits for resources: it needs 2 x \(1 CPU, 0 GPU\), free now: 1 CPU",
+        ),
+        ({}, True, "waits for resources: .* free now: 0 CPU, 0 GPU"),
+    ],
+    ids=["room", "placed", "too few", "none"],
+)
+def test_says_whether_a_slot_lacks_resources_or_is_slow(free, is_unplaced, words):
+    assert re.search(words, why_waiting(SlotShape(workers=2), free=free, is_unplaced=is_unplaced))
 
 
 @pytest.mark.ray
