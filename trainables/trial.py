@@ -97,13 +97,18 @@ class TrialTrainable(Trainable):
     def _news(self) -> list[dict[str, Any]]:
         slot = self._reach_slot()
         assignment = self._assignment
+        begun = time.monotonic()
         if not self._posted:
             ray.get(
                 slot.post.remote(assignment.to_json(), self._next_seq, self._epoch), timeout=CALL_S
             )
             self._posted = True
         after_seq = self._next_seq - 1
-        answer = ray.get(slot.events.remote(assignment.id, after_seq, WAIT_S), timeout=CALL_S)
+        spent_s = time.monotonic() - begun  # post and events share the one second of a step
+        answer = ray.get(
+            slot.events.remote(assignment.id, after_seq, max(0.0, WAIT_S - spent_s)),
+            timeout=max(CALL_S - WAIT_S, CALL_S - spent_s),
+        )
         if not answer["known"]:
             self._posted = answer["withdrawn"]  # if it was not, the slot forgot: post again
             return []
