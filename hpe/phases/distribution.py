@@ -1,7 +1,8 @@
 """What a phase does differently when several processes train it together.
 
 Every function is the identity in a single process. A batch is the batch of all processes: ranks
-take its rows in turn, so that settings mean the same on any number of workers.
+take its rows in turn, so that settings mean the same on any number of workers. The exception is
+batch norm, which sees one rank's rows while it trains.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,18 @@ def gradients_stay_local(module: nn.Module) -> AbstractContextManager[None]:
     if isinstance(module, DistributedDataParallel):
         return module.no_sync()
     return nullcontext()
+
+
+@torch.no_grad()
+def take_first_ranks_buffers(module: nn.Module) -> None:
+    """Give every process the first one's batch norm statistics, which are the ones it saves.
+
+    Training batches are normalised by each rank's own rows, so that running statistics part. The
+    next training step would begin with this; do it before scores are taken as well.
+    """
+    if world_size() > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def total_over_ranks(value: Tensor) -> Tensor:

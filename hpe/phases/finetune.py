@@ -29,6 +29,7 @@ from hpe.phases.distribution import (
     own_rows,
     rank,
     require_divisible,
+    take_first_ranks_buffers,
     total_over_ranks,
     world_size,
 )
@@ -337,6 +338,7 @@ def _train_epoch(run: _Finetuning, batches: Iterator[Batch], *, epoch: int) -> d
     for step in range(first_step, first_step + run.steps_per_epoch):
         averages.add(_accumulate_gradients(run, list(islice(batches, run.config.accumulate))))
         run.optimizer.step(step)
+    take_first_ranks_buffers(run.network)
     return averages.means()
 
 

@@ -28,6 +28,7 @@ from hpe.phases.distribution import (
     own_rows,
     rank,
     require_divisible,
+    take_first_ranks_buffers,
     world_size,
 )
 from hpe.phases.keep import KeepConfig
@@ -282,6 +283,7 @@ def _train_epoch(run: _Pretraining, batches: Iterator[Batch], *, epoch: int) -> 
                 backward(terms["train/loss"] * (world_size() / run.config.accumulate))
             averages.add(terms)
         run.optimizer.step(step)
+    take_first_ranks_buffers(run.network)
     return averages.means()
 
 

@@ -9,7 +9,12 @@ from conftest import fake_data
 from safetensors.torch import save_file
 from torch import nn
 
-from hpe.phases.distribution import data_parallel, in_original_order, mean_over_ranks
+from hpe.phases.distribution import (
+    data_parallel,
+    in_original_order,
+    mean_over_ranks,
+    take_first_ranks_buffers,
+)
 from hpe.phases.finetune import FinetuneConfig, finetune
 from hpe.phases.phase import PhaseInputs
 from hpe.phases.pretrain import ContrastiveLossConfig, contrastive_terms
@@ -60,6 +65,11 @@ def main(folder: Path, rank: int) -> None:
     terms = contrastive_terms(parallel, batch, BOTH_TERMS)
     (terms["train/loss"] * 2).backward()
 
+    norm = nn.BatchNorm1d(2)
+    norm.running_mean.fill_(rank + 1.0)
+    norm.num_batches_tracked.fill_(rank + 3)
+    take_first_ranks_buffers(norm)
+
     rows = torch.arange(5)
     save_file(
         {
@@ -68,6 +78,8 @@ def main(folder: Path, rank: int) -> None:
             "metrics": torch.tensor(list(report.metrics.values()), dtype=torch.float64),
             "contrastive.grad": network.weight.grad,
             "contrastive.loss": terms["train/loss"].detach(),
+            "norm.mean": norm.running_mean,
+            "norm.batches": norm.num_batches_tracked,
             "rows": in_original_order(rows[rank::2], total=5),
             "mean": torch.tensor(mean_over_ranks({"x": float(rank)})["x"]),
         },

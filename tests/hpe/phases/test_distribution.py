@@ -73,6 +73,13 @@ def test_rows_and_means_of_two_processes_come_together(ranks):
         assert rank["mean"].item() == 0.5
 
 
+@pytest.mark.slow
+def test_every_process_scores_with_the_statistics_of_the_first(ranks):
+    for rank in ranks:
+        assert rank["norm.mean"].tolist() == [1.0, 1.0]
+        assert rank["norm.batches"].item() == 3
+
+
 def test_a_single_process_changes_nothing():
     rows = torch.arange(4.0)
     module = torch.nn.Linear(1, 1)
