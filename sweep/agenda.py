@@ -31,11 +31,12 @@ def unfinished(study: Study, ledger: Ledger) -> list[Trial]:
 
     A study cut down to one arm leaves the others, and searched points, to the whole study.
     """
-    return [
-        trial
-        for trial in ledger.in_state(TrialState.RUNNING)
-        if (study.search.trials > 0 if trial.arm is None else trial.arm in study.arms)
-    ]
+    return [trial for trial in ledger.in_state(TrialState.RUNNING) if is_of(study, trial)]
+
+
+def is_of(study: Study, trial: Trial) -> bool:
+    """Say whether this study, which may be cut down to one arm, has such a trial."""
+    return study.search.trials > 0 if trial.arm is None else trial.arm in study.arms
 
 
 def is_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float) -> bool:

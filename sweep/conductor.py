@@ -85,8 +85,6 @@ class Conductor:
             self._conclude(trial)
         for trial in unfinished(self._study, self._book.ledger):
             self._resume(trial)
-        for message in _without_effect(self._study):
-            self._note_once(message)
 
     def interrupt(self) -> None:
         """Hand nothing out any more; running trials stop at their next report and stay open."""
@@ -369,14 +367,6 @@ class Conductor:
     def _note_once(self, message: str) -> None:
         if all(note["message"] != message for note in self._book.ledger.notes):
             self._book.write({"kind": "note", "message": message})
-
-
-def _without_effect(study: Study) -> Iterator[str]:
-    """Yield a message for each key that a study file may have and this version does not act on."""
-    if study.search.reuse > 0:
-        yield "search/reuse has no effect yet: every point is searched as a whole."
-    if study.final.top_k > 0:
-        yield "final has no effect yet: no replicates are run."
 
 
 def _once(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

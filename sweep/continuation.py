@@ -1,7 +1,7 @@
 """Whether a study may go on in a folder that it has: what changed, and what that means."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sweep.ledger import Record
 from sweep.lock import driver_lock
 from sweep.messages import shown_path
 from sweep.study import Study
+from sweep.tree import flattened
 
 FREE_PATHS = (
     "question",
@@ -58,8 +59,8 @@ def changes(old: Mapping[str, Any], new: Study) -> list[Change]:
         old: The study as resolved when it began, as JSON data.
         new: The study as resolved now.
     """
-    before = dict(_leaves(old))
-    after = dict(_leaves(new.model_dump(mode="json")))
+    before = dict(flattened(old))
+    after = dict(flattened(new.model_dump(mode="json")))
     known_arms = set(old.get("arms", {}))
     return [
         Change(path, before.get(path, _ABSENT), after.get(path, _ABSENT))
@@ -135,14 +136,6 @@ def start_over(folder: StudyDir) -> None:
                 shutil.rmtree(path)
             elif path != folder.lock:
                 path.unlink()
-
-
-def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}/")
-        elif not isinstance(value, Mapping):
-            yield f"{prefix}{key}", value
 
 
 def _is_free(path: str) -> bool:

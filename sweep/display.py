@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweep.agenda import is_of
 from sweep.ledger import Ledger, Record, Trial, TrialState
 from sweep.naming import better, shown_number, trial_name, unit_of
 from sweep.study import Study
@@ -86,6 +87,8 @@ class Display:
         self._live: Live | None = None
         self._last_line_s = clock()
         for trial in ledger.trials.values():
+            if not is_of(study, trial):
+                continue  # left to the whole study
             self._start(trial)
             if trial.state is not TrialState.RUNNING:
                 self._count_end(trial)
@@ -195,8 +198,9 @@ class Display:
                 rung = trial.rungs[-1] if trial.rungs else None
                 where = f" at {rung.label} epoch {rung.epoch}" if rung else ""
                 return Text(f"{name}: stopped early{where} after {took}", "dim")
-        reason = f"{trial.error_class}: {trial.message}"
-        return Text(f"{name}: failed after {took}, {reason}", "red")
+        first, *more = (trial.message or "no message").splitlines()
+        rest = " (the report and the journal have the rest)" if more else ""
+        return Text(f"{name}: failed after {took}, {trial.error_class}: {first}{rest}", "red")
 
     def _count_end(self, trial: Trial) -> None:
         view = self._view

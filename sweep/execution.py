@@ -22,7 +22,7 @@ from sweep.ledger import Ledger, Record
 from sweep.lineage import PROJECT, describe
 from sweep.machine import Machine
 from sweep.messages import refusing, shown_path
-from sweep.outcome import Outcome, show_outcome
+from sweep.outcome import Outcome, Tracked, show_outcome
 from sweep.report.best import PlainDumper
 from sweep.slot_fit import Resources, SlotFit, cluster_resources, fit_slots, resources_here
 from sweep.tracking import MlflowTracker
@@ -88,14 +88,8 @@ class Execution:
                 self.console.print(f"To continue: {job.options.again}")
                 return NO_SLOT_LEFT
             finally:
-                waiting = tracker.close(TRACKER_PATIENCE_S)
-        if waiting:
-            self.console.print(
-                f"MLflow has not taken the last {waiting} records ({tracker.trouble}); "
-                f"the same command sends them.",
-                style="yellow",
-            )
-        return show_outcome(outcome, self.console)
+                self._close(tracker)
+        return show_outcome(outcome, self.console, self._tracked(tracker))
 
     def show_finished(self) -> int:
         """Show a finished study again, and send MLflow what it has not got yet."""
@@ -103,8 +97,8 @@ class Execution:
         try:
             outcome = Outcome.of_finished(self.job, Ledger(self.records))
         finally:
-            tracker.close(TRACKER_PATIENCE_S)
-        return show_outcome(outcome, self.console)
+            self._close(tracker)
+        return show_outcome(outcome, self.console, self._tracked(tracker))
 
     def _resources(self, stack: ExitStack) -> Resources:
         """Return what the study runs on; connects to the given cluster, if one is given."""
@@ -125,6 +119,22 @@ class Execution:
             past=past,
             history=StageStore(job.runs.stages).metrics,
         )
+
+    def _close(self, tracker: MlflowTracker) -> None:
+        """Give MLflow its time to take what is left, and say what it did not take."""
+        waiting = tracker.close(TRACKER_PATIENCE_S)
+        for message in tracker.refused:
+            self.console.print(message, style="yellow")
+        if waiting:
+            reason = tracker.trouble or "not in time"
+            self.console.print(
+                f"MLflow has not taken the last {waiting} records ({reason}); "
+                f"the same command sends them.",
+                style="yellow",
+            )
+
+    def _tracked(self, tracker: MlflowTracker) -> Tracked:
+        return Tracked(uri=self.tracking_uri, experiment_id=tracker.experiment_id)
 
     def _data(self) -> HandData:
         job = self.job
@@ -149,6 +159,7 @@ class Execution:
                     lineage=lineage,
                     listeners=[tracker, display],
                     on_interrupt=lambda: display.note(STOPPING),
+                    on_slots=display.show_slots,
                 )
             except StudyInterrupted as end:
                 raise Interrupted(end.signum) from None

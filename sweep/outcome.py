@@ -19,7 +19,12 @@ from sweep.report.history import epochs_from
 from sweep.report.result import StudyResult, result_of
 from sweep.report.writing import BEST, PAGE, WEIGHTS
 from sweep.study import Study
+from sweep.tracking.pictures import trials_view
+from sweep.tracking.tracker import without_credentials
 from trainables.stages import StageStore
+
+UI_ADDRESS = "http://127.0.0.1:5000"
+"""Of `make ui`, and of `mlflow ui` where nothing else is said."""
 
 DONE = 0
 TOO_MANY_FAILED = 1
@@ -64,11 +69,24 @@ class Outcome:
         return cls.of(job, ledger, data=data)
 
 
-def show_outcome(outcome: Outcome, console: Console) -> int:
+@dataclass(frozen=True)
+class Tracked:
+    """Where MLflow holds a study.
+
+    Attributes:
+        uri: The tracking store.
+        experiment_id: None where MLflow has not taken the study yet.
+    """
+
+    uri: str
+    experiment_id: str | None
+
+
+def show_outcome(outcome: Outcome, console: Console, tracked: Tracked) -> int:
     """Show result and next steps; return the exit code."""
     console.print(result_view(outcome.result))
     console.print()
-    steps = list(next_steps(outcome.job))
+    steps = list(next_steps(outcome.job, tracked))
     width = max(len(name) for name, _ in steps)
     for name, step in steps:
         console.print(f"{name:<{width}}  {step}")
@@ -100,13 +118,13 @@ def allowed_failures(study: Study, num_trials: int) -> int:
     return num_trials // 2 if study.max_failed is None else study.max_failed
 
 
-def next_steps(job: Job) -> Iterator[tuple[str, str]]:
+def next_steps(job: Job, tracked: Tracked) -> Iterator[tuple[str, str]]:
     """Yield what a person may want to do now: a few words, and what to type or open."""
     options, report = job.options, job.folder.report
     yield "report", shown_path(report / PAGE)
     if (report / WEIGHTS).exists():
         yield "best weights", shown_path(report / WEIGHTS)
-    yield "MLflow", ui_command(job.runs)
+    yield from _mlflow_steps(job, tracked)
     has_best = (report / BEST).exists()
     if has_best:
         best = replace(
@@ -129,6 +147,19 @@ def next_steps(job: Job) -> Iterator[tuple[str, str]]:
     if "full" in job.study.sizes and options.size != "full":
         sets = (*options.sets, f"name={job.study.name}_full")
         yield "larger", replace(options, size="full", sets=sets).again
+
+
+def _mlflow_steps(job: Job, tracked: Tracked) -> Iterator[tuple[str, str]]:
+    """Yield how to open MLflow, and then the page that lists the trials flat."""
+    address = UI_ADDRESS
+    if tracked.uri.startswith(("http://", "https://")):
+        address = without_credentials(tracked.uri).rstrip("/")
+        yield "MLflow", address
+    else:
+        yield "MLflow", ui_command(job.runs)
+    if tracked.experiment_id is not None:
+        view = trials_view(tracked.experiment_id, job.study.objective.direction)
+        yield "there, all trials", f"{address}/{view}"
 
 
 def ui_command(runs: RunsDir) -> str:

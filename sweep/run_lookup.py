@@ -6,6 +6,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from sweep.tracking.tracker import without_credentials
+
 SQLITE = "sqlite:///"
 
 
@@ -15,14 +17,16 @@ def stage_key_of_run(tracking_uri: str, run_id: str, label: str) -> str:
     Raises:
         ValueError: If there is no such run, or no such stage in it.
     """
+    shown = without_credentials(tracking_uri)
     if tracking_uri.startswith(SQLITE) and not Path(tracking_uri.removeprefix(SQLITE)).exists():
-        raise ValueError(f"there is no MLflow store at {tracking_uri} to look the run up in.")
+        raise ValueError(f"there is no MLflow store at {shown} to look the run up in.")
     client = MlflowClient(tracking_uri)
     try:
         run = client.get_run(run_id)
         runs = [run, *_children(client, run)]
     except MlflowException as error:
-        raise ValueError(f"MLflow at {tracking_uri} does not give this run: {error}") from None
+        reason = without_credentials(str(error))
+        raise ValueError(f"MLflow at {shown} does not give this run: {reason}") from None
     for candidate in runs:
         tags = candidate.data.tags
         if tags.get("phase") == label and "stage_key" in tags:

@@ -15,12 +15,23 @@ class StudySearcher(Searcher):
     """Gives Tune the conductor's configurations, and tells it of Tune actors that died.
 
     Results take another road (`sweep.scheduler`), and Tune's snapshots are never restored.
+
+    Args:
+        conductor: The study's.
+        sleep: How to wait.
+        on_tick: Called whenever the conductor was asked: several times a second.
     """
 
-    def __init__(self, conductor: Conductor, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        sleep: Callable[[float], None] = time.sleep,
+        on_tick: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__()
         self._conductor = conductor
         self._sleep = sleep
+        self._on_tick = on_tick
         self._running: dict[str, tuple[int, int]] = {}  # Tune's trial id -> trial, attempt
 
     def __getstate__(self) -> dict[str, Any]:
@@ -39,6 +50,8 @@ class StudySearcher(Searcher):
         """
         while True:
             config = self._conductor.next_config()
+            if self._on_tick is not None:
+                self._on_tick()
             if config == FINISHED:
                 return str(Searcher.FINISHED)
             if config is not None:

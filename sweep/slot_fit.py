@@ -94,6 +94,12 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
     fitting = has.cpus // slots.workers
     if gpu:
         fitting = min(fitting, _groups(has.gpus, gpu, slots.workers))
+    if fitting == 0:
+        raise ValueError(
+            f"slots/gpu: a slot of {counted(slots.workers, 'worker')} with {gpu:g} GPU each needs "
+            f"{slots.workers} GPUs, because no worker has parts of two; {has.where} has "
+            f"{has.gpus}; lower slots/gpu or slots/workers."
+        )
     count = _comfortable(fitting, slots, has) if slots.count == "auto" else slots.count
     if count > fitting:
         raise ValueError(

@@ -116,6 +116,7 @@ def run_study(
     lineage: Mapping[str, Any],
     listeners: Sequence[Listener] = (),
     on_interrupt: Callable[[], None] | None = None,
+    on_slots: Callable[[Mapping[str, str]], None] | None = None,
 ) -> Ledger:
     """Run what is left of a study on the Ray cluster this process is connected to.
 
@@ -126,7 +127,9 @@ def run_study(
         optuna_log: The copy for optuna-dashboard.
         lineage: Where code, packages and data come from, as JSON data.
         listeners: Told of every record once it is on disk.
-        on_interrupt: Called when a signal has come, before what is running has stopped.
+        on_interrupt: Called, on a thread of its own, when a signal has come, before what is running
+            has stopped.
+        on_slots: Told several times a second what each slot is doing.
 
     Returns:
         All that happened in the study.
@@ -157,7 +160,7 @@ def run_study(
     with _signals_interrupt(conductor, on_interrupt) as received:
         try:
             pool.start()
-            _tune(conductor, num_slots=machinery.slots)
+            _tune(conductor, num_slots=machinery.slots, on_tick=_teller(pool, on_slots))
             conductor.close()
         except NoSlotLeft:
             conductor.interrupt()
@@ -186,7 +189,17 @@ def _pool(machinery: Machinery) -> SlotPool:
     )
 
 
-def _tune(conductor: Conductor, *, num_slots: int) -> None:
+def _teller(
+    pool: SlotPool, on_slots: Callable[[Mapping[str, str]], None] | None
+) -> Callable[[], None] | None:
+    if on_slots is None:
+        return None
+    return lambda: on_slots({f"slot {i}": phase for i, phase in sorted(pool.phases().items())})
+
+
+def _tune(
+    conductor: Conductor, *, num_slots: int, on_tick: Callable[[], None] | None = None
+) -> None:
     """Let Tune run until the conductor has nothing left to hand out, or is interrupted."""
     scheduler = StudyScheduler(conductor)
     with tempfile.TemporaryDirectory(prefix="tune-") as scratch, _environment(TUNE_SWITCHES):
@@ -194,7 +207,7 @@ def _tune(conductor: Conductor, *, num_slots: int) -> None:
             tune.with_resources(TrialTrainable, ON_THE_HEAD),
             tune_config=TuneConfig(
                 num_samples=-1,
-                search_alg=StudySearcher(conductor),
+                search_alg=StudySearcher(conductor, on_tick=on_tick),
                 scheduler=scheduler,
                 max_concurrent_trials=num_slots,  # how many may be pending; slots limit the rest
                 reuse_actors=True,
@@ -260,7 +273,8 @@ def _signals_interrupt(
         conductor.interrupt()
         restore()
         if on_interrupt is not None:
-            on_interrupt()
+            # Not here: what was interrupted may hold a lock that this needs.
+            threading.Thread(target=on_interrupt, name="on-interrupt", daemon=True).start()
 
     for number in before:
         signal.signal(number, on_signal)

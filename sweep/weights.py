@@ -161,7 +161,12 @@ def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 def _facts_beside(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     beside = path.parent / "facts.json"
     text = metadata.get("facts") or (beside.read_text("utf-8") if beside.is_file() else "{}")
-    facts: dict[str, Any] = json.loads(text)
+    try:
+        facts = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"its facts (inside, or in facts.json beside it): {error}.") from None
+    if not isinstance(facts, dict):
+        raise ValueError(f"its facts must be a JSON object, got {text[:60]}; leave them out.")
     return facts
 
 
@@ -218,7 +223,8 @@ def _key_of_trial(runs: RunsDir, study: str, number: int, label: str) -> str:
 
 
 def _key_by_prefix(store: StageStore, prefix: str) -> str | None:
-    found = [path.name for path in store.root.glob(f"{prefix}*") if store.is_committed(path.name)]
+    names = [path.name for path in store.root.glob(f"{prefix}*")]
+    found = [n for n in names if _STAGE_KEY.fullmatch(n) and store.is_committed(n)]
     return found[0] if len(found) == 1 else None
 
 

@@ -152,6 +152,10 @@ class SlotPool:
         """Return each slot's name and phase, as last heard."""
         return {slot.name: slot.phase.value for slot in self._slots.values()}
 
+    def phases(self) -> Mapping[int, str]:
+        """Return the phase of each slot by its place, which a replacement keeps."""
+        return {slot.index: slot.phase.value for slot in self._slots.values()}
+
     def close(self) -> list[str]:
         """End all slots and return notes: workers return, Train ends, then the actors go.
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from sweep.ledger import Epoch, Ledger, StageEntry, Trial, TrialState
 from sweep.naming import trial_name
@@ -184,6 +185,20 @@ def settings_text(trial: Trial) -> dict[str, Any]:
         "resolved": {stage.label: dict(stage.config) for stage in trial.stages},
         "stages": {stage.label: stage.key for stage in trial.stages},
     }
+
+
+def trials_view(experiment_id: str, direction: str) -> str:
+    """Return the part after the address of MLflow's page of all trials side by side, best first.
+
+    Sorted by a metric, MLflow lists trials flat; otherwise it hides them below the study's run.
+    """
+    query = {
+        "searchFilter": "tags.kind = 'trial'",
+        "orderByKey": "metrics.`objective`",
+        "orderByAsc": "true" if direction == "minimize" else "false",
+        "compareRunsMode": "CHART",
+    }
+    return f"#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
 def as_text(value: Any) -> str:

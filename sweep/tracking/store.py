@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -19,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.tracking.faults import Refused, Unreachable
-from sweep.tracking.pictures import RunPicture
+from sweep.tracking.pictures import RunPicture, trials_view
 
 Item = TypeVar("Item")
 
@@ -224,20 +223,6 @@ def open_store(
     store = RunStore(client, experiment_id, journal_id, folder_id)
     store.recover()
     return store
-
-
-def trials_view(experiment_id: str, direction: str) -> str:
-    """Return the part after the address of MLflow's page of all trials side by side, best first.
-
-    Sorted by a metric, MLflow lists trials flat; otherwise it hides them below the study's run.
-    """
-    query = {
-        "searchFilter": "tags.kind = 'trial'",
-        "orderByKey": "metrics.`objective`",
-        "orderByAsc": "true" if direction == "minimize" else "false",
-        "compareRunsMode": "CHART",
-    }
-    return f"#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
 @contextmanager

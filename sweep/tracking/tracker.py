@@ -78,7 +78,7 @@ class MlflowTracker:
         self._abandoned = False
         self._trouble: str | None = None
         self._received = len(past)
-        self._written = _recall(memory, uri=uri, past=past)
+        self._written, self._experiment_id = _recall(memory, uri=uri, past=past)
         self._recalled = self._written
         for record in past[: self._written]:
             self._writer.remember(record)
@@ -105,6 +105,11 @@ class MlflowTracker:
     def trouble(self) -> str | None:
         """Return why nothing is being written at the moment, if so."""
         return self._trouble
+
+    @property
+    def experiment_id(self) -> str | None:
+        """Return MLflow's id of the study's experiment; None as long as it is not known."""
+        return self._experiment_id
 
     @property
     def refused(self) -> Sequence[str]:
@@ -171,6 +176,7 @@ class MlflowTracker:
             return
         if self._store is None:
             self._store = self._open()
+            self._experiment_id = self._store.experiment_id
         self._writer.flush(self._store)
         self._written = self._received_and_folded()
         while self._folders and not self._queue:
@@ -208,6 +214,7 @@ class MlflowTracker:
             "journal_id": self._writer.journal_id,
             "store": _digest(self._uri),
             "written": self._written,
+            "experiment_id": self._experiment_id,
         }
         temporary = self._memory.with_suffix(".new")
         temporary.write_text(json.dumps(content))
@@ -239,21 +246,26 @@ def _import_store() -> ModuleType:
     return importlib.import_module("sweep.tracking.store")
 
 
-def _recall(memory: Path, *, uri: str, past: Sequence[Record]) -> int:
-    """Return how many of the past records MLflow was told about; 0 if that cannot be told."""
+def _recall(memory: Path, *, uri: str, past: Sequence[Record]) -> tuple[int, str | None]:
+    """Return how many of the past records MLflow was told about, and the experiment's id.
+
+    Where that cannot be told, 0 and None: everything is written again.
+    """
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-        return 0
+        return 0, None
     try:
         content = json.loads(memory.read_text())
     except (FileNotFoundError, ValueError):
-        return 0
+        return 0, None
     same = (
         isinstance(content, dict)
         and bool(past)
         and content.get("journal_id") == journal_id(past[0])
         and content.get("store") == _digest(uri)
     )
-    return min(int(content["written"]), len(past)) if same else 0
+    if not same:
+        return 0, None
+    return min(int(content["written"]), len(past)), content.get("experiment_id")
 
 
 def _digest(uri: str) -> str:

@@ -489,8 +489,3 @@ def test_f17_a_trial_never_mixes_two_versions_of_the_code(tmp_path):
     while 0 in again.training:
         again.step(0)
     assert again.ledger.trials[0].state is TrialState.COMPLETE
-
-
-def test_keys_without_effect_are_said_to_have_none(tmp_path):
-    play = Play(make_study(search={"trials": 1, "reuse": 0.5}), tmp_path).open()
-    assert "search/reuse has no effect yet" in play.ledger.notes[0]["message"]

@@ -42,6 +42,32 @@ def test_lines_tell_how_trials_start_and_end(searched_records):
     assert "slot 1 was replaced: its worker ended." in text
 
 
+def test_of_a_failure_the_first_line_is_shown(searched_records):
+    trace = "KeyError: 'width'\nTraceback (most recent call last):\n  File ..."
+    text = play(
+        [
+            {**record, "message": trace} if record.get("error_class") else record
+            for record in searched_records
+        ]
+    )
+    assert "diverged: KeyError: 'width' (the report and the journal have the rest)" in text
+    assert "Traceback" not in text
+
+
+def test_one_arm_alone_does_not_count_the_trials_of_the_whole_study(searched_records):
+    study = Study.model_validate(searched_records[0]["study"])
+    alone = study.model_copy(
+        update={
+            "arms": {"peclr": study.arms["peclr"]},
+            "search": study.search.model_copy(update={"trials": 0}),
+        }
+    )
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Display(alone, console=console, ledger=Ledger(searched_records), slots=2):
+        pass
+    assert "1 of 1 trials" in console.file.getvalue()
+
+
 def test_lines_are_dated_and_far_fewer_than_records(searched_records):
     lines = play(searched_records).splitlines()
     assert all(line[2] == line[5] == ":" for line in lines)

@@ -36,7 +36,7 @@ ERRORS_MM = {"low": 60.0, "high": 50.0}
 class NoTracker:
     """Stands in for MLflow's."""
 
-    waiting, trouble = 0, None
+    waiting, trouble, refused, experiment_id = 0, None, (), "7"
 
     def __init__(self, **_):
         pass
@@ -138,6 +138,7 @@ def test_a_run_leaves_study_journal_and_report_and_says_what_to_type_next(called
     for line in (
         r"report +runs/mine/report/index\.html",
         r"MLflow +mlflow ui --backend-store-uri sqlite:///runs/mlflow\.db --host 127\.0\.0\.1",
+        r"there, all trials +http://127\.0\.0\.1:5000/#/experiments/7/runs\?searchFilter=\S+",
         r"best alone +python \S+/run\.py runs/mine/report/best\.yaml",
         r"larger +python \S+/run\.py mine\.yaml --size full --set name=mine_full",
     ):
@@ -273,3 +274,21 @@ def test_records_that_mlflow_has_not_taken_are_told(called, monkeypatch):
     code, out, _ = called()
     assert code == 0
     assert "MLflow has not taken the last 3 records (no answer); the same command sends" in out
+
+
+def test_a_finished_study_tells_too_what_mlflow_has_not_taken(called, training, monkeypatch):
+    called()
+    monkeypatch.setattr(NoTracker, "waiting", 3)
+    monkeypatch.setattr(NoTracker, "refused", ("MLflow refuses the run 'arm high': deleted",))
+    code, out, _ = called()
+    assert (code, training.runs) == (0, 1)
+    assert "MLflow has not taken the last 3 records (not in time)" in out
+    assert "MLflow refuses the run 'arm high': deleted" in out
+
+
+def test_with_a_server_the_steps_name_its_address(called, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@head:5000/")
+    out = called()[1]
+    assert re.search(r"^MLflow +http://head:5000$", out, re.MULTILINE)
+    assert "http://head:5000/#/experiments/7/runs?" in out
+    assert "secret" not in out

@@ -45,3 +45,10 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(ValueError, match="there is no MLflow store"):
         stage_key_of_run(f"sqlite:///{tmp_path / 'none.db'}", "0" * 32, "pretrain")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_shows_no_credentials(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ValueError, match="does not give this run") as refused:
+        stage_key_of_run("http://me:secret@127.0.0.1:1", "0" * 32, "pretrain")
+    assert "secret" not in str(refused.value)

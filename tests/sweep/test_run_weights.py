@@ -189,3 +189,20 @@ def test_the_option_must_name_a_phase_once(texts, message):
 
 def test_the_option_is_split_at_the_first_sign():
     assert parse_from_weights(["pretrain=a=b.safetensors"]) == {"pretrain": "a=b.safetensors"}
+
+
+def test_a_stage_that_was_set_aside_does_not_answer_to_its_key(runs, encoder):
+    key = commit(runs, encoder)
+    aside = runs.stages / f"{key}.corrupt-0a1b2c3d"
+    (runs.stages / key).rename(aside)
+    assert "there is no such file" in refusal(key[:12], runs)
+    assert aside.exists()
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"), [("[1]", "must be a JSON object"), ("{", "facts.json beside it")]
+)
+def test_facts_that_are_none_are_refused(facts, words, runs, encoder, tmp_path):
+    path = tmp_path / "encoder.safetensors"
+    save_file(encoder, path, metadata={"facts": facts})
+    assert words in refusal(path, runs)

@@ -42,6 +42,15 @@ def test_with_nothing_running_it_waits_itself_and_does_not_spin():
     assert slept == [POLL_S, POLL_S]
 
 
+def test_every_question_is_a_tick():
+    ticks = []
+    conductor = Conductor([None, config(0), None])
+    searcher = StudySearcher(conductor, sleep=lambda _: None, on_tick=lambda: ticks.append(1))
+    searcher.suggest("a")
+    searcher.suggest("b")
+    assert len(ticks) == 3
+
+
 def test_it_finishes_when_the_conductor_does():
     searcher, _ = searcher_of(FINISHED)
     assert searcher.suggest("a") == Searcher.FINISHED

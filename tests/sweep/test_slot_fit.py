@@ -78,3 +78,10 @@ def test_a_fit_reads_as_a_sentence():
     assert str(fit_slots(Slots(gpu=0.5), has(8, 1))) == (
         "2 slots of 1 worker with 4 cores, 0.5 GPU each"
     )
+
+
+def test_refuses_shares_of_gpus_that_no_gpu_has_left():
+    with pytest.raises(
+        ValueError, match=r"slots/gpu: .* 3 workers with 0\.6 GPU each needs 3 GPUs"
+    ):
+        fit_slots(Slots(workers=3, gpu=0.6), has(8, 2))

@@ -2,10 +2,13 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
 from sweep.tuner import _environment, _signals_interrupt
+
+PATIENCE_S = 10.0
 
 
 class Conductor:
@@ -31,16 +34,30 @@ def outer_handlers():
 def test_the_first_signal_interrupts_and_the_second_goes_to_whoever_was_there(
     signum, outer_handlers
 ):
-    conductor, told = Conductor(), []
-    with _signals_interrupt(conductor, lambda: told.append("stopping")) as received:
+    conductor, told = Conductor(), threading.Event()
+    with _signals_interrupt(conductor, told.set) as received:
         os.kill(os.getpid(), signum)
         assert received == [signum]
-        assert told == ["stopping"]
+        assert told.wait(PATIENCE_S)
         assert conductor.interrupted
         assert outer_handlers == []
         os.kill(os.getpid(), signum)
         assert outer_handlers == [signum]
     assert received == [signum]
+
+
+def test_a_signal_that_comes_while_a_lock_is_held_waits_for_nobody(outer_handlers):
+    lock, told = threading.Lock(), threading.Event()
+
+    def tell():
+        with lock:
+            told.set()
+
+    with _signals_interrupt(Conductor(), tell):
+        with lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not told.is_set()
+        assert told.wait(PATIENCE_S)
 
 
 def test_handlers_are_put_back(outer_handlers):
