@@ -282,11 +282,8 @@ class Mailbox:
             f"epoch {posting.reported_epoch}): {reason}; loss {posting.losses} of {MAX_LOSSES}."
         )
         if posting.losses >= MAX_LOSSES:
-            posting.emit(
-                Event.FAILED,
-                epoch=posting.reported_epoch,
-                error_class="worker_lost",
-                message=f"{posting.losses} worker groups were lost with it; the last: {reason}",
+            posting.emit_lost(
+                f"{posting.losses} worker groups were lost with it; the last: {reason}"
             )
 
     def cannot_serve(self, run: str, message: str) -> None:
@@ -303,12 +300,7 @@ class Mailbox:
         self.notes.append(f"the slot is broken: {reason}")
         posting = self._posting
         if posting is not None and not posting.ended:
-            posting.emit(
-                Event.FAILED,
-                epoch=posting.reported_epoch,
-                error_class="worker_lost",
-                message=f"its slot is broken: {reason}",
-            )
+            posting.emit_lost(f"its slot is broken: {reason}")
 
     # What others see
 

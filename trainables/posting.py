@@ -75,3 +75,12 @@ class Posting:
         if epoch > self.reported_epoch:
             self.emit(Event.EPOCH, epoch=epoch, metrics=metrics)
             self.reported_epoch = epoch
+
+    def emit_lost(self, message: str) -> None:
+        """Append the end of an assignment whose slot cannot serve it; its trial may try another."""
+        self.emit(
+            Event.FAILED,
+            epoch=self.reported_epoch,
+            error_class="worker_lost",
+            message=message,
+        )
