@@ -159,7 +159,7 @@ def _mlflow_steps(job: Job, tracked: Tracked) -> Iterator[tuple[str, str]]:
         yield "MLflow", ui_command(job.runs)
     if tracked.experiment_id is not None:
         view = trials_view(tracked.experiment_id, job.study.objective.direction)
-        yield "there, all trials", f"{address}/{view}"
+        yield "all trials", f"{address}/{view}"
 
 
 def ui_command(runs: RunsDir) -> str:

@@ -138,7 +138,7 @@ def test_a_run_leaves_study_journal_and_report_and_says_what_to_type_next(called
     for line in (
         r"report +runs/mine/report/index\.html",
         r"MLflow +mlflow ui --backend-store-uri sqlite:///runs/mlflow\.db --host 127\.0\.0\.1",
-        r"there, all trials +http://127\.0\.0\.1:5000/#/experiments/7/runs\?searchFilter=\S+",
+        r"all trials +http://127\.0\.0\.1:5000/#/experiments/7/runs\?searchFilter=\S+",
         r"best alone +python \S+/run\.py runs/mine/report/best\.yaml",
         r"larger +python \S+/run\.py mine\.yaml --size full --set name=mine_full",
     ):
