@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpe.data.catalog import data_root
+from hpe.names import nearest
 from sweep.folders import RunsDir, StudyDir
-from sweep.messages import nearest
 from sweep.options import Options
 from sweep.smoke import smoke_study
 from sweep.study import Arm, Study

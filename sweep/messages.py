@@ -1,7 +1,6 @@
 """How refusals are worded: the rule, the value that broke it, the way out."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,12 +16,6 @@ def refusing() -> Iterator[None]:
         yield
     except ValueError as error:
         raise Refused(str(error)) from error
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or nothing when no known name is close."""
-    matches = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from hpe.config import Config
-from sweep.messages import nearest
+from hpe.names import nearest
 from sweep.study import Study
 from sweep.yaml_file import parse_value
 

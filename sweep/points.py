@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hpe.names import nearest
 from hpe.phases.phase import PhaseSpec
 from search_spaces.baselines import BASELINES
 from sweep.study import Arm, Study
-from trainables.plans import Configs, Plan, configure, nearest, parse_plan
+from trainables.plans import Configs, Plan, configure, parse_plan
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from optuna.distributions import BaseDistribution
 
 from hpe.config import Config
 from hpe.data.catalog import data_config
+from hpe.names import nearest
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
-from sweep.messages import about, nearest
+from sweep.messages import about
 from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point
 from sweep.study import Study

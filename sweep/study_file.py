@@ -9,7 +9,8 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from sweep.messages import nearest, shown_path
+from hpe.names import nearest
+from sweep.messages import shown_path
 from sweep.overrides import Override, apply_override, chosen_size, parse_override
 from sweep.study import Study
 from sweep.yaml_file import YamlFile, YamlPath, read_yaml

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from hpe.config import Config
 from hpe.models.encoders import EncoderConfig, build_encoder
+from hpe.names import nearest
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
-from sweep.messages import about, nearest
+from sweep.messages import about
 from sweep.points import Point
 from trainables.plans import PlanStep
 from trainables.stages import StageStore

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpe.config import Config
+from hpe.names import nearest
 from hpe.phases.phase import PhaseSpec
 from trainables.assignment import Stage
 from trainables.keys import Execution, stage_key
@@ -171,12 +172,6 @@ def make_stages(
 def derive_seed(seed: int, label: str) -> int:
     """Return the seed of one step of a trial: 48 bits of SHA-256 over both."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{label}".encode()).digest()[:6], "big")
-
-
-def nearest(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    """Return `; did you mean 'x'?`, or nothing when no known name is close."""
-    matches = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
-    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
 
 
 def unknown_path(path: str, paths: Mapping[str, Any]) -> str:

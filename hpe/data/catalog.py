@@ -1,9 +1,8 @@
 """The data sets by name: their settings, where they lie, how they are made ready and opened."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -19,6 +18,7 @@ from hpe.data.rendered_hands import (
     prepare_rendered_hands,
     recipe_of,
 )
+from hpe.names import nearest
 
 Progress = Callable[[int, int], None]
 """Told how much of how much is done, in units of the data set's own."""
@@ -62,7 +62,7 @@ def data_config(raw: Mapping[str, Any]) -> Config:
     """
     name = raw.get("name")
     if not isinstance(name, str) or name not in DATA_SETS:
-        near = _nearest(name, DATA_SETS) if isinstance(name, str) else ""
+        near = nearest(name, DATA_SETS) if isinstance(name, str) else ""
         raise ValueError(
             f"data/name: there is no data set {name!r}{near}; data sets are {', '.join(DATA_SETS)}."
         )
@@ -70,7 +70,7 @@ def data_config(raw: Mapping[str, Any]) -> Config:
     for key in raw:
         if key not in config.model_fields:
             raise ValueError(
-                f"data/{key}: {name} has no such setting{_nearest(key, config.model_fields)}; "
+                f"data/{key}: {name} has no such setting{nearest(key, config.model_fields)}; "
                 f"its settings are {', '.join(config.model_fields)}."
             )
     try:
@@ -142,11 +142,6 @@ def _prepare_freihand(
 ) -> None:
     del processes  # one pass over two files
     prepare_freihand(config, root, progress=progress)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=2)
-    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
 
 
 def _readable(error: ValidationError) -> str:
