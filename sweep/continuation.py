@@ -16,6 +16,7 @@ FREE_PATHS = (
     "question",
     "search/trials",
     "budget",
+    "storage",
     "slots/count",
     "slots/gpu",
     "max_failed",
@@ -29,13 +30,14 @@ _ABSENT = object()
 def recorded_study(records: Sequence[Record]) -> dict[str, Any] | None:
     """Return the study that a journal is of, with every arm it has ever had, or None.
 
-    A driver that ran one arm alone recorded the study without the others.
+    A driver that ran one arm alone recorded the study without the others. Keys that came to studies
+    after this one was recorded have the values that stand for their absence.
     """
     studies = [record["study"] for record in records if record["kind"] == "study"]
     if not studies:
         return None
     arms = {name: arm for study in studies for name, arm in study["arms"].items()}
-    return {**studies[-1], "arms": arms}
+    return Study.model_validate({**studies[-1], "arms": arms}).model_dump(mode="json")
 
 
 @dataclass(frozen=True)

@@ -23,37 +23,77 @@ class Arm(Config):
     settings: Settings = {}
 
 
-class Objective(Config):
-    """The number the search improves: `<plan label>/<metric key>` of the last phase."""
+class Target(Config):
+    """A number the search improves: `<plan label>/<metric key>` of the last phase."""
 
     metric: str
     direction: Literal["minimize", "maximize"] = "minimize"
 
 
-class Search(Config):
-    """How points are chosen, and how many (arms are not counted)."""
+class Constraint(Config):
+    """A bound that a finished trial keeps to or not; the sampler prefers those that do.
 
-    sampler: Literal["tpe", "random"] = "tpe"
+    Attributes:
+        metric: As an objective's.
+        at_most: The largest value that is fine, or
+        at_least: the smallest.
+    """
+
+    metric: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+
+class Objective(Target):
+    """What the search improves; the leaderboard is in this order.
+
+    Attributes:
+        also: Further numbers to improve, none at the cost of being dominated.
+        constraints: What a trial must keep to.
+    """
+
+    also: list[Target] = []
+    constraints: list[Constraint] = []
+
+
+class Search(Config):
+    """How points are chosen, and how many (arms are not counted).
+
+    Attributes:
+        reuse: Probability that a new trial takes a finished prefix of an earlier one, whose stages
+            are then not trained again.
+        grid: Path -> values, for the sampler `grid`: every combination is tried once.
+    """
+
+    sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "random", "qmc", "grid"] = "tpe"
     trials: NonNegativeInt = 0
     reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
 
 
 class EarlyStop(Config):
     """When a weak trial ends before its plan does.
 
     Attributes:
+        rule: `asha`: asynchronous successive halving; `median`: a trial worse than the median of
+            those before it ends; `sync`: successive halving in cohorts, free of timing.
         rungs: Shares of a phase's epochs at which its trials are compared.
         keep: Share of the trials at a rung that go on.
         grace: Trials a rung must have seen before it stops one.
+        cohort: Trials that `sync` compares with each other, and no others.
+        metric: What is compared, `<plan label>/<metric key>`; None: the objective.
         proxy: Also compare at rungs of phases that report a proxy instead of the objective.
+        promote: With `asha`: pause a trial at each rung and go on with it only once it is promoted.
         min_correlation: Stopping on a proxy switches itself off when its rank correlation with
             the objective, over at least eight finished trials, is below this.
     """
 
-    rule: Literal["asha", "none"] = "none"
+    rule: Literal["asha", "median", "sync", "none"] = "none"
     rungs: list[Annotated[float, Field(gt=0, lt=1)]] = [0.34, 0.67]
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
     grace: PositiveInt = 3
+    cohort: Annotated[int, Field(ge=2)] = 8
+    metric: str | None = None
     proxy: bool = False
     promote: bool = False
     min_correlation: Annotated[float, Field(ge=-1, le=1)] = 0.3
@@ -79,6 +119,18 @@ class Budget(Config):
     wall_h: PositiveFloat | None = None
     gpu_h: PositiveFloat | None = None
     target: float | None = None
+
+
+class Storage(Config):
+    """What the stage store may take; whichever is reached first keeps further trials from starting.
+
+    Attributes:
+        quota_gb: Gigabytes (1e9 bytes) that the stages of the runs folder may take together.
+        reserve_gb: Gigabytes that must stay free on the disk.
+    """
+
+    quota_gb: PositiveFloat | None = None
+    reserve_gb: Annotated[float, Field(ge=0)] = 1.0
 
 
 class Slots(Config):
@@ -123,6 +175,7 @@ class Study(Config):
     seeds: Seeds = Seeds()
     final: Final = Final()
     budget: Budget = Budget()
+    storage: Storage = Storage()
     slots: Slots = Slots()
     max_failed: NonNegativeInt | None = None
     sizes: dict[str, Size] = {}

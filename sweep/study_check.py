@@ -21,6 +21,7 @@ from search_spaces.space import SPACES, Space
 from sweep.messages import about
 from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point
+from sweep.sampling import SAMPLERS
 from sweep.study import Study
 from trainables.plans import default_settings, unknown_path
 
@@ -212,6 +213,11 @@ def _check_early_stop(study: Study, base: Point) -> None:
 
 
 def _check_search(study: Study) -> None:
+    if study.search.sampler not in SAMPLERS:
+        raise ValueError(
+            f"search/sampler: {study.search.sampler} is not available yet; "
+            f"samplers are {', '.join(SAMPLERS)}."
+        )
     if study.search.reuse > 0:
         raise ValueError(
             f"search/reuse: prefix-aware search is not available yet, got {study.search.reuse:g}; "

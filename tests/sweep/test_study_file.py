@@ -111,7 +111,7 @@ def test_another_data_set_starts_from_its_own_defaults(written):
             "search: {sampler: tpe, trials: 40}",
             "search: {sampler: tpe, trails: 40}",
             "mine.yaml:11: search/trails: unknown key; did you mean 'trials'?; "
-            "keys here are sampler, trials, reuse.",
+            "keys here are sampler, trials, reuse, grid.",
         ),
         (
             "space: composition",
@@ -136,7 +136,7 @@ def test_another_data_set_starts_from_its_own_defaults(written):
         (
             "sampler: tpe",
             "sampler: tpa",
-            "mine.yaml:11: search/sampler: must be 'tpe' or 'random', got 'tpa'.",
+            "mine.yaml:11: search/sampler: must be 'tpe', 'gp', 'cmaes', 'nsgaii', 'random', 'qmc' or 'grid', got 'tpa'.",
         ),
         ("plan: [pretrain, finetune]", "plan: []", "mine.yaml:3: plan: must have at least 1 item"),
         ("question: Which?\n", "", "mine.yaml: question: this key is missing."),
