@@ -136,7 +136,8 @@ def test_another_data_set_starts_from_its_own_defaults(written):
         (
             "sampler: tpe",
             "sampler: tpa",
-            "mine.yaml:11: search/sampler: must be 'tpe', 'gp', 'cmaes', 'nsgaii', 'random', 'qmc' or 'grid', got 'tpa'.",
+            "mine.yaml:11: search/sampler: must be 'tpe', 'gp', 'cmaes', 'nsgaii', 'random', 'qmc' "
+            "or 'grid', got 'tpa'.",
         ),
         ("plan: [pretrain, finetune]", "plan: []", "mine.yaml:3: plan: must have at least 1 item"),
         ("question: Which?\n", "", "mine.yaml: question: this key is missing."),
