@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import ObjectRef
 from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayError
-from ray.util.placement_group import (
-    PlacementGroup,
-    PlacementGroupID,
-    placement_group_table,
-    remove_placement_group,
-)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from trainables import placement_groups
 from trainables.mailbox import SlotPhase
+from trainables.placement_groups import UNPLACED, train_groups, why_waiting
 from trainables.slot import SlotActor, SlotConfig, SlotShape
 
 ASK_S = 0.3
@@ -32,7 +30,10 @@ WAITING_SLOT_S = 60.0
 ORPHAN_S = 10.0
 """How long Ray's own cleaner has to remove the placement group of a lost worker group."""
 CLOSE_S = 30.0
-UNPLACED = ("PENDING", "RESCHEDULING")  # placement groups that have no place yet, or no more
+IDLE_SLOT_S = 60.0
+"""A slot that had no work for this long is given back; `lend` starts it again."""
+RETRY_BROKEN_S = 60.0
+"""A broken slot is started afresh after this long, doubled each time it breaks in a row."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +58,20 @@ class _Slot:
     asked: Any = None  # the pending answer of `status`
     answered_at: float = field(default_factory=time.monotonic)
     ready_at: float = field(default_factory=time.monotonic)
+    used_at: float = field(default_factory=time.monotonic)
+    broken_at: float | None = None
     told_waiting: bool = False
 
 
 class SlotPool:
     """Starts slots on the driver's node, lends those that are ready, replaces those that are gone.
 
-    Nothing here waits, except `lend` (a third of a second for a slot that fell silent) and `close`.
+    A slot without work is given back after a minute and started again when there is some. Nothing
+    here waits, except `lend` and `is_free` (a third of a second for a slot that fell silent) and
+    `close`.
 
     Args:
-        count: Slots to keep.
+        count: Slots to have at most.
         shape: Their worker groups.
         store_root: The stage store, reachable from every worker.
         watchdog_s: A worker group that reports nothing for this long while training is replaced;
@@ -103,24 +108,43 @@ class SlotPool:
             opener=opener,
         )
         self._slots: dict[str, _Slot] = {}
+        self._ending: dict[ObjectRef, _Slot] = {}  # given back, their workers are leaving
+        self._wanted_at = time.monotonic()  # when a slot was asked for last and none was ready
+        self._setbacks: Counter[int] = Counter()  # place -> how often in a row its slot broke
         self._orphans: dict[str, float] = {}  # placement group -> when it lost its worker group
         self._notes: list[str] = []
         self._foreign: set[str] = set()  # placement groups that were there before
 
-    def start(self) -> None:
-        """Start all slots; `lend` gives them out as they become ready."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        self._foreign = _train_groups()
-        for index in range(self._count):
-            self._start_slot(index)
+    def start(self, wanted: int | None = None) -> None:
+        """Start slots; `lend` gives them out as they become ready.
 
-    def lend(self) -> str | None:
-        """Return a slot that is ready, which is then lent, or None."""
+        Args:
+            wanted: How many there is work for; None for all of the pool's.
+        """
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._foreign = train_groups()
+        self._start_missing(self._count if wanted is None else wanted)
+
+    def lend(self, wanted: int = 1) -> str | None:
+        """Return a slot that is ready, which is then lent, or None.
+
+        Args:
+            wanted: How many more slots there is work for now. Where fewer are there, or on their
+                way, more are started, so that an autoscaling cluster sees the true demand.
+        """
         for slot in self._slots.values():
             if not slot.lent and self._is_idle(slot):
                 slot.lent = True
                 return slot.name
+        self._wanted_at = time.monotonic()
+        self._start_missing(wanted)
         return None
+
+    def is_free(self, slot: str) -> bool:
+        """Say whether a slot does nothing any more of what was withdrawn from it."""
+        if slot not in self._slots:
+            return True
+        return self._phase_now(self._slots[slot]) not in (None, SlotPhase.BUSY)
 
     def give_back(self, slot: str) -> None:
         """Take a slot back from its trial; one that was replaced meanwhile is gone already."""
@@ -141,8 +165,11 @@ class SlotPool:
         for slot in list(self._slots.values()):
             self._take_status(slot)
             self._look_after(slot)
+        self._bury_the_ended()
         self._remove_orphans()
-        if all(slot.phase is SlotPhase.BROKEN for slot in self._slots.values()):
+        if len(self._slots) == self._count and all(
+            slot.phase is SlotPhase.BROKEN for slot in self._slots.values()
+        ):
             reasons = {slot.message or "unknown" for slot in self._slots.values()}
             raise NoSlotLeft(f"no slot can work: {'; '.join(sorted(reasons))}")
         notes, self._notes = self._notes, []
@@ -162,17 +189,28 @@ class SlotPool:
         Whatever does not end within its time is killed; placement groups that are left are removed.
         """
         self._close_actors()
-        for slot in self._slots.values():
+        for slot in (*self._slots.values(), *self._ending.values()):
             ray.kill(slot.actor)
         self._slots.clear()
-        for group in sorted(_train_groups() - self._foreign):
-            _remove(group)
+        self._ending.clear()
+        for group in sorted(train_groups() - self._foreign):
+            placement_groups.remove(group)
             self._notes.append(f"removed placement group {group}, which Ray Train left behind.")
         shutil.rmtree(self._scratch, ignore_errors=True)
         with suppress(OSError):
             self._scratch.parent.rmdir()  # unless another pool is at work in it
         notes, self._notes = self._notes, []
         return notes
+
+    def _start_missing(self, wanted: int) -> None:
+        """Start as many slots as there is work for beyond those that are lent or on their way."""
+        at_hand = sum(
+            not slot.lent and slot.phase is not SlotPhase.BROKEN for slot in self._slots.values()
+        )
+        taken = {slot.index for slot in (*self._slots.values(), *self._ending.values())}
+        free = [index for index in range(self._count) if index not in taken]
+        for index in free[: max(0, wanted - at_hand)]:
+            self._start_slot(index)
 
     def _start_slot(self, index: int) -> None:
         context = ray.get_runtime_context()
@@ -211,12 +249,16 @@ class SlotPool:
         self._take_status(slot)
         if slot.phase not in (SlotPhase.IDLE, SlotPhase.BUSY):
             return False
+        # What it said last may be old; a trial must not be given to a slot that is busy.
+        return self._phase_now(slot) is SlotPhase.IDLE
+
+    def _phase_now(self, slot: _Slot) -> SlotPhase | None:
+        """Ask a slot what it does; None if it does not answer."""
         try:
-            # What it said last may be old; a trial must not be given to a slot that is busy.
-            slot.phase = ray.get(slot.actor.phase.remote(), timeout=ASK_S)
+            slot.phase = SlotPhase(ray.get(slot.actor.phase.remote(), timeout=ASK_S))
         except RayError:
-            return False
-        return slot.phase is SlotPhase.IDLE
+            return None
+        return slot.phase
 
     def _take_status(self, slot: _Slot) -> None:
         """Ask how a slot is, and take in the answer once it is there."""
@@ -247,43 +289,73 @@ class SlotPool:
         slot.message = status["message"]
         self._notes.extend(f"slot {slot.index}: {note}" for note in status["notes"])
         slot.notes_read += len(status["notes"])
+        now = time.monotonic()
         if slot.phase is not SlotPhase.STARTING:
-            slot.ready_at = time.monotonic()
+            slot.ready_at = now
             slot.told_waiting = False
+        if slot.phase is SlotPhase.BROKEN:
+            slot.broken_at = slot.broken_at or now
+        elif slot.phase in (SlotPhase.IDLE, SlotPhase.BUSY):
+            del self._setbacks[slot.index]
 
     def _look_after(self, slot: _Slot) -> None:
         now = time.monotonic()
+        if slot.lent or slot.phase is SlotPhase.BUSY:
+            slot.used_at = now
+        elif slot.phase is SlotPhase.STARTING:
+            slot.used_at = max(slot.used_at, self._wanted_at)
         if now - slot.answered_at > SILENT_SLOT_S:
-            self._notes.append(
-                f"slot {slot.index}: no answer for {SILENT_SLOT_S:.0f} s, it was replaced."
-            )
+            self._replace(slot, f"no answer for {SILENT_SLOT_S:.0f} s, it was replaced")
+        elif slot.broken_at is not None and not slot.lent:
+            patience_s = RETRY_BROKEN_S * 2 ** self._setbacks[slot.index]
+            if now - slot.broken_at > patience_s:
+                self._setbacks[slot.index] += 1
+                self._replace(slot, f"broken for {patience_s:.0f} s, it is started afresh")
+        elif now - slot.used_at > IDLE_SLOT_S:
+            self._notes.append(f"slot {slot.index}: no work for {IDLE_SLOT_S:.0f} s, given back.")
+            self._ending[slot.actor.close.remote(CLOSE_S)] = self._slots.pop(slot.name)
+        elif now - slot.ready_at > WAITING_SLOT_S and not slot.told_waiting:
+            self._tell_waiting(slot)
+
+    def _replace(self, slot: _Slot, reason: str) -> None:
+        self._notes.append(f"slot {slot.index}: {reason}.")
+        ray.kill(slot.actor)
+        if slot.group is not None:
+            self._orphans[slot.group] = time.monotonic()
+        del self._slots[slot.name]
+        self._start_slot(slot.index)
+
+    def _tell_waiting(self, slot: _Slot) -> None:
+        reason = why_waiting(
+            self._config.shape,
+            free=ray.available_resources(),
+            is_unplaced=bool(train_groups(*UNPLACED) - self._foreign),
+        )
+        self._notes.append(
+            f"slot {slot.index}: no worker group for {WAITING_SLOT_S:.0f} s; {reason}."
+        )
+        slot.told_waiting = True
+
+    def _bury_the_ended(self) -> None:
+        """End the actors of slots that were given back, once their workers have left."""
+        for answer in [answer for answer in self._ending if _is_there(answer)]:
+            slot = self._ending.pop(answer)
             ray.kill(slot.actor)
             if slot.group is not None:
-                self._orphans[slot.group] = now
-            del self._slots[slot.name]
-            self._start_slot(slot.index)
-        elif now - slot.ready_at > WAITING_SLOT_S and not slot.told_waiting:
-            reason = why_waiting(
-                self._config.shape,
-                free=ray.available_resources(),
-                is_unplaced=any(_train_groups(state) - self._foreign for state in UNPLACED),
-            )
-            self._notes.append(
-                f"slot {slot.index}: no worker group for {WAITING_SLOT_S:.0f} s; {reason}."
-            )
-            slot.told_waiting = True
+                self._orphans[slot.group] = time.monotonic()
 
     def _remove_orphans(self) -> None:
         now = time.monotonic()
         due = [group for group, since in self._orphans.items() if now - since > ORPHAN_S]
         for group in due:
             del self._orphans[group]
-            if _exists(group):
-                _remove(group)
+            if placement_groups.exists(group):
+                placement_groups.remove(group)
                 self._notes.append(f"removed placement group {group}: its worker group is gone.")
 
     def _close_actors(self) -> None:
         closing = {slot.actor.close.remote(CLOSE_S): slot for slot in self._slots.values()}
+        closing |= self._ending
         done, late = ray.wait(list(closing), num_returns=len(closing), timeout=CLOSE_S + 5)
         for answer in done:
             slot = closing[answer]
@@ -297,53 +369,9 @@ class SlotPool:
             self._notes.append(f"slot {closing[answer].index}: no answer, it was killed.")
 
 
-def why_waiting(shape: SlotShape, *, free: Mapping[str, float], is_unplaced: bool) -> str:
-    """Say whether a slot without workers lacks resources or is merely slow to start.
-
-    Args:
-        shape: What it needs.
-        free: The cluster's free resources.
-        is_unplaced: Whether a worker group waits for its place. One that has it holds resources,
-            which are not free then.
-    """
-    needed = {
-        "CPU": shape.workers * shape.cpus_per_worker,
-        "GPU": shape.workers * shape.gpus_per_worker,
-    }
-    lacking = [name for name, number in needed.items() if free.get(name, 0) < number]
-    if not (is_unplaced and lacking):
-        return "there is room for it, its workers are slow to start"
-    return (
-        f"it waits for resources: it needs {shape.workers} x ({shape.cpus_per_worker:g} CPU, "
-        f"{shape.gpus_per_worker:g} GPU), free now: {free.get('CPU', 0):g} CPU, "
-        f"{free.get('GPU', 0):g} GPU"
-    )
-
-
-def _train_groups(state: str | None = None) -> set[str]:
-    """Return this job's placement groups without a name, which are Train's; Tune names its own.
-
-    Args:
-        state: Only those in this state; None for all that are there.
-    """
-    job = ray.get_runtime_context().get_job_id()
-    return {
-        group
-        for group, facts in placement_group_table().items()
-        if facts["state"] != "REMOVED"
-        and facts["name"] == ""
-        and group.endswith(job)
-        and state in (None, facts["state"])
-    }
-
-
-def _exists(group: str) -> bool:
-    facts = placement_group_table().get(group)
-    return facts is not None and facts["state"] != "REMOVED"
-
-
-def _remove(group: str) -> None:
-    remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(group))))
+def _is_there(answer: ObjectRef) -> bool:
+    done, _ = ray.wait([answer], timeout=0)
+    return bool(done)
 
 
 __all__ = ["NoSlotLeft", "SlotPool", "SlotShape"]

@@ -7,7 +7,8 @@ import pytest
 import ray
 from slot_driver import PATIENCE_S, Trial, assignment, lend, status
 
-from trainables.pool import NoSlotLeft, SlotPool, SlotShape, why_waiting
+from trainables.placement_groups import why_waiting
+from trainables.pool import NoSlotLeft, SlotPool, SlotShape
 
 
 def test_refuses_a_pool_without_slots(tmp_path):
@@ -59,6 +60,83 @@ def test_a_slot_is_lent_to_one_trial_at_a_time_and_only_when_it_is_idle(pool, st
     assert lend(pool) == slot
     assert status(slot)["phase"] == "idle"
     pool.give_back(slot)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_withdrawn_slot_is_free_once_its_worker_has_let_go(pool, store):
+    slot = lend(pool)
+    trial = Trial(slot, store, assignment(71, epochs=30, rest_s=0.5))
+    trial.until(lambda report: report["event"] == "epoch")
+    assert not pool.is_free(slot)
+    pool.withdraw(slot, 71)
+    pool.give_back(slot)
+    deadline = time.monotonic() + PATIENCE_S
+    while not pool.is_free(slot):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert status(slot)["phase"] == "idle"
+    assert pool.is_free("a slot that is gone")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_slot_without_work_is_given_back_and_started_again_when_there_is_some(
+    ray_cluster, tmp_path, monkeypatch
+):
+    pool = SlotPool(
+        count=2,
+        shape=SlotShape(cpus_per_worker=0.5),
+        store_root=tmp_path / "stages",
+        phases="slot_phases:PHASES",
+        opener="slot_phases:open_nothing",
+    )
+    pool.start(wanted=1)
+    assert len(pool.states()) == 1
+    slot = lend(pool)
+    group = status(slot)["group"]
+    monkeypatch.setattr("trainables.pool.IDLE_SLOT_S", 0.5)
+    time.sleep(1.0)
+    pool.poll()
+    assert slot in pool.states()  # it is lent
+    pool.give_back(slot)
+    notes = _poll_until(pool, lambda: not pool.states())
+    assert any("no work" in note and "given back" in note for note in notes)
+    _poll_until(pool, lambda: ray.util.placement_group_table()[group]["state"] == "REMOVED")
+    monkeypatch.undo()
+    again = lend(pool)
+    assert again != slot
+    trial = Trial(again, tmp_path / "stages", assignment(72, epochs=1))
+    assert trial.until(lambda report: report["event"] == "finished")
+    assert pool.close() == []
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_broken_slot_is_started_afresh_after_a_while(ray_cluster, tmp_path, monkeypatch):
+    pool = SlotPool(
+        count=2,
+        shape=SlotShape(cpus_per_worker=0.5),
+        store_root=tmp_path / "stages",
+        phases="slot_phases:NO_SUCH_TABLE",
+        opener="slot_phases:open_nothing",
+    )
+    monkeypatch.setattr("trainables.pool.RETRY_BROKEN_S", 0.5)
+    pool.start(wanted=1)
+    (first,) = pool.states()
+    notes = _poll_until(pool, lambda: first not in pool.states())
+    assert any("it is started afresh" in note for note in notes)
+    pool.close()
+
+
+def _poll_until(pool, happened):
+    notes: list[str] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        notes += pool.poll()
+        time.sleep(0.05)
+    return notes
 
 
 @pytest.mark.ray
