@@ -48,6 +48,10 @@ class EpochReport:
     artifacts: Callable[[], Artifacts]
 
 
+def tell_nobody() -> None:
+    """Do nothing: what a phase calls after a batch when nobody watches it."""
+
+
 @dataclass(frozen=True)
 class PhaseInputs:
     """What a phase works on besides its settings.
@@ -57,12 +61,15 @@ class PhaseInputs:
         parents: Artifacts of earlier phases, by phase name.
         seed: The stage's seed; all randomness derives from it.
         device: Where to train.
+        on_batch: Called for every batch made or worked on, so that who runs the phase can tell a
+            long epoch from one that hangs. It returns at once.
     """
 
     data: HandData
     parents: Mapping[str, Artifacts]
     seed: int
     device: torch.device
+    on_batch: Callable[[], None] = tell_nobody
 
 
 Phase = Generator[EpochReport, None, Artifacts]
@@ -94,6 +101,8 @@ class PhaseSpec:
         requires: Those of `follows` it cannot do without.
         inherits: Sections of the settings that it takes over from the phase it follows, such as
             the encoder's, so that they are said once and cannot disagree.
+        lighter: Given the settings, those to change so that the phase needs less memory and stays
+            as close as possible to what it was; None if there is no such change.
     """
 
     config: type[Config]
@@ -104,3 +113,4 @@ class PhaseSpec:
     follows: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     inherits: tuple[str, ...] = ()
+    lighter: Callable[[Any], Mapping[str, Any] | None] = lambda _: None
