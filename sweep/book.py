@@ -1,5 +1,6 @@
 """Writing the journal: on disk first, then into the ledger, then to whoever listens."""
 
+import logging
 import os
 import socket
 import time
@@ -14,7 +15,10 @@ from sweep.ledger import Ledger, Record
 from sweep.lock import driver_lock
 
 Listener = Callable[[Record, Ledger], None]
-"""Told of each record once it is on disk and in the ledger, which comes with it."""
+"""Told of each record once it is on disk and in the ledger, which comes with it. It keeps a copy or
+shows something: it cannot take part in a decision, so it cannot spoil one either."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Clock:
     """Where the driver gets its time from.
 
     Attributes:
-        wall: Unix time, for people to read; nothing is decided by it.
+        wall: Unix time, for people to read; nothing is decided by it. It is read once a session.
         monotonic: Seconds that only ever grow, for durations and budgets.
     """
 
@@ -46,6 +50,7 @@ class Book:
         self._listeners: list[Listener] = []
         self._elapsed_before_s = self.ledger.elapsed_s
         self._opened_s = self.clock.monotonic()
+        self._opened_at_s = self.clock.wall()
 
     @property
     def elapsed_s(self) -> float:
@@ -57,15 +62,19 @@ class Book:
         self._listeners.append(listener)
 
     def write(self, *records: Mapping[str, Any]) -> None:
-        """Record these facts, stamped with the time; on return they are on disk and known."""
+        """Record these facts, stamped with the time; on return they are on disk and known.
+
+        The stamp is the Unix time at which the session began plus the steady seconds since, so that
+        a clock that is put forward or back makes no trial longer, shorter or older.
+        """
         if not records:
             return
-        stamped = [{**record, "time_s": self.clock.wall()} for record in records]
+        stamped = [{**record, "time_s": self._opened_at_s + self._session_s} for record in records]
         self._journal.append(stamped)
         for record in stamped:
             self.ledger.apply(record)
-            for listener in self._listeners:
-                listener(record, self.ledger)
+            for listener in list(self._listeners):
+                self._tell(listener, record)
 
     def open_session(self, study: Mapping[str, Any], lineage: Mapping[str, Any]) -> None:
         """Record that a driver starts; the study too when it is new or changed."""
@@ -79,6 +88,21 @@ class Book:
         event = "interrupted" if interrupted else "closed"
         record = {"kind": "session", "event": event, "elapsed_s": self._session_s, **_holder()}
         self.write(record)
+
+    def _tell(self, listener: Listener, record: Record) -> None:
+        """Tell a listener; one that raises is told nothing more in this session, and a note says so.
+
+        What it keeps is made good from the journal by the next session.
+        """
+        try:
+            listener(record, self.ledger)
+        except Exception as error:  # noqa: BLE001  an edge: the record is on disk, a copy is not
+            self._listeners.remove(listener)
+            name = type(listener).__name__
+            logger.warning("%s failed at a %s record.", name, record["kind"], exc_info=True)
+            reason = f"{type(error).__name__}: {error}"
+            message = f"{name} follows this session no further ({reason}); the study goes on."
+            self.write({"kind": "note", "message": message})
 
     @property
     def _session_s(self) -> float:

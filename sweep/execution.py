@@ -155,7 +155,7 @@ class Execution:
                     study,
                     book=book,
                     machinery=_machinery(job, fit, data),
-                    optuna_log=job.folder.optuna_log,
+                    folder=job.folder,
                     lineage=lineage,
                     listeners=[tracker, display],
                     on_interrupt=lambda: display.note(STOPPING),

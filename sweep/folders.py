@@ -62,6 +62,11 @@ class StudyDir:
         return self.root / "driver.lock"
 
     @property
+    def scratch(self) -> Path:
+        """Return what Ray keeps while a driver runs; what a dead driver left goes with the next."""
+        return self.root / ".scratch"
+
+    @property
     def report(self) -> Path:
         """Return the report's folder."""
         return self.root / "report"

@@ -1,6 +1,7 @@
 """Running a study: the conductor under Ray Tune, on a pool of warm slots."""
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -20,6 +21,7 @@ from search_spaces.space import SPACES, Space
 from sweep.agenda import is_over
 from sweep.book import Book, Listener
 from sweep.conductor import Conductor
+from sweep.folders import StudyDir
 from sweep.ledger import Ledger
 from sweep.optuna_log import OptunaLog
 from sweep.points import Point
@@ -112,7 +114,7 @@ def run_study(
     *,
     book: Book,
     machinery: Machinery,
-    optuna_log: Path,
+    folder: StudyDir,
     lineage: Mapping[str, Any],
     listeners: Sequence[Listener] = (),
     on_interrupt: Callable[[], None] | None = None,
@@ -124,7 +126,8 @@ def run_study(
         study: The study, with sizes and options applied.
         book: Its open journal (`sweep.book.open_book`).
         machinery: Where and on what it runs.
-        optuna_log: The copy for optuna-dashboard.
+        folder: The study's folder, whose lock comes with the book: its copy for optuna-dashboard,
+            and its scratch, which workers must be able to reach too.
         lineage: Where code, packages and data come from, as JSON data.
         listeners: Told of every record once it is on disk.
         on_interrupt: Called, on a thread of its own, when a signal has come, before what is running
@@ -138,12 +141,13 @@ def run_study(
         StudyInterrupted: If SIGINT or SIGTERM came; running trials are continued by the next run.
         NoSlotLeft: If no slot can work.
     """
-    book.listen(OptunaLog(optuna_log, study, book.ledger))
+    book.listen(OptunaLog(folder.optuna_log, study, book.ledger))
     for listener in listeners:
         book.listen(listener)
     if is_over(study, book.ledger, elapsed_s=book.elapsed_s, gpus_per_slot=machinery.gpus_per_slot):
         return book.ledger
-    pool = _pool(machinery)
+    shutil.rmtree(folder.scratch, ignore_errors=True)
+    pool = _pool(machinery, folder.scratch)
     conductor = Conductor(
         study,
         phases=machinery.phases,
@@ -159,22 +163,38 @@ def run_study(
     conductor.open(lineage)
     with _signals_interrupt(conductor, on_interrupt) as received:
         try:
-            pool.start()
-            _tune(conductor, num_slots=machinery.slots, on_tick=_teller(pool, on_slots))
+            fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)
             conductor.close()
-        except NoSlotLeft:
-            conductor.interrupt()
-            conductor.close()
-            raise
         finally:
             notes = pool.close()
     book.write(*({"kind": "note", "message": note} for note in notes))
+    shutil.rmtree(folder.scratch, ignore_errors=True)
+    if fault is not None:
+        raise fault
     if received:
         raise StudyInterrupted(received[0])
     return book.ledger
 
 
-def _pool(machinery: Machinery) -> SlotPool:
+def _work(
+    conductor: Conductor,
+    pool: SlotPool,
+    scratch: Path,
+    *,
+    slots: int,
+    on_slots: Callable[[Mapping[str, str]], None] | None,
+) -> NoSlotLeft | None:
+    """Run all there is to run; return why that was not possible, if it was not."""
+    try:
+        pool.start()
+        _tune(conductor, scratch, num_slots=slots, on_tick=_teller(pool, on_slots))
+    except NoSlotLeft as fault:
+        conductor.interrupt()
+        return fault
+    return None
+
+
+def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
     options: dict[str, Any] = {}
     if machinery.watchdog_s is not None:
         options["watchdog_s"] = machinery.watchdog_s
@@ -184,6 +204,7 @@ def _pool(machinery: Machinery) -> SlotPool:
         count=machinery.slots,
         shape=machinery.shape,
         store_root=machinery.store_root,
+        scratch=scratch,
         phases=machinery.phases_at,
         **options,
     )
@@ -198,11 +219,11 @@ def _teller(
 
 
 def _tune(
-    conductor: Conductor, *, num_slots: int, on_tick: Callable[[], None] | None = None
+    conductor: Conductor, scratch: Path, *, num_slots: int, on_tick: Callable[[], None] | None
 ) -> None:
     """Let Tune run until the conductor has nothing left to hand out, or is interrupted."""
     scheduler = StudyScheduler(conductor)
-    with tempfile.TemporaryDirectory(prefix="tune-") as scratch, _environment(TUNE_SWITCHES):
+    with _environment(TUNE_SWITCHES):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, ON_THE_HEAD),
             tune_config=TuneConfig(
@@ -215,7 +236,7 @@ def _tune(
             ),
             run_config=RunConfig(
                 name="study",
-                storage_path=scratch,
+                storage_path=tempfile.mkdtemp(prefix="tune-", dir=scratch.resolve()),
                 stop=InterruptStopper(conductor),
                 failure_config=FailureConfig(max_failures=0),  # the conductor tries again
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from sweep.ledger import Ledger, Record
+from sweep.tracking.faults import Refused
 from sweep.tracking.pictures import STUDY
 from sweep.tracking.writer import History, RunWriter, journal_id
 
@@ -142,7 +143,7 @@ class MlflowTracker:
         while self._wait_for_work() and not self._abandoned:
             try:
                 self._write_what_is_there()
-            except OSError as error:  # MLflow is away (`Unreachable`), or the disk is full
+            except Exception as error:  # noqa: BLE001  a thread's edge: MLflow may raise anything
                 self._note_trouble(error)
                 self._store = None
                 self._pause(wait_s)
@@ -220,8 +221,12 @@ class MlflowTracker:
         temporary.write_text(json.dumps(content))
         temporary.replace(self._memory)
 
-    def _note_trouble(self, error: OSError) -> None:
-        message = CREDENTIALS.sub("//", str(error))[:MESSAGE_CHARS]
+    def _note_trouble(self, error: Exception) -> None:
+        """Remember why nothing is written, and say so the first time; without a trace, which may
+        show credentials."""
+        is_known = isinstance(error, OSError | Refused)
+        text = str(error) if is_known else f"{type(error).__name__}: {error}"
+        message = CREDENTIALS.sub("//", text)[:MESSAGE_CHARS]
         if self._trouble is None:
             logger.warning(
                 "MLflow at %s does not take results (%s). Training goes on; they will follow.",

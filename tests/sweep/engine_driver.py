@@ -1,6 +1,6 @@
 """A driver of studies whose phases compute a formula; as a program, one that tests may kill.
 
-usage: python -m tests.sweep.engine_driver STUDY_JSON RUNS_DIR ADDRESS
+usage: python -m tests.sweep.engine_driver STUDY_JSON RUNS_DIR ADDRESS|local
 """
 
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.book import Listener, open_book
-from sweep.cluster import connected_cluster
+from sweep.cluster import connected_cluster, local_cluster
 from sweep.folders import RunsDir
 from sweep.ledger import Ledger
 from sweep.study import Study
@@ -43,12 +43,13 @@ def run(
             study,
             book=book,
             machinery=machinery,
-            optuna_log=folder.optuna_log,
+            folder=folder,
             lineage={"git": None},
             listeners=listeners,
         )
 
 
 if __name__ == "__main__":
-    with connected_cluster(sys.argv[3]):
+    is_local = sys.argv[3] == "local"
+    with local_cluster(cpus=2) if is_local else connected_cluster(sys.argv[3]):
         run(Study.model_validate_json(sys.argv[1]), Path(sys.argv[2]))

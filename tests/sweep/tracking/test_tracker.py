@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from sweep.ledger import Ledger
 from sweep.tracking import MlflowTracker, store
-from sweep.tracking.faults import Unreachable
+from sweep.tracking.faults import Refused, Unreachable
 from sweep.tracking.tracker import without_credentials
 from sweep.tracking.writer import journal_id
 
@@ -275,6 +275,36 @@ def test_a_failing_write_is_tried_again_and_doubles_nothing(
     monkeypatch.setattr(MlflowClient, "log_batch", flaky)
     assert start(searched_records).close(60) == 0
     assert len(held()) == 1 + 10 + 18
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (Refused("name must not be empty"), "name must not be empty"),
+        (KeyError("run_key"), "KeyError: 'run_key'"),
+        (AttributeError("a page is no list"), "AttributeError: a page is no list"),
+    ],
+    ids=["refused", "broken answer", "bug"],
+)
+def test_whatever_mlflow_raises_tracking_goes_on_once_it_is_mended(
+    start, held, searched_records, monkeypatch, caplog, error, trouble
+):
+    opened, broken = store.open_store, [True]
+
+    def sometimes(**arguments):
+        if broken[0]:
+            raise error
+        return opened(**arguments)
+
+    monkeypatch.setattr(store, "open_store", sometimes)
+    tracker = start(searched_records)
+    while tracker.trouble is None:
+        time.sleep(0.02)
+    assert tracker.trouble == trouble
+    broken[0] = False
+    assert tracker.close(60) == 0
+    assert (tracker.trouble, len(held())) == (None, 1 + 10 + 18)
+    assert caplog.text.count("Training goes on") == 1
 
 
 def test_a_run_that_was_deleted_in_the_ui_stops_no_other(start, held, journal_script, uri):
