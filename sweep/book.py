@@ -90,13 +90,13 @@ class Book:
         self.write(record)
 
     def _tell(self, listener: Listener, record: Record) -> None:
-        """Tell a listener; one that raises is told nothing more in this session, and a note says so.
+        """Tell a listener; one that raises is told no more in this session, and a note says so.
 
         What it keeps is made good from the journal by the next session.
         """
         try:
             listener(record, self.ledger)
-        except Exception as error:  # noqa: BLE001  an edge: the record is on disk, a copy is not
+        except Exception as error:  # an edge: the record is on disk, its copy is not
             self._listeners.remove(listener)
             name = type(listener).__name__
             logger.warning("%s failed at a %s record.", name, record["kind"], exc_info=True)
