@@ -66,7 +66,8 @@ class NewTrials:
     def begin(self, due: Due, number: int) -> tuple[dict[str, Any], Prepared]:
         """Return the `trial` record of the next trial, and what it is to run."""
         params, distributions = self._parameters(due, number)
-        prepared = self._prepared(due.arm, due.seed, params)
+        searched = self._space.settings(params) if due.arm is None and self._space else {}
+        prepared = self._prepared(due.arm, due.seed, searched)
         record = {
             "kind": "trial",
             "number": number,
@@ -80,8 +81,11 @@ class NewTrials:
         return record, prepared
 
     def again(self, trial: Trial) -> Prepared:
-        """Return what an unfinished trial is to run, as code, data and libraries are now."""
-        return self._prepared(trial.arm, trial.seed, trial.params)
+        """Return what an unfinished trial is to run, as code, data and libraries are now.
+
+        What a searched point means was settled when it was chosen: the space is not asked again.
+        """
+        return self._prepared(trial.arm, trial.seed, trial.settings)
 
     def _parameters(self, due: Due, number: int) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return the searched parameters of a trial and their distributions."""
@@ -95,13 +99,13 @@ class NewTrials:
         suggestion = self._sampler.ask(number)
         return suggestion.params, distributions_to_json(suggestion.distributions)
 
-    def _prepared(self, arm: str | None, seed: int, params: Mapping[str, Any]) -> Prepared:
+    def _prepared(self, arm: str | None, seed: int, searched: Mapping[str, Any]) -> Prepared:
         if arm is not None:
             point = self._arms[arm]
             return Prepared(point.settings, self._stages_of(point, seed))
         try:
-            point = searched_point(self._study, params, self._phases)
+            point = searched_point(self._study, searched, self._phases)
         except ValueError as error:  # one impossible suggestion must not end the study
             fault = f"the space suggested what the plan refuses: {error}"
-            return Prepared({**self._study.settings, **params}, (), fault)
+            return Prepared({**self._study.settings, **searched}, (), fault)
         return Prepared(point.settings, self._stages_of(point, seed))

@@ -1,6 +1,7 @@
 """A search space without the phases that given weights replace."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import optuna
@@ -20,11 +21,13 @@ def without_phases(space: Space, replaced: Sequence[str], configs: Configs) -> S
         configs: The study's settings, which answer for them.
     """
 
-    def suggest(trial: optuna.Trial) -> None:
-        space.suggest(cast(optuna.Trial, _PartialTrial(trial, frozenset(replaced), configs)))
+    def suggest(trial: optuna.Trial) -> Mapping[str, Any]:
+        partial = _PartialTrial(trial, frozenset(replaced), configs)
+        settings = space.suggest(cast(optuna.Trial, partial))
+        return {path: value for path, value in settings.items() if _label(path) not in replaced}
 
     labels = tuple(label for label in space.plan if label not in replaced)
-    return Space(suggest=suggest, plan=labels, about=space.about)
+    return replace(space, suggest=suggest, plan=labels)
 
 
 class _PartialTrial:
@@ -32,6 +35,10 @@ class _PartialTrial:
 
     def __init__(self, trial: optuna.Trial, replaced: frozenset[str], configs: Configs) -> None:
         self._trial, self._replaced, self._configs = trial, replaced, configs
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self._trial.params
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -54,8 +61,15 @@ class _PartialTrial:
         return self._trial.suggest_categorical(name, choices)
 
     def _is_fixed(self, name: str) -> bool:
-        return name.split("/", 1)[0] in self._replaced
+        return _label(name) in self._replaced
 
     def _fixed(self, name: str, *, otherwise: Any) -> Any:
-        value = setting_of(self._configs, name)
+        try:
+            value = setting_of(self._configs, name)
+        except KeyError:  # no setting itself; what it serves is left out whatever it is
+            return otherwise
         return otherwise if value is None else value
+
+
+def _label(path: str) -> str:
+    return path.split("/", 1)[0]

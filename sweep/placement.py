@@ -23,7 +23,14 @@ def place(space: Space, configs: Configs) -> tuple[dict[str, Any], dict[str, Bas
     Paths that the settings' plan does not have, and values outside what the space may suggest, are
     left out; a sampler then learns nothing about them from this point.
     """
-    trial = _PlacedTrial(configs)
+
+    def setting(path: str) -> Any:
+        try:
+            return setting_of(configs, path)
+        except KeyError:
+            return None
+
+    trial = _PlacedTrial(configs, space.locate(setting))
     space.suggest(cast(optuna.Trial, trial))
     return trial.params, trial.distributions
 
@@ -31,10 +38,10 @@ def place(space: Space, configs: Configs) -> tuple[dict[str, Any], dict[str, Bas
 class _PlacedTrial:
     """Stands in for an Optuna trial and answers every suggestion with what the settings say."""
 
-    def __init__(self, configs: Configs) -> None:
+    def __init__(self, configs: Configs, located: Mapping[str, Any]) -> None:
         self.params: dict[str, Any] = {}
         self.distributions: dict[str, BaseDistribution] = {}
-        self._configs = configs
+        self._configs, self._located = configs, located
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -54,7 +61,9 @@ class _PlacedTrial:
 
     def _answer(self, name: str, distribution: BaseDistribution, *, otherwise: Any) -> Any:
         try:
-            value = setting_of(self._configs, name)
+            value = (
+                self._located[name] if name in self._located else setting_of(self._configs, name)
+            )
         except KeyError:
             return otherwise
         if _is_inside(value, distribution):

@@ -49,15 +49,15 @@ def arm_point(study: Study, name: str, phases: Mapping[str, PhaseSpec]) -> Point
 
 
 def searched_point(
-    study: Study, params: Mapping[str, Any], phases: Mapping[str, PhaseSpec]
+    study: Study, searched: Mapping[str, Any], phases: Mapping[str, PhaseSpec]
 ) -> Point:
-    """Return what a point of the search space runs; `{}` is the study's settings alone.
+    """Return what the settings of a searched point run; `{}` is the study's settings alone.
 
     Raises:
         ValueError: If the plan or a setting is not possible.
     """
     plan = parse_plan(study.plan, phases)
-    settings = {**study.settings, **params}
+    settings = {**study.settings, **searched}
     return Point(arm=None, plan=plan, settings=settings, configs=configure(plan, settings))
 
 

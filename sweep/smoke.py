@@ -1,6 +1,6 @@
 """`--smoke`: the same study made tiny, to see every part of it work before it is run in earnest."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sweep.study import EarlyStop, Final, Search, Seeds, Study
@@ -35,11 +35,11 @@ def smoke_study(checked: CheckedStudy) -> Study:
     what shows that they work. It has a name, and so a folder, of its own.
     """
     study = checked.study
-    tiny = _tiny(checked.base.plan, searched=checked.searched)
+    tiny = _tiny(checked.base.plan, varied=checked.varied)
     arms = {
         name: arm.model_copy(
             update={
-                "settings": {**arm.settings, **_tiny(checked.arms[name].plan, searched={})},
+                "settings": {**arm.settings, **_tiny(checked.arms[name].plan, varied=())},
             }
         )
         for name, arm in study.arms.items()
@@ -59,12 +59,12 @@ def smoke_study(checked: CheckedStudy) -> Study:
     return study.model_copy(update=changes)
 
 
-def _tiny(plan: Plan, *, searched: Mapping[str, Any]) -> dict[str, Any]:
+def _tiny(plan: Plan, *, varied: Collection[str]) -> dict[str, Any]:
     paths = default_settings(plan)
     tiny = {
         f"{step.label}/{below}": value for step in plan for below, value in TINY_SETTINGS.items()
     }
-    return {path: value for path, value in tiny.items() if path in paths and path not in searched}
+    return {path: value for path, value in tiny.items() if path in paths and path not in varied}
 
 
 def _tiny_data(data: Mapping[str, Any], checked: CheckedStudy) -> dict[str, Any]:

@@ -5,7 +5,7 @@ could only fail.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class CheckedStudy:
         searched: Every path the search may vary -> its distribution; empty without a search.
         conditional: Those of them that only some points have, such as the strength of an operation
             that may be left out.
+        varied: Every path that points of the space set.
         data: The validated settings of the data set.
         space: What is searched: the study's space without the phases that given weights replace.
         notices: What people should know before it starts.
@@ -51,6 +52,7 @@ class CheckedStudy:
     space: Space | None
     searched: Mapping[str, BaseDistribution]
     conditional: frozenset[str]
+    varied: frozenset[str]
     data: Config
     notices: tuple[str, ...]
 
@@ -86,7 +88,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     arms = {name: point for name, point in arms.items() if name not in left_out}
     _check_sizes(study, base)
     space = _space(study, base, replaced)
-    searched, conditional = _searched(study, space, phases)
+    searched, conditional, varied = _searched(study, space, phases)
     for point in (base, *arms.values()):
         _check_objective(study, point)
     _check_early_stop(study, base)
@@ -99,6 +101,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
         space=space,
         searched=searched,
         conditional=conditional,
+        varied=varied,
         data=data,
         notices=tuple(_notices(study, left_out)),
     )
@@ -134,37 +137,40 @@ def _space(study: Study, base: Point, replaced: Sequence[str]) -> Space | None:
 
 def _searched(
     study: Study, space: Space | None, phases: Phases
-) -> tuple[dict[str, BaseDistribution], frozenset[str]]:
-    """Return every path the search may vary, and those that only some points have."""
+) -> tuple[dict[str, BaseDistribution], frozenset[str], frozenset[str]]:
+    """Return every parameter, those that only some points have, and every path that is set."""
     if space is None or study.search.trials == 0:
-        return {}, frozenset()
+        return {}, frozenset(), frozenset()
     searched: dict[str, BaseDistribution] = {}
     seen: Counter[str] = Counter()
+    varied: set[str] = set()
     with about(f"space {study.space}"):
-        for params, distributions in _sampled(space):
+        for distributions, settings in _sampled(space):
             searched.update(distributions)
-            seen.update(params.keys())
-            searched_point(study, params, phases)
+            seen.update(distributions.keys())
+            varied.update(settings)
+            searched_point(study, settings, phases)
     if not searched:
         raise ValueError(
             f"from_weights: the given weights replace everything that the space {study.space} "
             f"searches; set search/trials to 0, or search another space."
         )
-    _check_nothing_fixed_is_searched(study, searched)
-    return searched, frozenset(path for path, times in seen.items() if times < SPACE_SAMPLES)
+    _check_nothing_fixed_is_searched(study, varied)
+    conditional = frozenset(path for path, times in seen.items() if times < SPACE_SAMPLES)
+    return searched, conditional, frozenset(varied)
 
 
-def _sampled(space: Space) -> Iterator[tuple[dict[str, Any], dict[str, BaseDistribution]]]:
+def _sampled(space: Space) -> Iterator[tuple[dict[str, BaseDistribution], Mapping[str, Any]]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it announces every study made
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(SPACE_SAMPLES):
         trial = study.ask()
-        space.suggest(trial)
-        yield dict(trial.params), dict(trial.distributions)
+        settings = space.suggest(trial)
+        yield dict(trial.distributions), settings
 
 
-def _check_nothing_fixed_is_searched(study: Study, searched: Mapping[str, Any]) -> None:
-    both = [path for path in study.settings if path in searched]
+def _check_nothing_fixed_is_searched(study: Study, varied: Collection[str]) -> None:
+    both = [path for path in study.settings if path in varied]
     if both:
         raise ValueError(
             f"settings: {', '.join(both)} would have no effect, because the space {study.space} "

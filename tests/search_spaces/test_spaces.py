@@ -13,28 +13,27 @@ def suggestions(name, count):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(count):
         trial = study.ask()
-        SPACES[name].suggest(trial)
-        yield trial
+        yield trial, SPACES[name].suggest(trial)
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_every_suggestion_is_a_valid_setting(name):
     plan = parse_plan(SPACES[name].plan, PHASES)
-    for trial in suggestions(name, 50):
-        configure(plan, trial.params)
+    for _, settings in suggestions(name, 50):
+        configure(plan, settings)
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_name_keeps_one_distribution(name):
     seen = {}
-    for trial in suggestions(name, 50):
+    for trial, _ in suggestions(name, 50):
         for path, distribution in trial.distributions.items():
             assert seen.setdefault(path, distribution) == distribution
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_strength_is_asked_for_only_where_its_operation_is_on(name):
-    for trial in suggestions(name, 50):
+    for trial, _ in suggestions(name, 50):
         for path in trial.params:
             operation = "/".join(path.split("/")[:3])
             if path.startswith("pretrain/augment/"):

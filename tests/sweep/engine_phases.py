@@ -89,17 +89,19 @@ PHASES: Mapping[str, PhaseSpec] = {
 }
 
 
-def suggest(trial: optuna.Trial) -> None:
+def suggest(trial: optuna.Trial) -> Mapping[str, Any]:
     """Choose both positions, and whether and how strongly to be fancy."""
     trial.suggest_float("draft/x", 0.0, 10.0)
     trial.suggest_float("final/y", 0.0, 10.0)
     if trial.suggest_categorical("final/fancy", [True, False]):
         trial.suggest_float("final/strength", 0.1, 1.0, log=True)
+    return trial.params
 
 
-def suggest_final(trial: optuna.Trial) -> None:
+def suggest_final(trial: optuna.Trial) -> Mapping[str, Any]:
     """Choose only what the last phase does, so that all trials share the first."""
     trial.suggest_float("final/y", 0.0, 10.0)
+    return trial.params
 
 
 SPACES = {

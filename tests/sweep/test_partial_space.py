@@ -16,6 +16,7 @@ def suggest(trial):
     trial.suggest_float("pretrain/loss/temperature", 0.1, 1.0)
     trial.suggest_int("finetune/epochs", 2, 4)
     trial.suggest_categorical("finetune/precision", ["fp32", "bf16"])
+    return trial.params
 
 
 SPACE = Space(suggest=suggest, plan=("pretrain", "finetune"), about="a test")

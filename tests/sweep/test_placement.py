@@ -46,6 +46,7 @@ def test_steps_and_whole_numbers_are_respected():
         trial.suggest_int("draft/epochs", 1, 9, step=4)
         trial.suggest_float("draft/x", 0.0, 1.0, step=0.25)
         trial.suggest_int("final/y", 0, 9)
+        return trial.params
 
     space = Space(suggest=suggest, plan=("draft", "final"), about="steps")
     on_grid = {"draft/epochs": 5, "draft/x": 0.75, "final/y": 2.0}
