@@ -1,39 +1,27 @@
 """The driver's brain: what runs next, and what follows from what slots report. It knows no Tune."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
 from sweep.agenda import Due, budget_used_up, next_due, unfinished
 from sweep.book import Book
-from sweep.facts import Failure, Report, StoredEpochs, facts_in, failure_in
+from sweep.endings import Ending, ending_of, failed
+from sweep.facts import Failure, Report, StoredEpochs
+from sweep.failures import LOSSES, WORKER_LOST, course_after
+from sweep.intake import Run, news_in
 from sweep.ledger import Trial, TrialState
 from sweep.new_trials import NewTrials, Prepared, StagesOf
 from sweep.resources import FinishedStages, Slots
-from sweep.rungs import STOP, RungJudge, objective_of, plan_is_done
+from sweep.rungs import RungJudge
 from sweep.sampling import SamplerView
+from sweep.stage_watch import StageWatch
 from sweep.study import Study
 from trainables.assignment import Assignment, Event, Stage
 from trainables.plans import parse_plan
 
 FINISHED: Literal["FINISHED"] = "FINISHED"
-
-WORKER_LOST = "worker_lost"
-MAX_LOSSES = 3
-"""How often a trial may lose its slot or its Tune actor before it is given up."""
-
-
-@dataclass
-class Run:
-    """A trial on a slot."""
-
-    trial: int
-    attempt: int
-    slot: str
-    seen: dict[str, int] = field(default_factory=dict)  # assignment id -> last sequence number
 
 
 class Conductor:
@@ -63,6 +51,7 @@ class Conductor:
     ) -> None:
         self._study = study
         self._store, self._store_root = stages, store_root
+        self._stages = StageWatch(stages)
         self._slots, self._num_slots, self._gpus_per_slot = slots, num_slots, gpus_per_slot
         self._book = book
         self._judge = RungJudge(study, parse_plan(study.plan, phases))
@@ -72,7 +61,6 @@ class Conductor:
         )
         self._plans: dict[int, tuple[Stage, ...]] = {}  # of every trial that has not ended
         self._active: dict[int, Run] = {}
-        self._committed: dict[str, bool] = {}
         self._interrupted = False
         self.dropped = 0
 
@@ -134,10 +122,12 @@ class Conductor:
     def _ready(self) -> int | None:
         """Return the first waiting trial whose next stage nobody is training right now."""
         in_training = {
-            stage.key for number in self._active for stage in self._missing(self._plans[number])
+            stage.key
+            for number in self._active
+            for stage in self._stages.missing(self._plans[number])
         }
         for number in sorted(self._plans.keys() - self._active.keys()):
-            missing = self._missing(self._plans[number])
+            missing = self._stages.missing(self._plans[number])
             if not missing or missing[0].key not in in_training:
                 return number
         return None
@@ -171,13 +161,6 @@ class Conductor:
         self._note_once(f"{reason}; no further trial begins.")
         return None
 
-    def _missing(self, stages: Sequence[Stage]) -> list[Stage]:
-        """Return the stages that are not finished; asks the store once about each key."""
-        for stage in stages:
-            if stage.key not in self._committed:
-                self._committed[stage.key] = self._store.is_committed(stage.key)
-        return [stage for stage in stages if not self._committed[stage.key]]
-
     # Beginning a trial
 
     def _begin(self, due: Due) -> None:
@@ -210,7 +193,7 @@ class Conductor:
         if prepared.fault is None:
             self._plans[trial.number] = prepared.stages
         else:
-            self._end(trial, TrialState.FAIL, error_class="code", message=prepared.fault)
+            self._end(trial, failed(Failure("code", prepared.fault, by_slot=True)))
 
     def _hand_out(self, number: int, slot: str) -> dict[str, Any]:
         trial = self._book.ledger.trials[number]
@@ -237,126 +220,82 @@ class Conductor:
 
     # Taking in reports
 
-    def on_reports(self, number: int, reports: Sequence[Report]) -> bool:
-        """Take in what a trial's slot reported; return whether the trial is to stop.
+    def on_reports(self, number: int, attempt: int, reports: Sequence[Report]) -> bool:
+        """Take in what a trial's slot reported; return whether this attempt is to stop.
 
         Reports may come twice, and late ones of an earlier attempt may come: they change nothing.
         """
         run = self._active.get(number)
-        if run is None:
+        if run is None or run.attempt != attempt:
             self.dropped += len(reports)
             return True
         trial = self._book.ledger.trials[number]
-        records: list[dict[str, Any]] = []
-        failure: Failure | None = None
-        for report in reports:
-            if not self._is_news(run, report):
-                self.dropped += 1
-                continue
-            failure = failure_in(report)
-            if failure is not None:
-                break
-            records += facts_in(report, trial, self._stored(report, trial))
-        self._book.write(*_once(records))
-        if failure is None:
+        news = news_in(reports, run, trial, lambda report: self._stored(report, trial))
+        self.dropped += news.dropped
+        self._book.write(*news.records)
+        if news.failure is None:
             self._conclude(trial)
-        elif failure.error_class == WORKER_LOST:
-            self._lose(run, failure)
         else:
-            self._fail(trial, failure)
+            self._take_failure(run, news.failure)
         return number not in self._active or self._interrupted
 
     def on_lost(self, number: int, attempt: int, message: str) -> None:
         """Take in that what carried a trial's reports is gone; the trial is handed out again."""
         run = self._active.get(number)
         if run is not None and run.attempt == attempt:
-            self._lose(run, Failure(WORKER_LOST, message, by_slot=False))
-
-    def _is_news(self, run: Run, report: Report) -> bool:
-        assignment: str = report["assignment"]
-        if not assignment.startswith(f"{run.trial}.{run.attempt}."):
-            return False
-        if report["seq"] <= run.seen.get(assignment, -1):
-            return False
-        run.seen[assignment] = report["seq"]
-        return True
+            self._take_failure(run, Failure(WORKER_LOST, message, by_slot=False))
 
     def _stored(self, report: Report, trial: Trial) -> StoredEpochs:
         if report["event"] not in (Event.REUSED, Event.FINISHED):
             return ()
         key = trial.stage(report["label"]).key
-        self._committed[key] = True
+        self._stages.finished(key)
         return self._store.metrics(key)
 
     def _conclude(self, trial: Trial) -> None:
         """Take the decisions that are due for a trial, and end it if it is over."""
         for record in self._judge.due(trial, self._book.ledger):
             self._book.write(record)
-        stop = next((rung for rung in trial.rungs if rung.decision == STOP), None)
-        if stop is not None:
-            message = f"stopped after epoch {stop.epoch} of {stop.label} with {stop.value:g}"
-            self._end(trial, TrialState.PRUNED, message=message, abandon=True)
-        elif plan_is_done(trial):
-            objective = objective_of(trial, self._study)
-            if objective is None:
-                missing = f"its last phase did not report {self._study.objective.metric}"
-                self._end(trial, TrialState.FAIL, error_class="code", message=missing)
-            else:
-                self._end(trial, TrialState.COMPLETE, objective=objective)
+        ending = ending_of(trial, self._study)
+        if ending is not None:
+            self._end(trial, ending)
 
-    def _lose(self, run: Run, failure: Failure) -> None:
-        """Hand a trial out again that lost its workers; give it up when that happens too often."""
+    def _take_failure(self, run: Run, failure: Failure) -> None:
+        """Hand a trial out again that lost what it ran on; end it for any other reason."""
         trial = self._book.ledger.trials[run.trial]
+        course = course_after(failure, trial, self._book.ledger)
         note = {
             "kind": "note",
             "message": f"trial {run.trial}, attempt {run.attempt}: {failure.message}",
             "trial": run.trial,
             "error_class": failure.error_class,
         }
-        self._book.write(note)
-        losses = Counter(entry.get("trial") for entry in self._book.ledger.notes)[run.trial]
-        if losses >= MAX_LOSSES:
-            self._fail(trial, failure)
+        if failure.error_class not in LOSSES:
+            self._end(trial, failed(failure))
+            return
+        self._stages.forget(stage.key for stage in self._plans[run.trial])
+        if course == "end":
+            self._end(trial, failed(failure), note)
         else:
+            self._book.write(note)
             self._release(run, abandon=not failure.by_slot)
 
-    def _fail(self, trial: Trial, failure: Failure) -> None:
-        self._end(
-            trial,
-            TrialState.FAIL,
-            error_class=failure.error_class,
-            message=failure.message,
-            abandon=not failure.by_slot,
-        )
+    def _end(self, trial: Trial, ending: Ending, *before: Mapping[str, Any]) -> None:
+        """End a trial, once and for ever; its slot is free for the next one.
 
-    def _end(
-        self,
-        trial: Trial,
-        state: TrialState,
-        *,
-        objective: float | None = None,
-        error_class: str | None = None,
-        message: str | None = None,
-        abandon: bool = False,
-    ) -> None:
-        """End a trial, once and for ever; its slot is free for the next one."""
+        Args:
+            trial: The trial, which runs.
+            ending: How it ends.
+            before: Records that belong with the end.
+        """
         assert trial.state is TrialState.RUNNING, trial
-        self._book.write(
-            {
-                "kind": "end",
-                "trial": trial.number,
-                "state": state.value,
-                "objective": objective,
-                "error_class": error_class,
-                "message": message,
-            }
-        )
+        self._book.write(*before, ending.record(trial))
         if self._sampler is not None:
             self._sampler.end(trial)
         self._plans.pop(trial.number, None)
         run = self._active.get(trial.number)
         if run is not None:
-            self._release(run, abandon=abandon)
+            self._release(run, abandon=ending.abandon)
 
     def _release(self, run: Run, *, abandon: bool) -> None:
         del self._active[run.trial]
@@ -367,14 +306,3 @@ class Conductor:
     def _note_once(self, message: str) -> None:
         if all(note["message"] != message for note in self._book.ledger.notes):
             self._book.write({"kind": "note", "message": message})
-
-
-def _once(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the records without the epochs that the same batch has already."""
-    known: set[tuple[str, int]] = set()
-    for record in records:
-        if record["kind"] == "epoch":
-            if (record["label"], record["epoch"]) in known:
-                continue
-            known.add((record["label"], record["epoch"]))
-        yield record

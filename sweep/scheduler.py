@@ -40,11 +40,10 @@ class StudyScheduler(TrialScheduler):
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def _take_in(self, config: dict[str, Any], result: dict[str, Any]) -> bool:
-        number = config["trial"]
-        stop = self._conductor.on_reports(number, result["reports"])
+        number, attempt = config["trial"], config["attempt"]
+        stop = self._conductor.on_reports(number, attempt, result["reports"])
         if result["ended"] and not stop:
-            message = "it ended without saying how."
-            self._conductor.on_lost(number, config["attempt"], message)
+            self._conductor.on_lost(number, attempt, "it ended without saying how.")
         return stop or bool(result["ended"])
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:

@@ -189,8 +189,12 @@ class Play:
 
     def step(self, number: int) -> None:
         """Let a trial report one event."""
-        if self.conductor.on_reports(number, [next(self.training[number])]):
+        if self.report(number, next(self.training[number])):
             del self.training[number]
+
+    def report(self, number: int, *reports: dict[str, Any]) -> bool:
+        """Report for a trial's last attempt; return whether it is to stop."""
+        return self.conductor.on_reports(number, self.ledger.trials[number].attempt, reports)
 
     def run(self) -> Ledger:
         """Run to the end, every trial an event at a time in turn."""

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from sweep.book import Clock
-from sweep.conductor import FINISHED, MAX_LOSSES
+from sweep.conductor import FINISHED
+from sweep.failures import MAX_LOSSES
 from sweep.journal import Journal, read_journal
 from sweep.ledger import Ledger, TrialState
 from tests.sweep.engine_fakes import (
@@ -184,11 +185,11 @@ def test_repeated_and_late_reports_change_nothing(tmp_path):
     while play.hand_out() or play.training:
         for number, training in list(play.training.items()):
             report = next(training)
-            stop = play.conductor.on_reports(number, [report, *old[-3:], report])
+            stop = play.report(number, report, *old[-3:], report)
             if number in play.conductor._active:
-                assert not play.conductor.on_reports(number, [report])
+                assert not play.report(number, report)
             else:
-                assert play.conductor.on_reports(number, [report])
+                assert play.report(number, report)
             old.append(report)
             if stop:
                 del play.training[number]
@@ -202,9 +203,7 @@ def test_reports_that_come_together_give_the_same_study(tmp_path):
     play = Play(make_study(), tmp_path / "a").open()
     while configs := play.hand_out():
         for config in configs:
-            assert play.conductor.on_reports(
-                config["trial"], list(play.training.pop(config["trial"]))
-            )
+            assert play.report(config["trial"], *play.training.pop(config["trial"]))
     assert summary(play.ledger) == summary(calm)
 
 
@@ -213,7 +212,7 @@ def test_epochs_whose_reports_were_lost_are_taken_from_the_finished_stage(tmp_pa
     play.hand_out()
     reports = list(play.training[0])
     arrived = [r for r in reports if r["event"] != "epoch" or r["epoch"] == 2]
-    assert play.conductor.on_reports(0, arrived)
+    assert play.report(0, *arrived)
     trial = play.ledger.trials[0]
     assert trial.state is TrialState.COMPLETE
     assert [epoch.epoch for epoch in trial.stages[-1].epochs] == [1, 2, 3]
@@ -237,7 +236,7 @@ def test_a_metric_that_is_no_number_is_diverged_and_never_written(tmp_path, valu
         report_of(assignment, 0, event="started", epoch=0),
         report_of(assignment, 1, event="epoch", epoch=1, metrics={"val/proxy": value}),
     ]
-    assert play.conductor.on_reports(0, reports)
+    assert play.report(0, *reports)
     trial = play.ledger.trials[0]
     assert (trial.state, trial.error_class) == (TrialState.FAIL, "diverged")
     assert trial.message == f"draft/val/proxy was {value} after epoch 1."
@@ -252,7 +251,7 @@ def test_a_failure_is_a_result_and_the_study_goes_on(tmp_path, error_class):
     (config,) = play.hand_out()
     assignment = Assignment.from_json(config["assignments"][0])
     failure = {"event": "failed", "epoch": 0, "error_class": error_class, "message": "no"}
-    assert play.conductor.on_reports(0, [report_of(assignment, 0, **failure)])
+    assert play.report(0, report_of(assignment, 0, **failure))
     assert play.ledger.trials[0].error_class == error_class
     assert [config["trial"] for config in play.hand_out()] == [1]
 
@@ -297,7 +296,7 @@ def test_f20_a_trial_that_always_loses_its_worker_is_given_up(tmp_path):
         assert (config["trial"], config["attempt"]) == (0, attempt)
         assignment = Assignment.from_json(config["assignments"][0])
         failure = {"error_class": "worker_lost", "message": "signal 9", "event": "failed"}
-        assert play.conductor.on_reports(0, [report_of(assignment, 0, epoch=0, **failure)])
+        assert play.report(0, report_of(assignment, 0, epoch=0, **failure))
     trial = play.ledger.trials[0]
     assert (trial.state, trial.error_class) == (TrialState.FAIL, "worker_lost")
     assert [config["trial"] for config in play.hand_out()] == [1]
@@ -416,7 +415,7 @@ def test_an_interrupted_study_leaves_its_trials_open_and_continues_them(tmp_path
     play.step(0)
     play.conductor.interrupt()
     assert play.conductor.next_config() == FINISHED
-    assert play.conductor.on_reports(0, [next(play.training[0])])
+    assert play.report(0, next(play.training[0]))
     play.conductor.close()
     play.journal.close()
     assert play.slots.withdrawn == [("slot-0", 0)]

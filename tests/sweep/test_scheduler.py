@@ -20,10 +20,10 @@ class Conductor:
         self.reports, self.lost = [], []
         self.interrupted = False
 
-    def on_reports(self, number, reports):
+    def on_reports(self, number, attempt, reports):
         if self.error is not None:
             raise self.error
-        self.reports.append((number, reports))
+        self.reports.append((number, attempt, reports))
         return self.stop
 
     def on_lost(self, number, attempt, message):
@@ -42,7 +42,7 @@ def decide(conductor, given):
 def test_reports_reach_the_conductor_as_the_slot_made_them():
     conductor = Conductor()
     assert decide(conductor, result(REPORT)) == TrialScheduler.CONTINUE
-    assert conductor.reports == [(3, [REPORT])]
+    assert conductor.reports == [(3, 2, [REPORT])]
 
 
 def test_the_conductors_stop_is_tunes_stop():

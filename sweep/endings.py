@@ -1,0 +1,65 @@
+"""How a trial ends, as it follows from what the ledger has of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.facts import Failure
+from sweep.ledger import RungEntry, Trial, TrialState
+from sweep.rungs import STOP, objective_of, plan_is_done
+from sweep.study import Study
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A trial's one end.
+
+    Attributes:
+        abandon: Whether its slot may still be training it.
+    """
+
+    state: TrialState
+    objective: float | None = None
+    error_class: str | None = None
+    message: str | None = None
+    abandon: bool = False
+
+    def record(self, trial: Trial) -> dict[str, Any]:
+        """Return the `end` record."""
+        return {
+            "kind": "end",
+            "trial": trial.number,
+            "state": self.state.value,
+            "objective": self.objective,
+            "error_class": self.error_class,
+            "message": self.message,
+        }
+
+
+def ending_of(trial: Trial, study: Study) -> Ending | None:
+    """Return how a trial ends that was stopped or has done its plan; None if it goes on."""
+    stop = next((rung for rung in trial.rungs if rung.decision == STOP), None)
+    if stop is not None:
+        return pruned_at(stop)
+    if not plan_is_done(trial):
+        return None
+    objective = objective_of(trial, study)
+    if objective is None:
+        missing = f"its last phase did not report {study.objective.metric}"
+        return Ending(TrialState.FAIL, error_class="code", message=missing)
+    return Ending(TrialState.COMPLETE, objective=objective)
+
+
+def pruned_at(rung: RungEntry) -> Ending:
+    """Return the end of a trial that goes no further than this rung."""
+    message = f"stopped after epoch {rung.epoch} of {rung.label} with {rung.value:g}"
+    return Ending(TrialState.PRUNED, message=message, abandon=True)
+
+
+def failed(failure: Failure) -> Ending:
+    """Return the end of a trial that cannot go on."""
+    return Ending(
+        TrialState.FAIL,
+        error_class=failure.error_class,
+        message=failure.message,
+        abandon=not failure.by_slot,
+    )
