@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from hpe.config import Config
 from hpe.data.freihand import FOLDER_NAMES, FreiHandConfig, open_freihand, prepare_freihand
 from hpe.data.hands import HandData
+from hpe.data.no_data import NoDataConfig, open_no_data
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
     open_rendered_hands,
@@ -137,6 +138,16 @@ def _freihand_root(config: FreiHandConfig, data_dir: Path | None, _made_dir: Pat
     return next((folder for folder in inside if folder.is_dir()), data_dir)
 
 
+def _no_root(config: NoDataConfig, _data_dir: Path | None, made_dir: Path) -> Path:
+    return made_dir / config.name
+
+
+def _prepare_nothing(
+    _config: NoDataConfig, _root: Path, *, processes: int, progress: Progress
+) -> None:
+    del processes, progress  # nothing is kept
+
+
 def _prepare_freihand(
     config: FreiHandConfig, root: Path, *, processes: int, progress: Progress
 ) -> None:
@@ -167,5 +178,12 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_freihand_root,
         prepare=_prepare_freihand,
         open=open_freihand,
+    ),
+    "none": DataSet(
+        about="no samples at all, for phases that train nothing",
+        config=NoDataConfig,
+        root=_no_root,
+        prepare=_prepare_nothing,
+        open=open_no_data,
     ),
 }

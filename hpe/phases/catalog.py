@@ -3,10 +3,20 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hpe.phases.finetune import FinetuneConfig, finetune, finetune_metrics
+from hpe.phases.evaluation import RANKING_METRIC
+from hpe.phases.finetune import FinetuneConfig, finetune, finetune_metrics, finetune_workload
+from hpe.phases.micro_batch import halved_micro_batch
 from hpe.phases.phase import PhaseSpec
-from hpe.phases.pretrain import PretrainConfig, pretrain, pretrain_metrics
+from hpe.phases.pretrain import PretrainConfig, pretrain, pretrain_metrics, pretrain_workload
 from hpe.phases.probe import PROBE_METRIC
+from hpe.phases.rehearsal import (
+    FIRST_METRICS,
+    LAST_METRICS,
+    FirstRehearsalConfig,
+    LastRehearsalConfig,
+    rehearse_first,
+    rehearse_last,
+)
 
 PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
     {
@@ -16,14 +26,34 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             metrics=pretrain_metrics,
             epochs=lambda config: config.epochs,
             proxy=PROBE_METRIC,
+            ranked_by=PROBE_METRIC,
+            workload=pretrain_workload,
+            lighter=halved_micro_batch,
         ),
         "finetune": PhaseSpec(
             config=FinetuneConfig,
             run=finetune,
             metrics=finetune_metrics,
             epochs=lambda config: config.epochs,
+            ranked_by=RANKING_METRIC,
+            workload=finetune_workload,
             follows=("pretrain",),
             inherits=("encoder",),
+            lighter=halved_micro_batch,
+        ),
+        "rehearse_first": PhaseSpec(
+            config=FirstRehearsalConfig,
+            run=rehearse_first,
+            metrics=lambda _: FIRST_METRICS,
+            epochs=lambda config: config.epochs,
+            proxy="val/proxy",
+        ),
+        "rehearse_last": PhaseSpec(
+            config=LastRehearsalConfig,
+            run=rehearse_last,
+            metrics=lambda _: LAST_METRICS,
+            epochs=lambda config: config.epochs,
+            follows=("rehearse_first",),
         ),
     }
 )

@@ -1,5 +1,7 @@
 """What a pose network's output on a labelled split is worth."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +15,7 @@ from hpe.metrics.template import TemplateHand, score_template
 from hpe.phases.distribution import in_original_order, own_rows
 from hpe.phases.labelled import Crops, encoded_rows
 from hpe.phases.loaders import Batch
+from hpe.phases.phase import tell_nobody
 from hpe.phases.precision import EncodedHead
 
 SCORES = (
@@ -25,8 +28,9 @@ SCORES = (
     "auc",
     "epe_2d_px",
 )
-"""The first one ranks epochs and trials unless a study says otherwise."""
 
+RANKING_METRIC = f"val/{SCORES[0]}"
+"""Ranks epochs unless the settings say otherwise."""
 
 FIGURE_SAMPLES = 16
 FIGURE_PX = 128  # figures are at least this large, whatever the network sees
@@ -43,11 +47,18 @@ class EvaluationSet:
         image_px: int,
         workers: int,
         encoder_is_frozen: bool,
+        on_batch: Callable[[], None] = tell_nobody,
     ) -> None:
         """Name the samples; none is opened yet."""
         self._total = num_samples
         self._image_px = image_px
-        self._crops = Crops(split, own_rows(range(num_samples)), image_px=image_px, workers=workers)
+        self._crops = Crops(
+            split,
+            own_rows(range(num_samples)),
+            image_px=image_px,
+            workers=workers,
+            on_batch=on_batch,
+        )
         self._encoder_is_frozen = encoder_is_frozen
         self._encoded_once: Batch | None = None
 

@@ -14,7 +14,6 @@ from torch.autograd import backward
 
 from hpe.augment.composition import CompositionConfig
 from hpe.config import Config, operational
-from hpe.data.hands import HandSplit
 from hpe.data.splits import nested_subset
 from hpe.geometry.decoding import decode_pose
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
@@ -47,7 +46,7 @@ from hpe.phases.labelled import (
 )
 from hpe.phases.loaders import Batch, endless_draws, load
 from hpe.phases.optimization import OptimizerConfig, ScheduledOptimizer
-from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
+from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State, Workload
 from hpe.phases.precision import EncodedHead, Numerics, Precision
 from hpe.phases.randomness import Draw, seed_layers
 from hpe.phases.state import detached_copy
@@ -118,6 +117,24 @@ def finetune_metrics(config: FinetuneConfig) -> tuple[str, ...]:
     """Return the metrics that every epoch reports."""
     scored = tuple(f"{split}/{name}" for split in _scored_splits(config) for name in SCORES)
     return TRAIN_METRICS + scored
+
+
+def finetune_workload(config: FinetuneConfig, sizes: Mapping[str, int]) -> Workload:
+    """Return what there is to do on splits of these sizes, each sample with an id of its own."""
+    labels = max(1, round(config.label_fraction * sizes["train"]))
+    scored = sum(_scored_samples(config, sizes[split]) for split in _scored_splits(config))
+    return Workload(_steps_per_epoch(config, labels), evaluations=config.epochs, scored=scored)
+
+
+def _steps_per_epoch(config: FinetuneConfig, num_labels: int) -> int:
+    one_pass = math.ceil(num_labels / (config.batch_size * config.accumulate))
+    steps = config.steps_per_epoch or one_pass
+    return min(steps, config.limit_batches or steps)
+
+
+def _scored_samples(config: FinetuneConfig, available: int) -> int:
+    cap = config.limit_batches
+    return available if cap is None else min(available, cap * EVALUATION_BATCH)
 
 
 def _scored_splits(config: FinetuneConfig) -> tuple[str, ...]:
@@ -201,7 +218,7 @@ def finetune(config: FinetuneConfig, inputs: PhaseInputs, resume: State | None =
     """
     run = _start(config, inputs)
     evaluations = {
-        name: _evaluation_set(config, inputs.data.splits[name]) for name in _scored_splits(config)
+        name: _evaluation_set(config, inputs, split=name) for name in _scored_splits(config)
     }
     figures = FigureSet(inputs.data.splits["val"], image_px=config.image_px)
     finished, metrics = (0, {}) if resume is None else run.restore(resume)
@@ -235,13 +252,11 @@ def _start(config: FinetuneConfig, inputs: PhaseInputs) -> _Finetuning:
     network = numerics.placed(EncodedHead(encoder, head, numerics))
     encoder.requires_grad_(config.train_encoder)
     learner = network if config.train_encoder else network.head
-    effective_batch = config.batch_size * config.accumulate
-    steps = config.steps_per_epoch or math.ceil(len(labelled) / effective_batch)
-    steps = min(steps, config.limit_batches or steps)
+    steps = _steps_per_epoch(config, len(labelled))
     optimizer = ScheduledOptimizer(
         learner.parameters(),
         config.optimizer,
-        effective_batch=effective_batch,
+        effective_batch=config.batch_size * config.accumulate,
         steps_per_epoch=steps,
         epochs=config.epochs,
     )
@@ -280,14 +295,15 @@ def starting_encoder(config: EncoderConfig, inputs: PhaseInputs) -> Encoder:
     return encoder
 
 
-def _evaluation_set(config: FinetuneConfig, split: HandSplit) -> EvaluationSet:
-    cap = config.limit_batches
+def _evaluation_set(config: FinetuneConfig, inputs: PhaseInputs, *, split: str) -> EvaluationSet:
+    samples = inputs.data.splits[split]
     return EvaluationSet(
-        split,
-        num_samples=len(split) if cap is None else min(len(split), cap * EVALUATION_BATCH),
+        samples,
+        num_samples=_scored_samples(config, len(samples)),
         image_px=config.image_px,
         workers=config.loader_workers,
         encoder_is_frozen=not config.train_encoder,
+        on_batch=inputs.on_batch,
     )
 
 
@@ -301,18 +317,25 @@ def _batches(
     """
     config, train = run.config, inputs.data.splits["train"]
     draws = _draws(run, seed=inputs.seed, first_epoch=first_epoch)
-    crops = Crops(train, run.labelled, image_px=config.image_px, workers=config.loader_workers)
+    crops = Crops(
+        train,
+        run.labelled,
+        image_px=config.image_px,
+        workers=config.loader_workers,
+        on_batch=inputs.on_batch,
+    )
     if is_reference(config.augment) and crops.fit_in_memory:
         rows = crops.rows()
         if not config.train_encoder:
             rows = encoded_rows(crops, run.network.encoder, run.numerics)
         for group in draws:
             chosen = torch.tensor([index for _, index in group])
+            inputs.on_batch()
             yield {name: values[chosen] for name, values in rows.items()}
         return
     composition = training_composition(config.augment, image_px=config.image_px, seed=inputs.seed)
     made = LabelledRows(train, run.labelled, composition, inputs.seed)
-    yield from load(made, draws, workers=config.loader_workers)
+    yield from load(made, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
 
 
 def _draws(run: _Finetuning, *, seed: int, first_epoch: int) -> Iterator[Sequence[Draw]]:

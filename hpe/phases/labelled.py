@@ -1,6 +1,6 @@
 """Labelled samples as rows for a network: augmented for training, reference crops for scoring."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from hpe.data.hands import HandSplit
 from hpe.geometry.decoding import encode_pose
 from hpe.geometry.root_depth import to_25d
 from hpe.phases.loaders import Batch, Row, load, one_pass
+from hpe.phases.phase import tell_nobody
 from hpe.phases.precision import Numerics
 from hpe.phases.randomness import Draw, view_rng
 
@@ -77,12 +78,19 @@ class Crops:
     """Reference crops of labelled samples, in order, kept in memory where they fit."""
 
     def __init__(
-        self, split: HandSplit, indices: Sequence[int], *, image_px: int, workers: int = 0
+        self,
+        split: HandSplit,
+        indices: Sequence[int],
+        *,
+        image_px: int,
+        workers: int = 0,
+        on_batch: Callable[[], None] = tell_nobody,
     ) -> None:
         """Name the samples; none is opened yet."""
         composition = build_composition(CompositionConfig(), image_px=image_px)
         self._make = LabelledRows(split, indices, composition, seed=0)
         self._workers = workers
+        self._on_batch = on_batch
         self._kept: Batch | None = None
         self.image_px = image_px
         self.fit_in_memory = len(indices) * image_px**2 * 3 <= CROP_CACHE_BYTES
@@ -98,6 +106,7 @@ class Crops:
         kept = self.rows()
         for start in range(0, len(self), EVALUATION_BATCH):
             chunk = slice(start, start + EVALUATION_BATCH)
+            self._on_batch()
             yield {name: values[chunk] for name, values in kept.items()}
 
     def rows(self) -> Batch:
@@ -108,7 +117,7 @@ class Crops:
 
     def _load(self) -> Iterator[Batch]:
         draws = one_pass(len(self), batch_size=EVALUATION_BATCH)
-        return load(self._make, draws, workers=self._workers)
+        return load(self._make, draws, workers=self._workers, on_batch=self._on_batch)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from hpe.phases.phase import tell_nobody
 from hpe.phases.randomness import Draw, shuffled
 
 Row = Mapping[str, np.ndarray]
@@ -70,7 +71,11 @@ def one_pass(num_samples: int, *, batch_size: int) -> list[list[Draw]]:
 
 
 def load(
-    make: Callable[[Draw], Row], draws: Iterable[Sequence[Draw]], *, workers: int
+    make: Callable[[Draw], Row],
+    draws: Iterable[Sequence[Draw]],
+    *,
+    workers: int,
+    on_batch: Callable[[], None] = tell_nobody,
 ) -> Generator[Batch, None, None]:
     """Yield a batch for each group of draws.
 
@@ -80,12 +85,19 @@ def load(
         draws: Groups of draws; consumed lazily, a few groups ahead with child processes.
         workers: Child processes, or 0 to work here. They end when the returned generator is closed
             or exhausted, or no longer referenced.
+        on_batch: See `PhaseInputs`.
     """
+    for batch in _made(make, draws, workers=workers):
+        on_batch()
+        yield batch
+
+
+def _made(
+    make: Callable[[Draw], Row], draws: Iterable[Sequence[Draw]], *, workers: int
+) -> Iterable[Batch]:
     if workers == 0:
-        for group in draws:
-            yield collate([make(draw) for draw in group])
-        return
-    yield from DataLoader(
+        return (collate([make(draw) for draw in group]) for group in draws)
+    return DataLoader(
         _Rows(make),
         batch_sampler=draws,  # type: ignore[arg-type]  # any iterable will do, and it may be lazy
         collate_fn=collate,

@@ -87,6 +87,21 @@ class PhaseFunction(Protocol):
 
 
 @dataclass(frozen=True)
+class Workload:
+    """What a phase with given settings has to do.
+
+    Attributes:
+        steps_per_epoch: Optimizer steps in each epoch.
+        evaluations: How often it scores what it has learnt.
+        scored: Samples it passes through the network each time it does.
+    """
+
+    steps_per_epoch: int
+    evaluations: int
+    scored: int
+
+
+@dataclass(frozen=True)
 class PhaseSpec:
     """A phase as the platform sees it.
 
@@ -97,6 +112,10 @@ class PhaseSpec:
             the same, except that a proxy may be due less often.
         epochs: Given the settings, how many reports it makes.
         proxy: The reported metric that may stand in for a later objective, if there is one.
+        ranked_by: The reported metric that ranks its epochs unless the settings name another one.
+        workload: Given the settings and the number of samples in each split, what there is to do;
+            raises ValueError if so few samples cannot be trained on. None: what an epoch costs
+            does not depend on either.
         follows: Phases whose artifacts it can use when they come earlier in the plan.
         requires: Those of `follows` it cannot do without.
         inherits: Sections of the settings that it takes over from the phase it follows, such as
@@ -110,6 +129,8 @@ class PhaseSpec:
     metrics: Callable[[Any], tuple[str, ...]]
     epochs: Callable[[Any], int]
     proxy: str | None = None
+    ranked_by: str | None = None
+    workload: Callable[[Any, Mapping[str, int]], Workload] | None = None
     follows: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     inherits: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Contrastive pretraining: SimCLR, PeCLR, and mixtures of the two, on unlabelled hands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -34,9 +34,9 @@ from hpe.phases.distribution import (
 from hpe.phases.keep import KeepConfig
 from hpe.phases.loaders import Batch, Row, epoch_draws, load
 from hpe.phases.optimization import OptimizerConfig, ScheduledOptimizer
-from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
+from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State, Workload
 from hpe.phases.precision import EncodedHead, Numerics, Precision
-from hpe.phases.probe import PROBE_METRICS, Probe, ProbeConfig
+from hpe.phases.probe import PROBE_METRICS, Probe, ProbeConfig, probed_samples
 from hpe.phases.randomness import Draw, seed_layers, view_rng
 from hpe.phases.state import detached_copy
 from hpe.phases.views import training_composition
@@ -120,6 +120,31 @@ class PretrainConfig(Config):
 def pretrain_metrics(config: PretrainConfig) -> tuple[str, ...]:
     """Return the metrics that the last epoch reports; earlier ones may lack the probe's."""
     return TRAIN_METRICS + (PROBE_METRICS if config.probe.every else ())
+
+
+def pretrain_workload(config: PretrainConfig, sizes: Mapping[str, int]) -> Workload:
+    """Return what there is to do on splits of these sizes.
+
+    Raises:
+        ValueError: If the unlabelled split does not fill one optimizer step.
+    """
+    probes = (config.probe.is_due(e, epochs=config.epochs) for e in range(1, config.epochs + 1))
+    return Workload(
+        steps_per_epoch=_steps_per_epoch(config, num_samples=sizes["unlabelled"]),
+        evaluations=sum(probes),
+        scored=probed_samples(config.probe, sizes, limit_batches=config.limit_batches),
+    )
+
+
+def _steps_per_epoch(config: PretrainConfig, *, num_samples: int) -> int:
+    steps = num_samples // config.batch_size // config.accumulate
+    if steps == 0:
+        raise ValueError(
+            f"One optimizer step takes batch_size x accumulate = "
+            f"{config.batch_size * config.accumulate} samples, but the unlabelled split has "
+            f"{num_samples}: lower one of the two."
+        )
+    return min(steps, config.limit_batches or steps)
 
 
 @dataclass(frozen=True)
@@ -214,12 +239,14 @@ def pretrain(config: PretrainConfig, inputs: PhaseInputs, resume: State | None =
         image_px=config.image_px,
         workers=config.loader_workers,
         limit_batches=config.limit_batches,
+        on_batch=inputs.on_batch,
     )
     finished = 0 if resume is None else run.restore(resume)
     composition = training_composition(config.augment, image_px=config.image_px, seed=inputs.seed)
     pairs = ViewPairs(split, composition, inputs.seed)
     draws = _draws(run, num_samples=len(split), seed=inputs.seed, first_epoch=finished)
-    with closing(load(pairs, draws, workers=config.loader_workers)) as batches:
+    made = load(pairs, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
+    with closing(made) as batches:
         for epoch in range(finished + 1, config.epochs + 1):
             seed_layers(seed=inputs.seed, epoch=epoch, rank=rank())
             metrics = _train_epoch(run, batches, epoch=epoch)
@@ -241,14 +268,7 @@ def _start(config: PretrainConfig, inputs: PhaseInputs, *, num_samples: int) -> 
     encoder = build_encoder(config.encoder, seed=inputs.seed)
     projection = ProjectionHead(encoder.feature_dim, config.projection, seed=inputs.seed)
     network = numerics.placed(EncodedHead(encoder, projection, numerics))
-    steps = num_samples // config.batch_size // config.accumulate
-    if steps == 0:
-        raise ValueError(
-            f"One optimizer step takes batch_size x accumulate = "
-            f"{config.batch_size * config.accumulate} samples, but the unlabelled split has "
-            f"{num_samples}: lower one of the two."
-        )
-    steps = min(steps, config.limit_batches or steps)
+    steps = _steps_per_epoch(config, num_samples=num_samples)
     optimizer = ScheduledOptimizer(
         network.parameters(),
         config.optimizer,

@@ -1,6 +1,6 @@
 """A closed-form probe: how well a linear map reads the pose from frozen features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -9,11 +9,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hpe.config import Config
-from hpe.data.hands import HandData, HandSplit
+from hpe.data.hands import HandData
 from hpe.metrics.pose import root_epe, root_relative
 from hpe.phases.distribution import in_original_order, own_rows
 from hpe.phases.labelled import EVALUATION_BATCH, Crops, encoded_rows, fully_visible
 from hpe.phases.loaders import Batch
+from hpe.phases.phase import tell_nobody
 from hpe.phases.precision import Numerics
 
 PROBE_METRIC = "val/probe_root_epe_mm"
@@ -56,16 +57,25 @@ class Probe:
         image_px: int,
         workers: int,
         limit_batches: int | None,
+        on_batch: Callable[[], None] = tell_nobody,
     ) -> None:
         """Choose the samples; crops are made at the first probe."""
         self._ridge = config.ridge
-        cap = None if limit_batches is None else limit_batches * EVALUATION_BATCH
+        wanted = {"train": config.labels, "val": config.val_samples}
         self._chosen = {
-            "train": _fixed_choice(data.splits["train"], config.labels, cap),
-            "val": _fixed_choice(data.splits["val"], config.val_samples, cap),
+            name: _fixed_choice(
+                len(data.splits[name]), _capped(count, len(data.splits[name]), limit_batches)
+            )
+            for name, count in wanted.items()
         }
         self._crops = {
-            name: Crops(data.splits[name], own_rows(chosen), image_px=image_px, workers=workers)
+            name: Crops(
+                data.splits[name],
+                own_rows(chosen),
+                image_px=image_px,
+                workers=workers,
+                on_batch=on_batch,
+            )
             for name, chosen in self._chosen.items()
         }
 
@@ -126,8 +136,20 @@ def ridge_predictions(
     return (features - mean) / deviation @ weights + y_mean
 
 
-def _fixed_choice(split: HandSplit, wanted: int, cap: int | None) -> Sequence[int]:
+def probed_samples(
+    config: ProbeConfig, sizes: Mapping[str, int], *, limit_batches: int | None
+) -> int:
+    """Return how many samples of splits of these sizes a probe encodes."""
+    labels = _capped(config.labels, sizes["train"], limit_batches)
+    return labels + _capped(config.val_samples, sizes["val"], limit_batches)
+
+
+def _capped(wanted: int, available: int, limit_batches: int | None) -> int:
+    cap = available if limit_batches is None else limit_batches * EVALUATION_BATCH
+    return min(wanted, available, cap)
+
+
+def _fixed_choice(num_samples: int, count: int) -> Sequence[int]:
     """Choose samples by a seed that no setting changes, so that trials can be compared."""
-    count = min(wanted, len(split), len(split) if cap is None else cap)
-    chosen: list[int] = np.random.default_rng(0).permutation(len(split))[:count].tolist()
+    chosen: list[int] = np.random.default_rng(0).permutation(num_samples)[:count].tolist()
     return chosen

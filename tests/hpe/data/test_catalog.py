@@ -30,7 +30,10 @@ def test_settings_are_taken_over():
             {"name": "frehand"},
             r"data/name: there is no data set 'frehand'; did you mean 'freihand'",
         ),
-        ({}, r"data/name: there is no data set None; data sets are rendered_hands, freihand\."),
+        (
+            {},
+            r"data/name: there is no data set None; data sets are rendered_hands, freihand, none\.",
+        ),
         (
             {"name": "freihand", "val_shar": 0.1},
             r"data/val_shar: freihand has no such setting; did you mean 'val_share'.*its settings",
@@ -86,6 +89,16 @@ def test_a_missing_freihand_folder_is_refused(tmp_path):
         prepare_data(
             FreiHandConfig(), tmp_path / "none", processes=1, progress=lambda done, total: None
         )
+
+
+def test_no_data_leaves_nothing_on_disk_and_opens_empty(tmp_path):
+    config = data_config({"name": "none"})
+    root = data_root(config, data_dir=None, made_dir=tmp_path)
+    prepare_data(config, root, processes=1, progress=lambda done, total: None)
+    data = open_data(config, root)
+    assert list(tmp_path.iterdir()) == []
+    assert {name: len(split) for name, split in data.splits.items()} == dict.fromkeys(SPLITS, 0)
+    assert data.digest == open_data(config, tmp_path / "elsewhere").digest
 
 
 def test_refuses_settings_of_no_data_set(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hpe.data.hands import HandData, HandSample
-from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs
+from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, tell_nobody
 
 SIDE_PX = 48
 
@@ -78,13 +78,18 @@ def fake_data(
 @pytest.fixture
 def make_inputs() -> Callable[..., PhaseInputs]:
     def make(
-        *, seed: int = 3, parents: dict[str, Artifacts] | None = None, **counts: int
+        *,
+        seed: int = 3,
+        parents: dict[str, Artifacts] | None = None,
+        on_batch: Callable[[], None] = tell_nobody,
+        **counts: int,
     ) -> PhaseInputs:
         return PhaseInputs(
             data=fake_data(**counts),
             parents=parents or {},
             seed=seed,
             device=torch.device("cpu"),
+            on_batch=on_batch,
         )
 
     return make

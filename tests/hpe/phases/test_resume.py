@@ -41,6 +41,10 @@ CASES = {
         {**FINETUNE, "precision": "bf16", "accumulate": 2, "augment": AUGMENT},
     ),
     "finetune frozen": ("finetune", {**FINETUNE, "train_encoder": False, "score_test": True}),
+    "rehearsal": (
+        "rehearse_last",
+        {"epochs": 3, "load": {"state_bytes": 64, "noise": 0.1, "rest_s": 0.003, "steps": 3}},
+    ),
 }
 
 
