@@ -60,13 +60,14 @@ def composition_sheet(
 
 
 def prediction_sheet(trial: Trial, *, store: Stages) -> Chart | None:
-    """Draw truth and prediction of the trial's last phase, where it left predictions."""
+    """Draw truth and prediction of the trial's last phase, if it is one that leaves predictions.
+
+    Raises:
+        FileNotFoundError: If the phase is not committed, or was cleaned from the store since.
+    """
     if not trial.stages:
         return None
-    try:
-        found = store.artifacts(trial.stages[-1].key).tensors.get("predictions")
-    except FileNotFoundError:
-        return None  # not committed, or cleaned from the store since
+    found = store.artifacts(trial.stages[-1].key).tensors.get("predictions")
     if found is None:
         return None
     arrays = {name: tensor.numpy() for name, tensor in found.items()}

@@ -132,20 +132,21 @@ def _pictures(
     phases: Mapping[str, PhaseSpec],
     missing: list[str],
 ) -> list[Chart]:
-    found: list[Chart] = []
     if result.best is None:
-        return found
-    sheet = None if data is None else composition_sheet(result.best, data=data, phases=phases)
-    if sheet is not None:
-        found.append(sheet)
-    else:
+        return []
+    found: list[Chart | None] = []
+    if data is not None:
+        found.append(composition_sheet(result.best, data=data, phases=phases))
+    elif any("augment" in stage.config for stage in result.best.stages):
         missing.append("the best composition on sample hands, for want of the data set")
-    predictions = None if store is None else prediction_sheet(result.best, store=store)
-    if predictions is not None:
-        found.append(predictions)
-    else:
-        missing.append("predictions, which the best trial's last stage did not leave")
-    return found
+    is_stored = store is not None
+    try:
+        found.append(None if store is None else prediction_sheet(result.best, store=store))
+    except FileNotFoundError:
+        is_stored = False
+    if not is_stored:
+        missing.append("predictions: the best trial's last stage is not in the store")
+    return [chart for chart in found if chart is not None]
 
 
 def _write_weights(trial: Trial, path: Path, store: Stages | None) -> Path | None:

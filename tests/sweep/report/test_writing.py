@@ -158,12 +158,24 @@ def test_prediction_errors_are_relative_to_the_wrist(realistic, tmp_path):
 
 
 @pytest.mark.parametrize("store", [None, EmptyStore()])
-def test_without_store_and_data_the_page_says_what_is_missing(searched_records, tmp_path, store):
-    report = write(searched_records, tmp_path, store=store)
+def test_without_store_and_data_the_page_says_what_is_missing(realistic, tmp_path, store):
+    report = write(realistic, tmp_path, store=store)
     page = report.page.read_text()
     assert "Not shown: the best composition on sample hands" in page
-    assert "predictions" in page
+    assert "predictions: the best trial&#39;s last stage is not in the store" in page
     assert report.weights is None
+
+
+class StoreWithoutHands(Store):
+    """The stages of phases that look at no hands."""
+
+    def artifacts(self, key):
+        return Artifacts({"weights": {"weights": torch.ones(2)}}, {})
+
+
+def test_a_study_without_hands_misses_no_pictures_of_them(searched_records, tmp_path):
+    page = write(searched_records, tmp_path, store=StoreWithoutHands()).page.read_text()
+    assert "Not shown" not in page
 
 
 def test_arms_by_seeds_are_compared(compared_records, tmp_path):
