@@ -44,6 +44,13 @@ class StageEntry:
     earlier_s: float = 0.0  # spent by attempts before the one that started at started_s
     epochs: list[Epoch] = field(default_factory=list)
 
+    @property
+    def trained_s(self) -> float:
+        """Return the seconds that training it took, over all attempts."""
+        if self.started_s is None or self.ended_s is None:
+            return 0.0
+        return self.earlier_s + self.ended_s - self.started_s
+
     def epoch(self, number: int) -> Epoch | None:
         """Return the report of one epoch, if it is known."""
         return next((epoch for epoch in self.epochs if epoch.epoch == number), None)
@@ -70,6 +77,8 @@ class Trial:
         distributions: Path -> Optuna distribution as JSON, for the same paths.
         settings: Every setting given for this trial (study, arm, params), by path.
         objective: The last phase's objective once it is COMPLETE.
+        others: Metric -> value of what else it is judged by (further objectives, constraints), once
+            it is COMPLETE.
         progress: Share of the plan's epochs that were reached, in [0, 1].
     """
 
@@ -84,6 +93,7 @@ class Trial:
     attempt: int = 0
     state: TrialState = TrialState.RUNNING
     objective: float | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
     progress: float = 0.0
     error_class: str | None = None
     message: str | None = None
@@ -97,11 +107,7 @@ class Trial:
     @property
     def duration_s(self) -> float:
         """Return the seconds between the start and end of its stages, reused ones not counted."""
-        return sum(
-            stage.earlier_s + stage.ended_s - stage.started_s
-            for stage in self.stages
-            if stage.started_s is not None and stage.ended_s is not None
-        )
+        return sum(stage.trained_s for stage in self.stages)
 
 
 class Ledger:
@@ -118,7 +124,8 @@ class Ledger:
         `stage`: trial, label, status = running | done | reused, resumed_from.
         `epoch`: trial, label, epoch, metrics (keys without the label).
         `rung`: trial, label, rung, epoch, value, decision.
-        `end`: trial, state, objective, error_class, message.
+        `end`: trial, state, objective, others (left out where there are none), error_class,
+            message.
         `note`: message (a fault survived, a slot replaced), shown to people; about the loss of a
             worker also trial and error_class, about a proxy switched off also proxy_off = label.
 
@@ -233,6 +240,7 @@ class Ledger:
         trial = self.trials[record["trial"]]
         trial.state = TrialState(record["state"])
         trial.objective = record["objective"]
+        trial.others = record.get("others", {})
         trial.error_class = record["error_class"]
         trial.message = record["message"]
         trial.ended_s = record["time_s"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sweep.ledger import Ledger, StageEntry
+from sweep.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,13 @@ class Cost:
 def cost_of(ledger: Ledger, *, cores_per_slot: float | None) -> Cost:
     """Add up what the study's stages took."""
     stages = [stage for trial in ledger.trials.values() for stage in trial.stages]
-    first_s = {stage.key: stage_s(stage) for stage in stages if stage.status == "done"}
+    first_s = {stage.key: stage.trained_s for stage in stages if stage.status == "done"}
     reused = [stage.key for stage in stages if stage.status == "reused"]
     return Cost(
-        trained_s=sum(stage_s(stage) for stage in stages if stage.status != "reused"),
+        trained_s=sum(stage.trained_s for stage in stages if stage.status != "reused"),
         saved_s=sum(first_s.get(key, 0.0) for key in reused),
         num_reused=len(reused),
         num_reused_elsewhere=sum(key not in first_s for key in reused),
         elapsed_s=ledger.elapsed_s,
         cores=cores_per_slot,
     )
-
-
-def stage_s(stage: StageEntry) -> float:
-    """Return the seconds that training a stage took, over all attempts."""
-    if stage.started_s is None or stage.ended_s is None:
-        return 0.0
-    return stage.earlier_s + stage.ended_s - stage.started_s
