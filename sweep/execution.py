@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hpe.data.catalog import open_data, prepare_data
 from hpe.data.hands import HandData
+from hpe.whole_file import write_text
 from sweep.book import Book, open_book
 from sweep.cluster import connected_cluster, local_cluster
 from sweep.continuation import refuse_other_data, start_over
@@ -195,9 +196,7 @@ def _machinery(job: Job, fit: SlotFit, data: HandData) -> Machinery:
 def _write_study(job: Job) -> None:
     content = job.study.model_dump(mode="json")
     text = yaml.dump(content, Dumper=PlainDumper, sort_keys=False, allow_unicode=True, width=100)
-    temporary = job.folder.resolved.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(job.folder.resolved)
+    write_text(job.folder.resolved, text)
 
 
 def _let_children_import_the_project() -> None:

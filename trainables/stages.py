@@ -7,6 +7,8 @@ Layout of `<root>/<key>/`:
     history.json         metrics of every epoch
     kept/<epoch>/        artifacts of single epochs that the phase's settings ask to keep
     state/               states to resume from, while the stage is being trained
+
+A stage that turns out damaged is set aside as `<key>.corrupt-<id>` and trained again.
 """
 
 import hashlib
@@ -15,38 +17,33 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
 from hpe.phases.phase import Artifacts, State
-from hpe.phases.state import join_state, split_state
+from hpe.whole_file import is_temporary, write_text
+from trainables.artifact_files import FACTS, TENSORS, read_artifacts, write_artifacts
 from trainables.assignment import Stage
+from trainables.file_lock import lock_file
+from trainables.manifest import (
+    CorruptStage,
+    has_its_files,
+    read_manifest,
+    verified,
+    write_manifest,
+)
+from trainables.saved_states import History, SavedState, read_last_state, write_state
 
-FORMAT_VERSION = 1
-STATES_KEPT = 2  # the newest may be torn by a crash; the one before it then serves
+HISTORY = "history.json"
+KEPT = "kept"
+STATES = "state"
+CORRUPT = ".corrupt-"
+LOCKS = ".locks"
 
 logger = logging.getLogger(__name__)
-
-History = Sequence[Mapping[str, Any]]
-"""One `{"epoch": n, "metrics": {...}}` per finished epoch, in order."""
-
-
-@dataclass(frozen=True)
-class SavedState:
-    """Where an unfinished stage stands."""
-
-    state: State
-    epoch: int
-    history: History
-
-
-class CorruptStage(ValueError):
-    """A committed file does not have the content its manifest states."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +57,39 @@ class StageStore:
         return self.root / key
 
     def is_committed(self, key: str) -> bool:
-        """Say whether the stage is finished and intact; a damaged one is set aside."""
+        """Say whether the stage is finished and its files are there; what is in them is not read.
+
+        Raises:
+            StageFormat: If it is in a format that this program does not read.
+        """
         folder = self.folder(key)
-        if not (folder / "manifest.json").exists():
-            return False
         try:
-            self._verify(folder)
-        except CorruptStage as error:
-            aside = folder.with_name(f"{key}.corrupt-{uuid.uuid4().hex[:8]}")
-            try:
-                folder.rename(aside)
-            except FileNotFoundError:
-                return False  # somebody else noticed at the same moment
-            logger.warning(
-                "%s It was set aside as %s and will be trained again.", error, aside.name
-            )
+            return has_its_files(folder, read_manifest(folder))
+        except (FileNotFoundError, CorruptStage):
             return False
-        return True
+
+    def set_aside(self, key: str) -> Path | None:
+        """Put a stage out of the way if it was committed and is damaged, to be trained again.
+
+        Returns:
+            Where it is now, or None if nothing was wrong, or somebody else was faster.
+
+        Raises:
+            StageFormat: If it is in a format that this program does not read; it stays.
+        """
+        folder = self.folder(key)
+        with self._locked(key):
+            try:
+                manifest = read_manifest(folder)
+                verified(folder, manifest, list(manifest["files"]))
+            except FileNotFoundError:
+                return None
+            except CorruptStage as error:
+                aside = folder.with_name(f"{key}{CORRUPT}{uuid.uuid4().hex[:8]}")
+                folder.rename(aside)
+                logger.warning("%s It is set aside as %s.", error, aside.name)
+                return aside
+        return None
 
     def artifacts(self, key: str) -> Artifacts:
         """Return what a committed stage left behind.
@@ -84,70 +97,60 @@ class StageStore:
         Raises:
             CorruptStage: If a file does not match the manifest.
             FileNotFoundError: If the stage is not committed.
+            StageFormat: If it is in a format that this program does not read.
         """
         folder = self.folder(key)
-        self._verify(folder)
-        return _read_artifacts(folder)
+        manifest = read_manifest(folder)
+        tensors = [n for n in manifest["files"] if "/" not in n and n.endswith(TENSORS)]
+        return read_artifacts(verified(folder, manifest, [*tensors, FACTS]))
 
     def manifest(self, key: str) -> dict[str, Any]:
         """Return the manifest of a committed stage: files, stage and lineage."""
-        return _read_manifest(self.folder(key))
+        return read_manifest(self.folder(key))
 
     def metrics(self, key: str) -> list[dict[str, Any]]:
-        """Return `{"epoch", "metrics"}` of every epoch of a committed stage."""
-        return list(json.loads((self.folder(key) / "history.json").read_text()))
+        """Return `{"epoch", "metrics"}` of every epoch of a committed stage.
+
+        Raises:
+            CorruptStage, FileNotFoundError, StageFormat: As `artifacts` does.
+        """
+        folder = self.folder(key)
+        (path,) = verified(folder, read_manifest(folder), [HISTORY])
+        return list(json.loads(path.read_text(encoding="utf-8")))
 
     def save_state(
         self, stage: Stage, state: State, *, epoch: int, history: History, rank: int = 0
     ) -> None:
-        """Write the state after an epoch; each rank writes its own."""
-        folder = self.folder(stage.key) / "state"
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors, skeleton = split_state(state)
-        path = folder / f"{epoch:05d}.rank{rank}.safetensors"
-        _write_tensors(path, tensors)
-        record = {
-            "version": FORMAT_VERSION,
-            "epoch": epoch,
-            "sha256": _sha256(path),
-            "state": skeleton,
-            "history": list(history),
-        }
-        _write_text(path.with_suffix(".json"), json.dumps(record, allow_nan=False))
-        for old in sorted(folder.glob(f"*.rank{rank}.json"))[:-STATES_KEPT]:
-            old.unlink(missing_ok=True)
-            old.with_suffix(".safetensors").unlink(missing_ok=True)
+        """Write the state after an epoch; each rank writes its own.
+
+        Nothing is written once the stage is committed: another worker was faster.
+        """
+        folder = self.folder(stage.key) / STATES
+        with self._locked(stage.key, shared=True):
+            if not self.is_committed(stage.key):
+                write_state(folder, state, epoch=epoch, history=history, rank=rank)
 
     def last_state(self, stage: Stage, *, rank: int = 0, world_size: int = 1) -> SavedState | None:
-        """Return the newest state that every rank has intact, or None to start afresh."""
-        folder = self.folder(stage.key) / "state"
-        for path in sorted(folder.glob("*.rank0.json"), reverse=True):
-            epoch_name = path.name.split(".")[0]
-            records = [
-                _read_state_record(folder / f"{epoch_name}.rank{peer}.json")
-                for peer in range(world_size)
-            ]
-            record = records[rank]
-            if record is None or None in records:
-                continue
-            try:
-                tensors = load_file(folder / f"{epoch_name}.rank{rank}.safetensors")
-            except FileNotFoundError:
-                continue  # dropped since: another worker has committed the stage
-            return SavedState(
-                state=join_state(tensors, record["state"]),
-                epoch=record["epoch"],
-                history=record["history"],
-            )
-        return None
+        """Return the newest state that every rank has intact, or None to start afresh.
+
+        Raises:
+            StageFormat: If it is in a format that this program does not read.
+        """
+        folder = self.folder(stage.key) / STATES
+        return read_last_state(folder, key=stage.key, rank=rank, world_size=world_size)
 
     def keep_snapshot(self, stage: Stage, epoch: int, artifacts: Artifacts) -> None:
         """Keep the artifacts of one epoch beside those of the end."""
-        _write_artifacts(self.folder(stage.key) / "kept" / f"{epoch:05d}", artifacts)
+        with self._locked(stage.key):
+            if not self.is_committed(stage.key):
+                write_artifacts(self.folder(stage.key) / KEPT / f"{epoch:05d}", artifacts)
 
     def drop_snapshot(self, stage: Stage, epoch: int) -> None:
         """Forget the kept artifacts of an epoch that fell out of the top k."""
-        shutil.rmtree(self.folder(stage.key) / "kept" / f"{epoch:05d}", ignore_errors=True)
+        with self._locked(stage.key):
+            if not self.is_committed(stage.key):
+                snapshot = self.folder(stage.key) / KEPT / f"{epoch:05d}"
+                shutil.rmtree(snapshot, ignore_errors=True)
 
     def commit(
         self,
@@ -161,12 +164,9 @@ class StageStore:
 
         A stage that is committed already stays as it is: others may be reading it.
         """
-        if self.is_committed(stage.key):
-            return
         identity = {"phase": stage.phase, "config": dict(stage.config), "seed": stage.seed}
-        self._commit(
-            stage.key, artifacts, history, {**identity, "parents": dict(stage.parents)}, lineage
-        )
+        identity["parents"] = dict(stage.parents)
+        self._commit(stage.key, artifacts, history, identity, lineage)
 
     def import_weights(self, artifacts: Artifacts, *, phase: str, source: Mapping[str, Any]) -> str:
         """Commit foreign artifacts as a finished stage of this phase and return its key.
@@ -179,8 +179,8 @@ class StageStore:
         identity = {"phase": phase, "imported": dict(source)}
         text = json.dumps(identity, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
-        if not self.is_committed(key):
-            self._commit(key, artifacts, [], identity, {"imported": dict(source)})
+        self.set_aside(key)
+        self._commit(key, artifacts, [], identity, {"imported": dict(source)})
         return key
 
     def _commit(
@@ -192,102 +192,29 @@ class StageStore:
         lineage: Mapping[str, Any],
     ) -> None:
         folder = self.folder(key)
-        _write_artifacts(folder, artifacts)
-        _write_text(folder / "history.json", json.dumps(list(history), allow_nan=False))
-        shutil.rmtree(folder / "state", ignore_errors=True)
-        files = sorted(
-            path for path in folder.rglob("*") if path.is_file() and not _is_temporary(path)
-        )
-        manifest = {
-            "version": FORMAT_VERSION,
-            "key": key,
-            "stage": dict(identity),
-            "lineage": dict(lineage),
-            "files": {
-                path.relative_to(folder).as_posix(): {
-                    "bytes": path.stat().st_size,
-                    "sha256": _sha256(path),
-                }
-                for path in files
-                if path.name != "manifest.json"
-            },
-        }
-        _write_text(folder / "manifest.json", json.dumps(manifest, indent=1, allow_nan=False))
+        with self._locked(key):
+            if not self.is_committed(key):
+                files = write_artifacts(folder, artifacts)
+                write_text(folder / HISTORY, json.dumps(list(history), allow_nan=False))
+                _drop_temporaries(folder)
+                kept = [path for path in (folder / KEPT).rglob("*") if path.is_file()]
+                files = [*files, folder / HISTORY, *kept]
+                write_manifest(folder, files, stage=identity, lineage=lineage)
+            shutil.rmtree(folder / STATES, ignore_errors=True)
 
-    def _verify(self, folder: Path) -> None:
-        for name, stated in _read_manifest(folder)["files"].items():
-            path = folder / name
-            if not path.exists():
-                raise CorruptStage(f"stage {folder.name}: {name} is missing.")
-            if path.stat().st_size != stated["bytes"] or _sha256(path) != stated["sha256"]:
-                raise CorruptStage(f"stage {folder.name}: {name} is not what was committed.")
+    @contextmanager
+    def _locked(self, key: str, *, shared: bool = False) -> Iterator[None]:
+        """Keep other writers out of a stage; those that share the lock write different files."""
+        descriptor = lock_file(self.root / LOCKS / key, shared=shared)
+        assert descriptor is not None, "it waited"
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise CorruptStage(f"stage {folder.name}: its manifest is not JSON ({error}).") from error
-    if manifest.get("version") != FORMAT_VERSION:
-        raise CorruptStage(
-            f"stage {folder.name}: it has format version {manifest.get('version')}, "
-            f"this program reads {FORMAT_VERSION}."
-        )
-    return manifest
-
-
-def _read_state_record(path: Path) -> dict[str, Any] | None:
-    try:
-        record: dict[str, Any] = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    tensors = path.with_suffix(".safetensors")
-    try:
-        is_intact = _sha256(tensors) == record["sha256"]
-    except FileNotFoundError:
-        is_intact = False
-    if not is_intact:
-        logger.warning("%s is damaged; the state before it is used.", tensors)
-        return None
-    return record
-
-
-def _read_artifacts(folder: Path) -> Artifacts:
-    tensors = {path.stem: load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-    return Artifacts(tensors=tensors, facts=json.loads((folder / "facts.json").read_text()))
-
-
-def _write_artifacts(folder: Path, artifacts: Artifacts) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for group, tensors in artifacts.tensors.items():
-        _write_tensors(folder / f"{group}.safetensors", tensors)
-    _write_text(folder / "facts.json", json.dumps(dict(artifacts.facts), indent=1, allow_nan=False))
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    temporary = _temporary(path)
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
-    temporary.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = _temporary(path)
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-
-
-def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _drop_temporaries(folder: Path) -> None:
+    """Remove what writers that were killed had not finished."""
+    for path in folder.rglob("*"):
+        if is_temporary(path):
+            path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +14,11 @@ from hpe.data.hands import HandData
 from hpe.phases.keep import KeepConfig, epochs_to_keep
 from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec
 from trainables.assignment import Assignment, Directive, Stage
-from trainables.stages import History, StageStore
+from trainables.manifest import CorruptStage
+from trainables.saved_states import History
+from trainables.sealed_json import StageFormat
+from trainables.pulse import Pulse
+from trainables.stages import StageStore
 
 MESSAGE_CHARS = 6000
 CPU_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "not enough memory: you tried")
@@ -28,6 +32,9 @@ class Desk(Protocol):
 
     def begin(self, epoch: int, history: History) -> Directive:
         """Say where training goes on from; CONTINUE or ABANDON."""
+
+    def working(self, on_batches: bool) -> None:
+        """Say that batches are being worked on, or that something else comes first."""
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
         """Say that an epoch is finished and saved; CONTINUE or ABANDON."""
@@ -55,7 +62,7 @@ class Failure:
     """Why an assignment could not be finished.
 
     Attributes:
-        error_class: `diverged`, `out_of_memory`, `data` or `code`.
+        error_class: `diverged`, `out_of_memory`, `data`, `code` or `stage_lost`.
         recycle: The process cannot be trusted with another assignment.
     """
 
@@ -66,6 +73,10 @@ class Failure:
 
 class InputsUnavailable(ValueError):
     """What a stage builds on (its data, its parents' artifacts) cannot be opened."""
+
+
+class StageLost(RuntimeError):
+    """A finished stage that another one builds on is damaged or gone; it can be trained again."""
 
 
 class StoreUnwritable(RuntimeError):
@@ -91,9 +102,11 @@ def train_stage(
         lineage: Where and by whom it is trained, for the manifest.
     """
     stage = assignment.stage
-    if seat.leads and store.is_committed(stage.key):
-        desk.finish(store.metrics(stage.key))
-        return
+    if seat.leads:
+        known = _finished(stage, store)
+        if known is not None:
+            desk.finish(known)
+            return
     spec = phases[stage.phase]
     config = spec.config.model_validate(stage.config)
     saved = store.last_state(stage, rank=seat.rank, world_size=seat.world_size)
@@ -101,7 +114,9 @@ def train_stage(
     start = 0 if saved is None else saved.epoch
     if desk.begin(start, history) is Directive.ABANDON:
         return
+    pulse = Pulse(desk.working)
     inputs = _inputs(stage, store=store, open_data=open_data, device=seat.device)
+    inputs = replace(inputs, on_batch=pulse.beat)
     with closing(spec.run(config, inputs, None if saved is None else saved.state)) as phase:
         while True:
             try:
@@ -109,6 +124,8 @@ def train_stage(
             except StopIteration as end:
                 artifacts: Artifacts = end.value
                 break
+            finally:
+                pulse.rest()
             _require_sound(report, stage, epochs_before=len(history))
             history.append({"epoch": report.epoch, "metrics": dict(report.metrics)})
             state = report.state()
@@ -131,7 +148,9 @@ def failure_of(error: BaseException) -> Failure:
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, Diverged):
         return Failure("diverged", str(error), recycle=False)
-    if isinstance(error, StoreUnwritable):
+    if isinstance(error, StageLost):
+        return Failure("stage_lost", str(error), recycle=False)
+    if isinstance(error, StoreUnwritable | StageFormat):
         return Failure("code", str(error), recycle=False)
     if isinstance(error, InputsUnavailable | OSError):
         cause = error.__cause__ or error
@@ -164,12 +183,24 @@ def _writing(store: StageStore) -> Iterator[None]:
         ) from error
 
 
+def _finished(stage: Stage, store: StageStore) -> History | None:
+    """Return the epochs of a stage that somebody finished meanwhile; a damaged one is set aside."""
+    try:
+        if store.is_committed(stage.key):
+            return store.metrics(stage.key)
+    except CorruptStage:
+        pass
+    with _writing(store):
+        store.set_aside(stage.key)
+    return None
+
+
 def _inputs(
     stage: Stage, *, store: StageStore, open_data: DataOpener, device: torch.device
 ) -> PhaseInputs:
+    parents = {phase: _parent(key, phase, store) for phase, key in stage.parents.items()}
     try:
         data = open_data(stage.data)
-        parents = {phase: store.artifacts(key) for phase, key in stage.parents.items()}
     except (OSError, ValueError) as error:
         raise InputsUnavailable(str(error)) from error
     if data.digest != stage.data["digest"]:
@@ -178,6 +209,18 @@ def _inputs(
             f"{stage.data['root']} now has {data.digest}; restore it or start a new study."
         )
     return PhaseInputs(data=data, parents=parents, seed=stage.seed, device=device)
+
+
+def _parent(key: str, phase: str, store: StageStore) -> Artifacts:
+    try:
+        return store.artifacts(key)
+    except CorruptStage as error:
+        store.set_aside(key)
+        raise StageLost(f"{phase} has to be trained again: {error}") from error
+    except FileNotFoundError as error:
+        raise StageLost(f"{phase} has to be trained again: stage {key} is gone.") from error
+    except OSError as error:
+        raise InputsUnavailable(str(error)) from error
 
 
 def _require_sound(report: EpochReport, stage: Stage, *, epochs_before: int) -> None:

@@ -16,6 +16,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError
 from ray.tune import Trainable
 
 from trainables.assignment import Assignment, Event, SlotReport
+from trainables.manifest import CorruptStage
 from trainables.stages import StageStore
 
 WAIT_S = 0.7
@@ -87,10 +88,13 @@ class TrialTrainable(Trainable):
         return {"reports": reports, "ended": self._ended}
 
     def _skip_committed(self) -> list[dict[str, Any]]:
-        """Pass over stages that are finished already."""
+        """Pass over stages that are finished already; a worker sees to one that is damaged."""
         reports = []
         while not self._ended and self._store.is_committed(self._assignment.stage.key):
-            reports.append(self._described(_reused(self._assignment, self._store)))
+            try:
+                reports.append(self._described(_reused(self._assignment, self._store)))
+            except CorruptStage:
+                break
             self._next_stage()
         return reports
 

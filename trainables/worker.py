@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from hpe.data.hands import HandData
 from hpe.phases.phase import PhaseSpec
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom, MemoryUse
-from trainables.stages import History, StageStore
+from trainables.saved_states import History
+from trainables.stages import StageStore
 from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
 
 LEAVE = "leave"
@@ -83,6 +85,10 @@ class SlotDesk:
             )
         )
 
+    def working(self, on_batches: bool) -> None:
+        """See `training.Desk`; the slot's answer is not waited for."""
+        self.slot.working.remote(self.group, self.rank, self.number, on_batches)
+
     def finish(self, history: History) -> None:
         """See `training.Desk`."""
         ray.get(self.slot.finish.remote(self.group, self.rank, self.number, _pairs(history)))
@@ -133,8 +139,14 @@ class Bench:
     seat: Seat
     slot_name: str
 
-    def train(self, assignment: Assignment, desk: SlotDesk) -> Failure | None:
-        """Train, and return what went wrong as a value; nothing of the exception stays alive."""
+    def train(self, assignment: Assignment, desk: SlotDesk, *, waited_s: float) -> Failure | None:
+        """Train, and return what went wrong as a value; nothing of the exception stays alive.
+
+        Args:
+            assignment: What to train.
+            desk: The slot.
+            waited_s: How long this worker had nothing to do before.
+        """
         try:
             train_stage(
                 assignment,
@@ -143,7 +155,10 @@ class Bench:
                 open_data=self.data.open,
                 desk=desk,
                 seat=self.seat,
-                lineage=_lineage(assignment, slot=self.slot_name, seat=self.seat),
+                lineage={
+                    **_lineage(assignment, slot=self.slot_name, seat=self.seat),
+                    "waited_s": round(waited_s, 4),
+                },
             )
         except RayError:
             raise  # not the trial's failure: the slot is gone, and soon this process
@@ -187,11 +202,13 @@ def _work(bench: Bench, *, slot: ActorHandle, group: str, room: CleanRoom) -> No
     baseline = MemoryUse.now()
     for number in itertools.count():
         desk = SlotDesk(slot, group=group, rank=bench.seat.rank, number=number)
+        asked_at = time.monotonic()
         assignment = desk.take()
         if assignment is None:
             return
+        waited_s = time.monotonic() - asked_at
         room.restore(assignment.stage.seed)
-        failure = bench.train(assignment, desk)
+        failure = bench.train(assignment, desk, waited_s=waited_s)
         if failure is not None:
             desk.fail(failure)
         room.release()

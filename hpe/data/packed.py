@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from hpe.whole_file import write_text
+
 FORMAT_VERSION = 1
 INDEX_NAME = "index.json"
 _RECIPE_NAME = "recipe.json"
@@ -264,12 +266,7 @@ def _allocate(path: Path, field: Field, rows: int) -> None:
 
 def _write_json(path: Path, data: Any) -> None:
     """Write JSON such that the file is whole or absent, even after a power cut."""
-    unfinished = path.with_name(f".{path.name}.new")
-    with unfinished.open("w") as file:
-        json.dump(data, file, indent=1, sort_keys=True, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_text(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from hpe.whole_file import write_text
 from sweep.ledger import Ledger, Record
 from sweep.tracking.faults import Refused
 from sweep.tracking.pictures import STUDY
@@ -217,9 +218,7 @@ class MlflowTracker:
             "written": self._written,
             "experiment_id": self._experiment_id,
         }
-        temporary = self._memory.with_suffix(".new")
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self._memory)
+        write_text(self._memory, json.dumps(content), durable=False)
 
     def _note_trouble(self, error: Exception) -> None:
         """Remember why nothing is written, and say so the first time; without a trace, which may

@@ -1,6 +1,7 @@
 """One worker, one assignment, no Ray: training, saving, resuming, failing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,18 @@ import torch
 from hpe.phases.phase import Diverged
 from trainables.assignment import Assignment, Directive, Stage
 from trainables.clean_room import MemoryUse
-from trainables.stages import History, StageStore
-from trainables.training import InputsUnavailable, Seat, StoreUnwritable, failure_of, train_stage
+from trainables.saved_states import History
+from trainables.sealed_json import StageFormat
+from trainables.stages import StageStore
+from trainables.training import (
+    Failure,
+    InputsUnavailable,
+    Seat,
+    StageLost,
+    StoreUnwritable,
+    failure_of,
+    train_stage,
+)
 from trainables.worker import DataCache, growth_of, resolve
 
 SEAT = Seat(rank=0, world_size=1, device=torch.device("cpu"))
@@ -189,3 +200,55 @@ def test_growth_is_told_beyond_the_stated_margin():
 
 def test_a_hook_is_found_by_its_name():
     assert resolve("slot_phases:PHASES") is slot_phases.PHASES
+
+
+def built_on(parent: Stage) -> Stage:
+    return replace(stage(key="b" * 64), parents={"count": parent.key})
+
+
+@pytest.mark.parametrize("file", ["count.safetensors", "facts.json", "manifest.json"])
+def test_a_parent_with_a_flipped_bit_is_set_aside_and_lost_not_bad_data(tmp_path, file):
+    parent = stage(epochs=3)
+    train(parent, tmp_path, Desk())
+    path = tmp_path / parent.key / file
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(
+        StageLost, match=r"count has to be trained again: .* is not"
+    ) as it:
+        train(built_on(parent), tmp_path, Desk())
+    assert failure_of(it.value) == Failure("stage_lost", str(it.value), recycle=False)
+    assert not StageStore(tmp_path).is_committed(parent.key)
+    train(parent, tmp_path, Desk())
+    desk = Desk()
+    train(built_on(parent), tmp_path, desk)
+    assert desk.finished is not None
+
+
+def test_a_parent_that_is_gone_is_lost(tmp_path):
+    with pytest.raises(StageLost, match=r"stage a+ is gone"):
+        train(built_on(stage()), tmp_path, Desk())
+
+
+@pytest.mark.parametrize("file", ["history.json", "manifest.json", "facts.json"])
+def test_a_finished_stage_that_is_damaged_is_set_aside_and_trained_again(tmp_path, file):
+    job, again = stage(epochs=2), Desk()
+    train(job, tmp_path, Desk())
+    path = tmp_path / job.key / file
+    path.write_bytes(path.read_bytes()[:-1] + (b"!" if file == "history.json" else b""))
+    train(job, tmp_path, again)
+    assert again.epochs == [1, 2]
+    assert StageStore(tmp_path).metrics(job.key) == again.finished
+    assert len(list(tmp_path.glob("*.corrupt-*"))) == 1
+
+
+def test_a_stage_of_another_format_is_no_damage(tmp_path):
+    job = stage()
+    train(job, tmp_path, Desk())
+    path = tmp_path / job.key / "manifest.json"
+    path.write_text('{"version": 2}')
+    with pytest.raises(StageFormat) as it:
+        train(job, tmp_path, Desk())
+    assert failure_of(it.value) == Failure("code", str(it.value), recycle=False)
+    assert path.exists()
