@@ -11,7 +11,7 @@ is used as it is.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from pydantic import Field, field_validator, model_validator
 
-from hpe.config import Config, identity_settings
-from hpe.data.freihand_files import HOME_PAGE, Part, read_part, write_index
-from hpe.data.hands import HandData, HandSample, HandSplit
+from hpe.config import Config, identity_settings, operational
+from hpe.data.freihand_files import HOME_PAGE, Part, picture_name, read_part, write_index
+from hpe.data.hands import HandData, HandSample, HandSplit, UnreadableSample
 from hpe.data.splits import partition
 from hpe.geometry.camera import project
 
@@ -31,6 +31,8 @@ Version = Literal["gs", "hom", "sample", "auto"]
 VERSIONS: tuple[Version, ...] = ("gs", "hom", "sample", "auto")
 """The backgrounds of the training part in the order of its files: the green screen as photographed,
 then three ways to put another picture behind the hand and fit its colours to it."""
+
+MAX_LISTED = 50
 
 FOLDER_NAMES = ("freihand", "freihand_dataset", "FreiHAND", "FreiHAND_pub_v2")
 """What the data set's folder is called inside a folder of data sets."""
@@ -46,6 +48,8 @@ class FreiHandConfig(Config):
         versions: Backgrounds to use, in every split.
         final: Test on the official evaluation set instead, once choices are made. The other splits
             stay as they are.
+        max_unreadable_share: Share of a part's pictures that may be truncated, empty, huge or no
+            pictures: so many are left out; with more the data set is refused.
     """
 
     name: Literal["freihand"] = "freihand"
@@ -54,6 +58,7 @@ class FreiHandConfig(Config):
     split_seed: int = Field(0, ge=0)
     versions: tuple[Version, ...] = VERSIONS
     final: bool = False
+    max_unreadable_share: float = operational(0.001, ge=0, le=1)
 
     @field_validator("versions")
     @classmethod
@@ -102,7 +107,9 @@ class FreiHandSplit:
 
         Raises:
             IndexError: If there is no such sample.
-            ValueError: If a picture cannot be decoded, or a mask does not fit its photograph.
+            UnreadableSample: If a picture that was whole when the data was prepared cannot be
+                decoded.
+            ValueError: If a mask does not fit its photograph.
         """
         photograph, version = int(self.photographs[index]), int(self.versions[index])
         image = _decoded(
@@ -140,12 +147,15 @@ def prepare_freihand(
     """Check the files once and keep an index of them beside them, so that opening is quick.
 
     Raises:
-        ValueError: If files are missing: what was looked for, what was found.
+        ValueError: If files are missing: what was looked for, what was found; or if too many cannot
+            be read: which, and why.
     """
     parts = _num_versions(config)
     for done, (name, num_versions) in enumerate(parts.items()):
         progress(done, len(parts))
-        write_index(read_part(root, name, num_versions=num_versions))
+        part = read_part(root, name, num_versions=num_versions)
+        _require_readable(part, num_versions * len(part), max_share=config.max_unreadable_share)
+        write_index(part)
     progress(len(parts), len(parts))
 
 
@@ -153,12 +163,12 @@ def open_freihand(config: FreiHandConfig, root: Path) -> HandData:
     """Open the splits; reads no picture.
 
     Raises:
-        ValueError: If files are missing: what was looked for, what was found.
+        ValueError: As `prepare_freihand` does.
     """
-    parts = {
-        name: read_part(root, name, num_versions=num_versions)
-        for name, num_versions in _num_versions(config).items()
-    }
+    parts = {}
+    for name, num_versions in _num_versions(config).items():
+        parts[name] = part = read_part(root, name, num_versions=num_versions)
+        _require_readable(part, num_versions * len(part), max_share=config.max_unreadable_share)
     training = parts["training"]
     ids = partition(
         np.arange(len(training)),
@@ -176,7 +186,7 @@ def open_freihand(config: FreiHandConfig, root: Path) -> HandData:
         name=config.name,
         digest=_digest(config, parts),
         splits=splits,
-        card=_card(config, splits, training),
+        card=_card(config, splits, parts),
     )
 
 
@@ -189,27 +199,54 @@ def _in_versions(
     part: Part, photographs: Int[np.ndarray, " photographs"], versions: tuple[Version, ...]
 ) -> FreiHandSplit:
     numbers = [VERSIONS.index(version) for version in versions]
-    return FreiHandSplit(
-        part=part,
-        photographs=np.tile(photographs, len(numbers)),
-        versions=np.repeat(np.array(numbers), len(photographs)),
+    return _readable(
+        FreiHandSplit(
+            part=part,
+            photographs=np.tile(photographs, len(numbers)),
+            versions=np.repeat(np.array(numbers), len(photographs)),
+        )
     )
 
 
 def _evaluation_split(part: Part, *, first_id: int) -> FreiHandSplit:
     photographs = np.arange(len(part))
-    return FreiHandSplit(
-        part=part,
-        photographs=photographs,
-        versions=np.zeros_like(photographs),
-        first_id=first_id,
+    return _readable(
+        FreiHandSplit(
+            part=part,
+            photographs=photographs,
+            versions=np.zeros_like(photographs),
+            first_id=first_id,
+        )
     )
+
+
+def _readable(split: FreiHandSplit) -> FreiHandSplit:
+    """Return the samples without those whose picture is known to be unreadable."""
+    numbers = split.versions * len(split.part) + split.photographs
+    readable = ~np.isin(numbers, list(split.part.unreadable))
+    return replace(
+        split, photographs=split.photographs[readable], versions=split.versions[readable]
+    )
+
+
+def _require_readable(part: Part, num_images: int, *, max_share: float) -> None:
+    found = part.unreadable
+    if len(found) > max_share * num_images:
+        shown = [f"{picture_name(number)} ({fault})" for number, fault in sorted(found.items())]
+        raise ValueError(
+            f"{part.root / part.name / 'rgb'}: {len(found)} of {num_images} pictures cannot be "
+            f"read, more than the share of {max_share:g} that may be left out: "
+            f"{', '.join(shown[:MAX_LISTED])}{', ...' if len(shown) > MAX_LISTED else ''}. Unpack "
+            f"the original files ({HOME_PAGE}) once more, or raise data/max_unreadable_share."
+        )
 
 
 def _decoded(path: Path, mode: int) -> np.ndarray:
     picture: np.ndarray | None = cv2.imread(str(path), mode)
     if picture is None:
-        raise ValueError(f"{path} cannot be decoded; unpack FreiHAND's original files once more.")
+        raise UnreadableSample(
+            f"{path} cannot be decoded; unpack FreiHAND's original files once more."
+        )
     return picture
 
 
@@ -222,10 +259,16 @@ def _digest(config: FreiHandConfig, parts: Mapping[str, Part]) -> str:
 
 
 def _card(
-    config: FreiHandConfig, splits: Mapping[str, HandSplit], training: Part
+    config: FreiHandConfig, splits: Mapping[str, HandSplit], parts: Mapping[str, Part]
 ) -> dict[str, Any]:
+    training = parts["training"]
     return {
         "counts": {name: len(split) for name, split in splits.items()},
+        "left_out_unreadable": {
+            f"{name}/rgb/{picture_name(number)}": fault
+            for name, part in parts.items()
+            for number, fault in sorted(part.unreadable.items())
+        },
         "versions": list(config.versions),
         "photographs": len(training),
         "photographs_with_mask": int(training.has_mask.sum()),

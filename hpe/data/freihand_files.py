@@ -17,12 +17,14 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from hpe.data.jpeg_check import jpeg_fault
 
 HOME_PAGE = "https://lmb.informatik.uni-freiburg.de/projects/freihand/"
 
@@ -36,8 +38,10 @@ class Part:
         name: `training` or `evaluation`.
         intrinsics: K of each photograph.
         joints_m: Joints of each photograph, in the project's order, which is FreiHAND's.
-        has_mask: Whether the photograph's mask is there.
-        digest: SHA-256 over the annotation files' contents and every picture's name and size.
+        has_mask: Whether the photograph's mask is there, and whole.
+        unreadable: Image number -> what is wrong with it; found when the files were checked.
+        digest: SHA-256 over the annotation files' contents, every picture's name and size, and
+            which are unreadable.
     """
 
     root: Path
@@ -45,6 +49,7 @@ class Part:
     intrinsics: Float[np.ndarray, "photographs 3 3"]
     joints_m: Float[np.ndarray, "photographs 21 3"]
     has_mask: Bool[np.ndarray, " photographs"]
+    unreadable: Mapping[int, str]
     digest: str
 
     def __len__(self) -> int:
@@ -53,11 +58,11 @@ class Part:
 
     def image_path(self, *, photograph: int, version: int = 0) -> Path:
         """Return where a version of a photograph lies."""
-        return self.root / self.name / "rgb" / _picture(version * len(self) + photograph)
+        return self.root / self.name / "rgb" / picture_name(version * len(self) + photograph)
 
     def mask_path(self, *, photograph: int) -> Path:
         """Return where a photograph's mask lies, if it `has_mask`."""
-        return self.root / self.name / "mask" / _picture(photograph)
+        return self.root / self.name / "mask" / picture_name(photograph)
 
 
 def read_part(root: Path, name: str, *, num_versions: int) -> Part:
@@ -84,6 +89,8 @@ def write_index(part: Part) -> None:
             intrinsics=part.intrinsics,
             joints_m=part.joints_m,
             has_mask=part.has_mask,
+            unreadable=np.array(list(part.unreadable), dtype=np.int64),
+            faults=np.array(list(part.unreadable.values()), dtype=np.str_),
             digest=np.array(part.digest),
         )
     unfinished.replace(path)
@@ -101,6 +108,9 @@ def _from_index(root: Path, name: str) -> Part | None:
                 intrinsics=index["intrinsics"],
                 joints_m=index["joints_m"],
                 has_mask=index["has_mask"],
+                unreadable=dict(
+                    zip(index["unreadable"].tolist(), index["faults"].tolist(), strict=True)
+                ),
                 digest=index["digest"].item(),
             )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
@@ -120,17 +130,26 @@ def _from_files(root: Path, name: str, *, num_versions: int) -> Part:
         )
     images, masks = (_pictures(root / name / kind) for kind in ("rgb", "mask"))
     _require_images(root, name, images=images, num_images=num_versions * len(joints_m))
+    faults = _faults(root / name / "rgb", images)
+    no_masks = _faults(root / name / "mask", masks)
     contents = {
         "annotations": [hashlib.sha256(content).hexdigest() for content in annotations.values()],
         "images": sorted(images.items()),
         "masks": sorted(masks.items()),
+        **({"unreadable": [sorted(faults), sorted(no_masks)]} if faults or no_masks else {}),
     }
+    whole_masks = masks.keys() - no_masks.keys()
     return Part(
         root=root,
         name=name,
         intrinsics=intrinsics,
         joints_m=joints_m,
-        has_mask=np.array([_picture(i) in masks for i in range(len(joints_m))]),
+        has_mask=np.array([picture_name(i) in whole_masks for i in range(len(joints_m))]),
+        unreadable={
+            number: faults[picture_name(number)]
+            for number in range(num_versions * len(joints_m))
+            if picture_name(number) in faults
+        },
         digest=hashlib.sha256(json.dumps(contents).encode()).hexdigest(),
     )
 
@@ -154,6 +173,12 @@ def _pictures(folder: Path) -> dict[str, int]:
         return {entry.name: entry.stat().st_size for entry in entries if _is_picture(entry.name)}
 
 
+def _faults(folder: Path, pictures: Iterable[str]) -> dict[str, str]:
+    """Return name -> what is wrong, of the pictures that are not whole."""
+    faults = ((name, jpeg_fault(folder / name)) for name in sorted(pictures))
+    return {name: fault for name, fault in faults if fault is not None}
+
+
 def _require_layout(root: Path, name: str) -> None:
     wanted = [*_annotation_paths(root, name), root / name / "rgb"]
     missing = [path.relative_to(root) for path in wanted if not path.exists()]
@@ -168,13 +193,13 @@ def _require_layout(root: Path, name: str) -> None:
 
 
 def _require_images(root: Path, name: str, *, images: dict[str, int], num_images: int) -> None:
-    expected = [_picture(number) for number in range(num_images)]
-    missing = [picture for picture in expected if not images.get(picture)]
+    expected = [picture_name(number) for number in range(num_images)]
+    missing = [picture for picture in expected if picture not in images]
     if missing:
         raise ValueError(
             f"FreiHAND's {name} part is not complete in {root}: looked for {num_images} pictures, "
             f"{expected[0]} to {expected[-1]}, in {name}/rgb; found {num_images - len(missing)} of "
-            f"them; missing or empty: {_listed(missing[:3])}{', ...' if len(missing) > 3 else ''}. "
+            f"them; missing: {_listed(missing[:3])}{', ...' if len(missing) > 3 else ''}. "
             f"Unpack the original files ({HOME_PAGE}) once more."
         )
 
@@ -202,7 +227,8 @@ def _index_path(root: Path, name: str) -> Path:
     return root / f"{name}_index.npz"
 
 
-def _picture(number: int) -> str:
+def picture_name(number: int) -> str:
+    """Return the file name of an image or mask."""
     return f"{number:08d}.jpg"
 
 

@@ -10,6 +10,10 @@ from jaxtyping import Bool, Float, UInt8
 SPLITS = ("unlabelled", "train", "val", "test")
 
 
+class UnreadableSample(OSError):
+    """A sample that was whole when the data was prepared cannot be read any more."""
+
+
 @dataclass(frozen=True)
 class HandSample:
     """One right hand (left hands arrive mirrored, with their intrinsics) in its source image.

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hpe.data import freihand_files
 from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
-from hpe.data.hands import SPLITS
+from hpe.data.hands import SPLITS, UnreadableSample
 from hpe.geometry.skeleton import (
     AIT_FROM_FREIHAND,
     BONES,
@@ -244,13 +245,13 @@ def test_refuses_a_folder_without_annotations_and_says_what_it_found(root):
         prepare_freihand(FreiHandConfig(), root, progress=silent)
 
 
-def test_refuses_missing_and_empty_pictures_and_names_them(root):
+def test_refuses_missing_pictures_and_names_them(root):
     (root / "training" / "rgb" / "00000007.jpg").unlink()
-    (root / "training" / "rgb" / "00000030.jpg").write_bytes(b"")
+    (root / "training" / "rgb" / "00000030.jpg").unlink()
     with pytest.raises(
         ValueError,
         match=r"looked for 48 pictures, 00000000\.jpg to 00000047\.jpg, in training/rgb; found 46 "
-        r"of them; missing or empty: 00000007\.jpg, 00000030\.jpg\.",
+        r"of them; missing: 00000007\.jpg, 00000030\.jpg\.",
     ):
         prepare_freihand(FreiHandConfig(), root, progress=silent)
 
@@ -280,8 +281,70 @@ def test_refuses_a_picture_that_cannot_be_decoded(root):
     data = open_freihand(FreiHandConfig(), root)
     number = int(data.splits["train"].photographs[0])
     (root / "training" / "rgb" / f"{number:08d}.jpg").write_bytes(b"not a picture")
-    with pytest.raises(ValueError, match=f"{number:08d}.jpg cannot be decoded"):
+    with pytest.raises(UnreadableSample, match=f"{number:08d}.jpg cannot be decoded"):
         data.splits["train"][0]
+
+
+SPOILED = {5: b"", 17: b"no picture", 40: b"\xff\xd8\xff\xe0\x00\x10JFIF"}
+"""Image number -> content: an empty file, something else, a picture cut short."""
+
+
+@pytest.fixture
+def spoiled(root):
+    for number, content in SPOILED.items():
+        (root / "training" / "rgb" / f"{number:08d}.jpg").write_bytes(content)
+    return root
+
+
+def test_f7_unreadable_pictures_within_the_budget_are_left_out_and_accounted_for(spoiled):
+    config = FreiHandConfig(max_unreadable_share=len(SPOILED) / (4 * PHOTOGRAPHS))
+    data = open_freihand(config, spoiled)
+    seen = sum(len(data.splits[name]) for name in ("train", "val", "test"))
+    assert data.card["left_out_unreadable"] == {
+        "training/rgb/00000005.jpg": "empty",
+        "training/rgb/00000017.jpg": "no JPEG",
+        "training/rgb/00000040.jpg": "truncated",
+    }
+    assert seen + len(SPOILED) == 4 * PHOTOGRAPHS
+    for name in ("train", "val", "test"):
+        assert all(data.splits[name][index].image.any() for index in range(len(data.splits[name])))
+
+
+def test_f7_unreadable_pictures_beyond_the_budget_are_refused_by_name(spoiled):
+    with pytest.raises(
+        ValueError,
+        match=r"3 of 48 pictures cannot be read, more than the share of 0\.001 that may be left "
+        r"out: 00000005\.jpg \(empty\), 00000017\.jpg \(no JPEG\), 00000040\.jpg \(truncated\)",
+    ):
+        prepare_freihand(FreiHandConfig(), spoiled, progress=silent)
+
+
+def test_f7_what_is_left_out_is_part_of_the_datas_identity_and_the_same_when_opened_again(
+    root, monkeypatch
+):
+    config = FreiHandConfig(max_unreadable_share=0.1)
+    whole = open_freihand(config, root).digest
+    assert whole == open_freihand(FreiHandConfig(), root).digest
+    picture = root / "training" / "rgb" / "00000005.jpg"
+    picture.write_bytes(b"x" * picture.stat().st_size)
+    prepare_freihand(config, root, progress=silent)
+    opened = open_freihand(config, root)
+    assert opened.digest != whole
+    monkeypatch.setattr(freihand_files, "jpeg_fault", None)  # the index knows
+    again = open_freihand(config, root)
+    assert (again.digest, again.card) == (opened.digest, opened.card)
+    for name in SPLITS:
+        assert again.splits[name].unique_ids.tolist() == opened.splits[name].unique_ids.tolist()
+
+
+def test_f7_an_unreadable_mask_leaves_the_photograph_without_one(root):
+    (root / "training" / "mask" / "00000003.jpg").write_bytes(b"")
+    splits = open_freihand(FreiHandConfig(), root).splits
+    samples = [
+        splits[name][k] for name in ("train", "val", "test") for k in range(len(splits[name]))
+    ]
+    without = {sample.unique_id for sample in samples if sample.foreground is None}
+    assert without == {3}
 
 
 def test_refuses_a_mask_of_another_size(root):
