@@ -59,7 +59,8 @@ class Mailbox:
 
     Args:
         world_size: Workers of a group.
-        watchdog_s: A worker that trains must be heard of this often.
+        watchdog_s: A worker that trains must be heard of this often, even if it never tells of
+            batches.
         now: A monotonic clock.
     """
 
@@ -162,6 +163,7 @@ class Mailbox:
         if group is None:
             return Leave(renew=False)
         group.asking[rank] = number
+        group.working.discard(rank)
         turn = group.turn
         if turn is not None and turn.number == number:
             return Order(number, turn.posting.assignment)
@@ -200,6 +202,16 @@ class Mailbox:
             turn.begun = True
             turn.posting.emit(Event.STARTED, epoch=epoch)
         return self._verdict(turn, epoch)
+
+    def working(self, group_id: str, rank: int, number: int, *, on_batches: bool) -> None:
+        """Hear that a rank works on batches, or that it does something else for a while."""
+        turn = self._turn(group_id, rank, number)
+        if turn is None or self._group is None:
+            self.dropped += 1
+        elif on_batches:
+            self._group.working.add(rank)
+        else:
+            self._group.working.discard(rank)
 
     def report(
         self,

@@ -74,8 +74,8 @@ class SlotConfig:
     Attributes:
         store_root: The stage store, reachable from every worker.
         scratch: Where Train runs keep their own files; each run's are removed at its end.
-        watchdog_s: A worker that trains reports at least this often, else its group is replaced;
-            longer than the longest epoch.
+        watchdog_s: A worker that trains, and tells of no batches, reports at least this often,
+            else its group is replaced; longer than the longest epoch of such a phase.
         phases: `module:attribute` of the phases by name.
         opener: `module:attribute` of the function that opens a stage's data.
     """
@@ -173,6 +173,10 @@ class SlotActor:
         return await self._verdict(
             lambda: self._mailbox.begin(group, rank, number, epoch=epoch, history=history), wait_s
         )
+
+    async def working(self, group: str, rank: int, number: int, on_batches: bool) -> None:
+        """See `Mailbox.working`; nobody waits for it."""
+        self._mailbox.working(group, rank, number, on_batches=on_batches)
 
     async def report(
         self,

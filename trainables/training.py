@@ -15,9 +15,9 @@ from hpe.phases.keep import KeepConfig, epochs_to_keep
 from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec
 from trainables.assignment import Assignment, Directive, Stage
 from trainables.manifest import CorruptStage
+from trainables.pulse import Pulse
 from trainables.saved_states import History
 from trainables.sealed_json import StageFormat
-from trainables.pulse import Pulse
 from trainables.stages import StageStore
 
 MESSAGE_CHARS = 6000
@@ -115,8 +115,9 @@ def train_stage(
     if desk.begin(start, history) is Directive.ABANDON:
         return
     pulse = Pulse(desk.working)
-    inputs = _inputs(stage, store=store, open_data=open_data, device=seat.device)
-    inputs = replace(inputs, on_batch=pulse.beat)
+    inputs = replace(
+        _inputs(stage, store=store, open_data=open_data, device=seat.device), on_batch=pulse.beat
+    )
     with closing(spec.run(config, inputs, None if saved is None else saved.state)) as phase:
         while True:
             try:

@@ -10,6 +10,9 @@ SILENCE_S = 30.0
 """A worker that waits for the slot calls every second; this long without a call it is frozen. Ranks
 of an assignment that is over also have this long to come back."""
 
+HANG_S = 300.0
+"""A worker that has begun to work on batches, and tells of none for this long, hangs."""
+
 JOINING_S = 300.0
 """From the first worker of a group to the last."""
 
@@ -45,6 +48,7 @@ class Group:
     members: dict[int, Member] = field(default_factory=dict)
     heard_at: dict[int, float] = field(default_factory=dict)
     asking: dict[int, int] = field(default_factory=dict)  # rank -> number it waits for
+    working: set[int] = field(default_factory=set)  # ranks that tell of every few batches
     turn: Turn | None = None
     recycle: bool = False
 
@@ -62,7 +66,13 @@ class Group:
         return all(self.asking.get(rank) == self.next_number for rank in range(world_size))
 
     def overdue(self, now: float, *, world_size: int, watchdog_s: float) -> str | None:
-        """Return why the group must be killed, or None while it behaves."""
+        """Return why the group must be killed, or None while it behaves.
+
+        Args:
+            now: On the clock of `heard_at`.
+            world_size: Workers it should have.
+            watchdog_s: A worker that trains without telling of batches may be silent this long.
+        """
         if not self.is_complete(world_size) and now - self.since > JOINING_S:
             return f"only {len(self.members)} of {world_size} workers came"
         at_rest = self.turn is None or self.turn.over
@@ -70,6 +80,8 @@ class Group:
             silent_s = now - heard_at
             if (at_rest or self.asking.get(rank) == self.next_number) and silent_s > SILENCE_S:
                 return f"worker {rank} was not heard of for {silent_s:.0f} s while it had no work"
+            if rank in self.working and silent_s > HANG_S:
+                return f"worker {rank} worked on no batch for {silent_s:.0f} s"
             if silent_s > watchdog_s:
                 return f"worker {rank} made no progress for {silent_s:.0f} s"
         return None

@@ -36,11 +36,15 @@ class Desk:
         self.stop_after = stop_after
         self.began: int | None = None
         self.epochs: list[int] = []
+        self.on_batches: list[bool] = []
         self.finished: History | None = None
 
     def begin(self, epoch: int, history: History) -> Directive:
         self.began = epoch
         return Directive.CONTINUE
+
+    def working(self, on_batches: bool) -> None:
+        self.on_batches.append(on_batches)
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
         self.epochs.append(epoch)
