@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from hpe.phases.phase import Artifacts
 from sweep.ledger import Epoch, StageEntry
+from trainables.manifest import CorruptStage
 
 EpochsOf = Callable[[StageEntry], Sequence[Epoch]]
 
@@ -25,8 +26,8 @@ def epochs_from(store: Stages | None) -> EpochsOf:
             return stage.epochs
         try:
             history: Sequence[Mapping[str, Any]] = store.metrics(stage.key)
-        except FileNotFoundError:
-            return []  # cleaned from the store since
+        except (FileNotFoundError, CorruptStage):
+            return []  # cleaned from the store, or damaged, since
         return [Epoch(entry["epoch"], entry["metrics"], 0.0) for entry in history]
 
     return epochs_of

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from hpe.data.hands import HandData
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
+from hpe.whole_file import write_text
 from sweep.ledger import Ledger, Trial
 from sweep.messages import shown_path
 from sweep.report import charts
@@ -24,6 +25,7 @@ from sweep.report.ranking import write_csv, write_leaderboard
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
 from sweep.study import Study
+from trainables.manifest import CorruptStage
 
 PAGE = "index.html"
 LEADERBOARD = "leaderboard.csv"
@@ -95,7 +97,7 @@ def write_report(
         (folder / f"{chart.name}.png").write_bytes(chart.png)
         write_csv(folder / f"{chart.name}.csv", chart.columns, chart.rows)
     inputs = PageInputs(drawn, parallel, missing, command, weights.name if weights else None)
-    _write_text(folder / PAGE, render_page(result, ledger, inputs))
+    write_text(folder / PAGE, render_page(result, ledger, inputs), durable=False)
     return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
 
 
@@ -142,10 +144,10 @@ def _pictures(
     is_stored = store is not None
     try:
         found.append(None if store is None else prediction_sheet(result.best, store=store))
-    except FileNotFoundError:
+    except (FileNotFoundError, CorruptStage):
         is_stored = False
     if not is_stored:
-        missing.append("predictions: the best trial's last stage is not in the store")
+        missing.append("predictions: the best trial's last stage is not in the store, or damaged")
     return [chart for chart in found if chart is not None]
 
 
@@ -155,8 +157,8 @@ def _write_weights(trial: Trial, path: Path, store: Stages | None) -> Path | Non
         return None
     try:
         artifacts = store.artifacts(trial.stages[-1].key)
-    except FileNotFoundError:
-        return None  # not committed, or cleaned from the store since
+    except (FileNotFoundError, CorruptStage):
+        return None  # not committed, or cleaned from the store or damaged since
     tensors = {
         f"{group}.{name}": tensor.contiguous()
         for group, members in artifacts.tensors.items()
@@ -177,9 +179,3 @@ def _clear(folder: Path) -> None:
             table.unlink()
     for name in (PAGE, BEST, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -19,6 +19,7 @@ from sweep.tracking.pictures import (
     trial_key,
     trial_picture,
 )
+from trainables.manifest import CorruptStage
 
 if TYPE_CHECKING:
     from sweep.tracking.store import RunStore
@@ -148,8 +149,8 @@ class RunWriter:
             return []
         try:
             history = self._history(stage_key)
-        except FileNotFoundError:
-            return []  # the store was cleaned since; the objective is in the journal
+        except (FileNotFoundError, CorruptStage):
+            return []  # cleaned or damaged since; the objective is in the journal
         return [Epoch(entry["epoch"], entry["metrics"], reused_s) for entry in history]
 
     def _mark_ended(self, number: int) -> None:
