@@ -4,7 +4,8 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,39 @@ from ray.exceptions import RayError
 OBJECT_STORE_BYTES = 256 << 20  # only reports go through it; data and weights are files
 PROCESSES = 64  # started at once before Ray warns
 KNOCK_S = 5.0
+PULSE_S = 2.0
+
+
+class ClusterLost(RuntimeError):
+    """The driver's own node of the Ray cluster is gone, and its slots with it."""
+
+
+class Pulse:
+    """Notices that Ray has given up the node this process is connected to.
+
+    Nobody else does: a driver's calls to actors that went with the node, or are to be started on
+    it, wait for ever.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._node = ray.get_runtime_context().get_node_id()
+        self._felt_at = clock()
+
+    def check(self, *, now: bool = False) -> None:
+        """See whether the node is alive, if that was not seen a moment ago.
+
+        Raises:
+            ClusterLost: If it is not.
+        """
+        if not now and self._clock() - self._felt_at < PULSE_S:
+            return
+        self._felt_at = self._clock()
+        if not any(node["NodeID"] == self._node and node["Alive"] for node in ray.nodes()):
+            raise ClusterLost(
+                "Ray's processes on this machine are gone (killed, or out of memory?). All that "
+                "was reported is saved, and trials go on from their last saved epoch."
+            )
 
 
 @contextmanager

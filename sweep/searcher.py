@@ -20,6 +20,8 @@ class StudySearcher(Searcher):
         conductor: The study's.
         sleep: How to wait.
         on_tick: Called whenever the conductor was asked: several times a second.
+        require_cluster: Called when a Tune actor died; raises if all of the cluster did, which is
+            no trial's loss.
     """
 
     def __init__(
@@ -27,11 +29,13 @@ class StudySearcher(Searcher):
         conductor: Conductor,
         sleep: Callable[[float], None] = time.sleep,
         on_tick: Callable[[], None] | None = None,
+        require_cluster: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._conductor = conductor
         self._sleep = sleep
         self._on_tick = on_tick
+        self._require_cluster = require_cluster
         self._running: dict[str, tuple[int, int]] = {}  # Tune's trial id -> trial, attempt
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,6 +74,7 @@ class StudySearcher(Searcher):
         """Forget a Tune trial; if its actor died, the conductor hands the trial out again."""
         number, attempt = self._running.pop(trial_id)
         if error:
+            self._require_cluster()
             self._conductor.on_lost(number, attempt, "its Tune actor, or its slot, was lost.")
 
     def save(self, checkpoint_path: str) -> None:

@@ -20,6 +20,7 @@ from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
 from sweep.agenda import is_over
 from sweep.book import Book, Listener
+from sweep.cluster import ClusterLost, Pulse
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
 from sweep.ledger import Ledger
@@ -140,6 +141,7 @@ def run_study(
     Raises:
         StudyInterrupted: If SIGINT or SIGTERM came; running trials are continued by the next run.
         NoSlotLeft: If no slot can work.
+        ClusterLost: If Ray died on the driver's node.
     """
     book.listen(OptunaLog(folder.optuna_log, study, book.ledger))
     for listener in listeners:
@@ -162,11 +164,13 @@ def run_study(
     )
     conductor.open(lineage)
     with _signals_interrupt(conductor, on_interrupt) as received:
+        fault: NoSlotLeft | ClusterLost | None = None
         try:
             fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)
             conductor.close()
         finally:
-            notes = pool.close()
+            # Of a cluster that is lost nothing answers, and nothing is left to be ended.
+            notes = [] if isinstance(fault, ClusterLost) else pool.close()
     book.write(*({"kind": "note", "message": note} for note in notes))
     shutil.rmtree(folder.scratch, ignore_errors=True)
     if fault is not None:
@@ -183,12 +187,22 @@ def _work(
     *,
     slots: int,
     on_slots: Callable[[Mapping[str, str]], None] | None,
-) -> NoSlotLeft | None:
+) -> NoSlotLeft | ClusterLost | None:
     """Run all there is to run; return why that was not possible, if it was not."""
+    pulse = Pulse()
+
+    def on_tick() -> None:
+        pulse.check()
+        if on_slots is not None:
+            on_slots({f"slot {i}": phase for i, phase in sorted(pool.phases().items())})
+
+    searcher = StudySearcher(
+        conductor, on_tick=on_tick, require_cluster=lambda: pulse.check(now=True)
+    )
     try:
         pool.start()
-        _tune(conductor, scratch, num_slots=slots, on_tick=_teller(pool, on_slots))
-    except NoSlotLeft as fault:
+        _tune(conductor, searcher, scratch, num_slots=slots)
+    except (NoSlotLeft, ClusterLost) as fault:
         conductor.interrupt()
         return fault
     return None
@@ -210,17 +224,7 @@ def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
     )
 
 
-def _teller(
-    pool: SlotPool, on_slots: Callable[[Mapping[str, str]], None] | None
-) -> Callable[[], None] | None:
-    if on_slots is None:
-        return None
-    return lambda: on_slots({f"slot {i}": phase for i, phase in sorted(pool.phases().items())})
-
-
-def _tune(
-    conductor: Conductor, scratch: Path, *, num_slots: int, on_tick: Callable[[], None] | None
-) -> None:
+def _tune(conductor: Conductor, searcher: StudySearcher, scratch: Path, *, num_slots: int) -> None:
     """Let Tune run until the conductor has nothing left to hand out, or is interrupted."""
     scheduler = StudyScheduler(conductor)
     with _environment(TUNE_SWITCHES):
@@ -228,7 +232,7 @@ def _tune(
             tune.with_resources(TrialTrainable, ON_THE_HEAD),
             tune_config=TuneConfig(
                 num_samples=-1,
-                search_alg=StudySearcher(conductor, on_tick=on_tick),
+                search_alg=searcher,
                 scheduler=scheduler,
                 max_concurrent_trials=num_slots,  # how many may be pending; slots limit the rest
                 reuse_actors=True,
