@@ -14,7 +14,7 @@ from hpe.data.catalog import open_data, prepare_data
 from hpe.data.hands import HandData
 from hpe.whole_file import write_text
 from sweep.book import Book, open_book
-from sweep.cluster import connected_cluster, local_cluster
+from sweep.cluster import ClusterLost, connected_cluster, local_cluster
 from sweep.continuation import refuse_other_data, start_over
 from sweep.display import Display, progress
 from sweep.interruption import Interrupted, terminable
@@ -32,7 +32,7 @@ from trainables.pool import NoSlotLeft, SlotShape
 from trainables.stages import StageStore
 
 TRACKER_PATIENCE_S = 60.0
-NO_SLOT_LEFT = 1
+CANNOT_GO_ON = 1
 STOPPING = (
     "stopping: running trials end their epoch and are continued next time; again to end at once"
 )
@@ -84,10 +84,10 @@ class Execution:
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
-            except NoSlotLeft as error:
+            except (NoSlotLeft, ClusterLost) as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
-                return NO_SLOT_LEFT
+                return CANNOT_GO_ON
             finally:
                 self._close(tracker)
         return show_outcome(outcome, self.console, self._tracked(tracker))
