@@ -30,6 +30,21 @@ class RunsDir:
         """Return where MLflow keeps files."""
         return self.root / "mlartifacts"
 
+    @property
+    def lock(self) -> Path:
+        """Return the file whose lock drivers share, and a collection has alone."""
+        return self.root / ".lock"
+
+    @property
+    def train_scratch(self) -> Path:
+        """Return where Ray Train keeps its files if it is not told where."""
+        return self.root / ".train"
+
+    def studies(self) -> "list[StudyDir]":
+        """Return the folders in which a study was begun."""
+        found = [StudyDir(path) for path in sorted(self.root.glob("*")) if path.is_dir()]
+        return [study for study in found if study.journal.exists() or study.lock.exists()]
+
     def study(self, name: str) -> "StudyDir":
         """Return the folder of one study."""
         return StudyDir(self.root / name)

@@ -36,6 +36,14 @@ def shown_path(path: Path) -> str:
     return str(absolute)
 
 
+def shown_size(num_bytes: float) -> str:
+    """Return bytes in the unit people would choose: `1.5 GB` (1e9 bytes), `20 kB`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:.3g} {unit}"
+    return f"{num_bytes:.0f} B"
+
+
 def counted(count: int, noun: str) -> str:
     """Return `1 slot`, `2 slots`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -23,7 +23,7 @@ class Options:
     """What was typed.
 
     Attributes:
-        study: A name, or the path of a YAML file; None with `--list`.
+        study: A name, or the path of a YAML file; None with `--list` and `--gc`.
         arm: The one arm to run, or None for all and the search.
         from_weights: `PHASE=FILE|RUN` texts.
         data_dir: Where data sets lie that are not made here, or are kept for several projects.
@@ -32,6 +32,7 @@ class Options:
 
     study: str | None
     show_list: bool
+    collect: bool
     trials: int | None
     size: str | None
     sets: tuple[str, ...]
@@ -43,6 +44,7 @@ class Options:
     fresh: bool
     yes: bool
     dry_run: bool
+    profile: bool
     smoke: bool
 
     @property
@@ -69,11 +71,16 @@ def parse_options(arguments: Sequence[str]) -> Options:
     """Return the options; argparse ends the process with 2 where they cannot be understood."""
     parser = _parser()
     found = parser.parse_args(arguments)
-    if found.study is None and not found.list:
+    if found.gc and found.study is not None:
+        parser.error("--gc is about all studies of the runs folder: leave the study out.")
+    if found.study is None and not (found.list or found.gc):
         parser.error("which study? Give a name (--list shows them) or the path of a YAML file.")
+    if found.profile and not found.dry_run:
+        parser.error("--profile tells a price before anything runs: give it with --dry-run.")
     return Options(
         study=found.study,
         show_list=found.list,
+        collect=found.gc,
         trials=found.trials,
         size=found.size,
         sets=tuple(found.set),
@@ -85,6 +92,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         fresh=found.fresh,
         yes=found.yes,
         dry_run=found.dry_run,
+        profile=found.profile,
         smoke=found.smoke,
     )
 
@@ -129,7 +137,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--data-dir", type=Path, metavar="DIR", help="where data sets lie that you bring")
     add("--address", metavar="ADDR", help="a Ray cluster to use (default: a local one of its own)")
     add("--fresh", action="store_true", help="start the study over; asks for --yes")
-    add("--yes", action="store_true", help="do delete what --fresh starts over")
+    add(
+        "--gc",
+        action="store_true",
+        help="show what no study of the runs folder needs any more; asks for --yes to delete it",
+    )
+    add("--yes", action="store_true", help="do delete what --fresh starts over or --gc found")
     add("--dry-run", action="store_true", help="check everything, show it, train nothing")
+    add(
+        "--profile",
+        action="store_true",
+        help="with --dry-run: try some configurations for a few steps, and tell hours, GPU-hours, "
+        "memory and storage",
+    )
     add("--smoke", action="store_true", help="every phase for two steps, in a folder of its own")
     return parser

@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         with terminable():
-            return _list(console) if options.show_list else _run(options, console)
+            if options.show_list:
+                return _list(console)
+            return _collect(options, console) if options.collect else _run(options, console)
     except Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return BAD_INPUT
@@ -50,6 +52,20 @@ def _list(console: Console) -> int:
     width = max((len(name) for name, _ in studies), default=0)
     for name, question in studies:
         console.print(f"{name:<{width}}  {question}")
+    return 0
+
+
+def _collect(options: Options, console: Console) -> int:
+    # The stage store takes seconds to import, and not every call needs it here.
+    from sweep.collection import collect, describe_collection  # noqa: PLC0415
+    from sweep.folders import RunsDir  # noqa: PLC0415
+
+    runs = RunsDir(options.runs_dir)
+    with refusing():
+        collection = collect(runs, delete=options.yes)
+    console.print(describe_collection(collection, runs, deleted=options.yes))
+    if collection.waste and not options.yes:
+        console.print("Nothing was deleted; --gc --yes does it.")
     return 0
 
 

@@ -1,0 +1,79 @@
+"""Which stages of a runs folder its studies still need, read off their journals."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sweep.folders import RunsDir, StudyDir
+from sweep.journal import read_journal
+from sweep.ledger import Ledger, TrialState
+from trainables.manifest import CorruptStage
+from trainables.stages import StageStore
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """The keys of stages that are needed.
+
+    Attributes:
+        finished: Study -> finished stages that its trials name, and all that those were built on.
+        unfinished: Stages that a trial which has not ended will go on with.
+    """
+
+    finished: Mapping[str, frozenset[str]]
+    unfinished: frozenset[str]
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the finished stages of all studies."""
+        return frozenset().union(*self.finished.values())
+
+
+def reachable_stages(runs: RunsDir) -> Reachable:
+    """Return what the studies of a runs folder need; a study that was deleted needs nothing.
+
+    Raises:
+        ValueError: If a journal or a manifest cannot be read, so that nobody knows.
+        OSError: The same.
+    """
+    store = StageStore(runs.stages)
+    finished: dict[str, frozenset[str]] = {}
+    unfinished: set[str] = set()
+    for study in runs.studies():
+        if not study.journal.exists():
+            continue
+        named, needed = _named_and_needed(study)
+        finished[study.root.name] = _with_ancestors(named, store)
+        unfinished |= needed
+    return Reachable(finished=finished, unfinished=frozenset(unfinished))
+
+
+def _named_and_needed(study: StudyDir) -> tuple[set[str], set[str]]:
+    """Return the keys that a study's trials name, and those that a trial has still to train."""
+    records = read_journal(study.journal)
+    named: set[str] = set()
+    for record in records:
+        if record["kind"] == "study":
+            named.update(record["study"].get("from_weights", {}).values())
+    needed: set[str] = set()
+    for trial in Ledger(records).trials.values():
+        keys = {stage.key for stage in trial.stages}
+        named |= keys
+        if trial.state is TrialState.RUNNING:
+            needed |= keys
+    return named, needed
+
+
+def _with_ancestors(keys: Iterable[str], store: StageStore) -> frozenset[str]:
+    """Return these stages and, if they are finished, all they were built on."""
+    seen: set[str] = set()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
+        if key in seen:
+            continue
+        seen.add(key)
+        try:
+            waiting.extend(store.manifest(key)["stage"].get("parents", {}).values())
+        except (FileNotFoundError, CorruptStage):
+            continue  # not finished, or about to be set aside: its trial names what it needs
+    return frozenset(seen)

@@ -1,0 +1,102 @@
+"""Room for stages: refused before a study starts without it, waited for while it runs."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from sweep.storage import CHECK_EVERY_S, StorageWatch, bytes_below, refuse_full_disk
+from sweep.study import Storage
+
+
+class Disk:
+    """A disk whose room the test sets; counts how often it is asked."""
+
+    def __init__(self, free_gb):
+        self.free_gb, self.asked, self.paths = free_gb, 0, []
+
+    def __call__(self, path):
+        self.asked += 1
+        self.paths.append(path)
+        return SimpleNamespace(free=int(self.free_gb * 1e9))
+
+
+@pytest.fixture
+def stages(tmp_path):
+    folder = tmp_path / "runs" / "stages"
+    (folder / "key").mkdir(parents=True)
+    (folder / "key" / "encoder.safetensors").write_bytes(bytes(3000))
+    return folder
+
+
+def watch(stages, disk, clock, **limits):
+    return StorageWatch(Storage(**limits), stages, disk_usage=disk, monotonic=lambda: clock[0])
+
+
+def test_a_study_is_refused_where_less_is_free_than_its_reserve_with_both_numbers(tmp_path):
+    limits = Storage(reserve_gb=2.5)
+    with pytest.raises(ValueError, match=r"1\.2 GB are free .*reserve_gb keeps 2\.5 GB .*--gc"):
+        refuse_full_disk(limits, tmp_path, disk_usage=Disk(1.2))
+    refuse_full_disk(limits, tmp_path, disk_usage=Disk(2.5))
+
+
+def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_the_one_above(tmp_path):
+    disk = Disk(5)
+    refuse_full_disk(Storage(), tmp_path / "not" / "yet", disk_usage=disk)
+    assert disk.paths == [tmp_path]
+
+
+def test_the_systems_own_answer_will_do(tmp_path):
+    refuse_full_disk(Storage(reserve_gb=0), tmp_path)
+    too_much = shutil.disk_usage(tmp_path).total / 1e9 + 1
+    with pytest.raises(ValueError, match="reserve_gb"):
+        refuse_full_disk(Storage(reserve_gb=too_much), tmp_path)
+
+
+def test_trials_wait_while_the_disk_is_full_and_begin_again_when_there_is_room(stages):
+    disk, clock = Disk(5), [0.0]
+    room = watch(stages, disk, clock, reserve_gb=1)
+    assert room.reason() is None
+    disk.free_gb, clock[0] = 0.4, CHECK_EVERY_S
+    assert "400 MB are free" in room.reason()
+    assert "goes on by itself once there is room" in room.reason()
+    disk.free_gb, clock[0] = 2, 2 * CHECK_EVERY_S
+    assert room.reason() is None
+
+
+def test_the_reason_keeps_its_words_so_that_it_is_told_once(stages):
+    disk, clock = Disk(0.4), [0.0]
+    room = watch(stages, disk, clock)
+    told = set()
+    for _ in range(3):
+        told.add(room.reason())
+        disk.free_gb -= 0.1
+        clock[0] += CHECK_EVERY_S
+    assert len(told) == 1
+
+
+def test_the_disk_is_looked_at_every_few_seconds_only(stages):
+    disk, clock = Disk(5), [0.0]
+    room = watch(stages, disk, clock)
+    for _ in range(100):
+        room.reason()
+        clock[0] += 0.01
+    assert disk.asked == 1
+
+
+def test_the_store_keeps_to_its_quota(stages):
+    clock = [0.0]
+    room = watch(stages, Disk(5), clock, quota_gb=4e-6)
+    assert room.reason() is None
+    (stages / "key" / "facts.json").write_bytes(bytes(1500))
+    clock[0] = CHECK_EVERY_S
+    assert "takes 4.5 kB, and storage/quota_gb is 4e-06" in room.reason()
+    (stages / "key" / "facts.json").unlink()
+    clock[0] = 2 * CHECK_EVERY_S
+    assert room.reason() is None
+
+
+def test_counts_every_file_once_and_follows_no_link(stages):
+    (stages / "link").symlink_to(stages / "key")
+    assert bytes_below(stages) == 3000 + (stages / "link").lstat().st_size
+    assert bytes_below(stages / "gone") == 0
