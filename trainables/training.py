@@ -12,7 +12,8 @@ import torch
 from hpe.config import Config
 from hpe.data.hands import HandData
 from hpe.phases.keep import KeepConfig, epochs_to_keep
-from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec
+from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec, State
+from hpe.phases.state import split_state
 from trainables.assignment import Assignment, Directive, Stage
 from trainables.manifest import CorruptStage
 from trainables.pulse import Pulse
@@ -130,6 +131,7 @@ def train_stage(
             _require_sound(report, stage, epochs_before=len(history))
             history.append({"epoch": report.epoch, "metrics": dict(report.metrics)})
             state = report.state()
+            _require_finite(state, stage, epoch=report.epoch)
             with _writing(store):
                 store.save_state(stage, state, epoch=report.epoch, history=history, rank=seat.rank)
                 if seat.leads:
@@ -229,6 +231,16 @@ def _require_sound(report: EpochReport, stage: Stage, *, epochs_before: int) -> 
     for name, value in report.metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} after epoch {report.epoch} of {stage.label}.")
+
+
+def _require_finite(state: State, stage: Stage, *, epoch: int) -> None:
+    """Refuse weights that the last steps of an epoch spoiled, which no metric may show yet."""
+    tensors, _ = split_state(state)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise Diverged(
+                f"{name} of the state holds nan or infinity after epoch {epoch} of {stage.label}."
+            )
 
 
 def _keep_snapshots(
