@@ -164,13 +164,14 @@ def run_study(
     )
     conductor.open(lineage)
     with _signals_interrupt(conductor, on_interrupt) as received:
-        fault: NoSlotLeft | ClusterLost | None = None
         try:
             fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)
             conductor.close()
-        finally:
-            # Of a cluster that is lost nothing answers, and nothing is left to be ended.
-            notes = [] if isinstance(fault, ClusterLost) else pool.close()
+        except Exception:
+            pool.close()  # not on a second signal, which is to end the process at once
+            raise
+        # Of a cluster that is lost nothing answers, and nothing is left to be ended.
+        notes = [] if isinstance(fault, ClusterLost) else pool.close()
     book.write(*({"kind": "note", "message": note} for note in notes))
     shutil.rmtree(folder.scratch, ignore_errors=True)
     if fault is not None:
