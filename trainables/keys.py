@@ -109,7 +109,10 @@ def code_of(module: str) -> dict[str, ast.Module]:
 
 
 def _statements(module: str) -> ast.Module:
-    tree = ast.parse(_source(module).read_text(encoding="utf-8"))
+    source = _source(module)
+    if source is None:  # a folder without `__init__.py`: it runs nothing
+        return ast.Module(body=[], type_ignores=[])
+    tree = ast.parse(source.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_bare_string(statement)]
@@ -122,7 +125,10 @@ def _looks_beside_itself(tree: ast.Module) -> bool:
 
 def _assets(package: str) -> dict[str, str]:
     """Return the SHA-256 of every file of a package that is neither code nor prose, by its path."""
-    root = _source(package).parent
+    source = _source(package)
+    if source is None:
+        return {}
+    root = source.parent
     files = (path for path in root.rglob("*") if path.is_file())
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -139,10 +145,11 @@ def _is_bare_string(statement: ast.stmt) -> bool:
     )
 
 
-def _source(module: str) -> Path:
+def _source(module: str) -> Path | None:
+    """Return a module's file; None for a package that has none."""
     found = importlib.util.find_spec(module)
-    assert found is not None and found.origin is not None, module
-    return Path(found.origin)
+    assert found is not None, module
+    return None if found.origin is None else Path(found.origin)
 
 
 def _imported(tree: ast.Module, *, importer: str, package: str) -> list[str]:

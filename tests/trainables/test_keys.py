@@ -70,6 +70,11 @@ def test_a_module_that_is_not_imported_changes_nothing(package):
     assert package(other="a = 2") == before
 
 
+def test_a_package_without_a_file_of_its_own_runs_nothing():
+    assert set(keys.code_of("tests.sweep.engine_phases")) >= {"tests", "tests.sweep"}
+    assert keys.code_of("tests.sweep.engine_phases")["tests.sweep"].body == []
+
+
 def test_an_import_inside_a_function_counts(package):
     phase = """
     def run(x):
