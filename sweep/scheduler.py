@@ -14,6 +14,10 @@ from sweep.conductor import Conductor
 class StudyScheduler(TrialScheduler):
     """Passes every report to the conductor and returns its decision.
 
+    Args:
+        conductor: The study's.
+        num_actors: Actors for trials that Tune is to keep while they have none.
+
     Attributes:
         fault: The exception that ended the run while reports were taken in. Tune turns it into text
             in an exception of its own.
@@ -21,9 +25,11 @@ class StudyScheduler(TrialScheduler):
 
     _supports_buffered_results = False
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, *, num_actors: int = 1) -> None:
         super().__init__()
         self._conductor = conductor
+        self._num_actors = num_actors
+        self._has_asked = False
         self.fault: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,7 +57,16 @@ class StudyScheduler(TrialScheduler):
         return None
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Do nothing: the conductor knows its trials."""
+        """Have Tune keep the actors of all slots, when the first trial comes.
+
+        By itself it keeps one at most: as a trial ends before the next one is there, it would end
+        the actors of the other slots and start new ones, at seconds of a core each
+        (`benchmarks/overhead.py`). Tune has no setting for it.
+        """
+        if not self._has_asked:
+            cache = tune_controller._tune_controller._actor_cache
+            cache.increase_max(trial.placement_group_factory, by=self._num_actors)
+            self._has_asked = True
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Do nothing: the searcher hears of it too."""

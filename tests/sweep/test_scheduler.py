@@ -63,6 +63,25 @@ def test_an_exception_is_kept_because_tune_turns_it_into_text():
     assert scheduler.fault is full
 
 
+class ActorCache:
+    """Tune's cache of actors without a trial."""
+
+    def __init__(self):
+        self.most = {}
+
+    def increase_max(self, key, by):
+        self.most[key] = self.most.get(key, 0) + by
+
+
+def test_tune_is_asked_once_to_keep_an_actor_for_every_slot():
+    cache = ActorCache()
+    controller = SimpleNamespace(_tune_controller=SimpleNamespace(_actor_cache=cache))
+    scheduler = StudyScheduler(Conductor(), num_actors=3)
+    for _ in range(2):
+        scheduler.on_trial_add(controller, SimpleNamespace(placement_group_factory="head"))
+    assert cache.most == {"head": 3}
+
+
 def test_tunes_loop_ends_when_the_session_is_interrupted():
     conductor = Conductor()
     stopper = InterruptStopper(conductor)
