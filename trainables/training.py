@@ -261,13 +261,10 @@ def _keep_snapshots(
     if not isinstance(keep, KeepConfig):
         return
     keep = keep.model_copy(update={"last": False})
-    ranked_by = spec.proxy or next(
-        (name for name in spec.metrics(config) if name.startswith("val/")), ""
-    )
     epochs = {entry["epoch"]: entry["metrics"] for entry in past}
-    wanted = epochs_to_keep(epochs, keep, default_metric=ranked_by)
+    wanted = epochs_to_keep(epochs, keep, default_metric=spec.ranked_by)
     before = {epoch: values for epoch, values in epochs.items() if epoch != report.epoch}
     if report.epoch in wanted:
         store.keep_snapshot(stage, report.epoch, report.artifacts())
-    for epoch in epochs_to_keep(before, keep, default_metric=ranked_by) - wanted:
+    for epoch in epochs_to_keep(before, keep, default_metric=spec.ranked_by) - wanted:
         store.drop_snapshot(stage, epoch)

@@ -137,7 +137,11 @@ def make_disorder() -> None:
 
 def _spec(config: type[Config], run: Any) -> PhaseSpec:
     return PhaseSpec(
-        config=config, run=run, metrics=lambda _: ("val/total",), epochs=lambda c: int(c.epochs)
+        config=config,
+        run=run,
+        metrics=lambda _: ("val/total",),
+        epochs=lambda c: int(c.epochs),
+        ranked_by="val/total",
     )
 
 
