@@ -1,0 +1,155 @@
+"""Files of a study that are torn, flipped or locked: the journal and its copies."""
+
+import os
+import sqlite3
+import threading
+import time
+from functools import partial
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from sweep.journal import DamagedJournal, Journal, read_journal
+from sweep.ledger import Ledger
+from sweep.optuna_log import OptunaLog
+from sweep.tracking import MlflowTracker
+from tests.sweep.engine_fakes import Play, make_study
+
+STUDY = make_study(search={"trials": 2})
+
+
+@pytest.fixture(autouse=True)
+def quick_syncs(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """The records of a study that ran to its end."""
+    play = Play(STUDY, tmp_path_factory.mktemp("played"))
+    play.run()
+    return play.records
+
+
+def states_in(path):
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    return [t.state.name for t in optuna.load_study(study_name="toy", storage=storage).trials]
+
+
+def last_record(data):
+    """Return where the last line of a file starts."""
+    return len(data.rstrip(b"\n").rpartition(b"\n")[0]) + 1
+
+
+def test_f5_journal_and_copy_are_torn_at_every_byte_of_their_last_record_appended_to_and_reopened(
+    tmp_path,
+):
+    path, log = tmp_path / "journal.jsonl", tmp_path / "optuna.log"
+    play = Play(STUDY, tmp_path)
+    play.book.listen(OptunaLog(log, STUDY, play.ledger))
+    play.open().hand_out()
+    for _ in range(3):
+        play.step(0)
+    play.journal.close()
+    written, copied = path.read_bytes(), log.read_bytes()
+    start, copied_start = last_record(written), last_record(copied)
+    for end in range(start, len(written) + 1):
+        path.write_bytes(written[:end])
+        log.write_bytes(copied[: copied_start + (end - start) % (len(copied) - copied_start)])
+        again = Play(STUDY, tmp_path, stages=play.stages)
+        again.book.listen(OptunaLog(log, STUDY, again.ledger))
+        again.open().hand_out()
+        while 0 in again.training:
+            again.step(0)
+        again.journal.close()
+        reopened = Ledger(read_journal(path))
+        assert reopened.trials[0].objective == again.ledger.trials[0].objective is not None
+        assert len(reopened.trials[0].stages[0].epochs) == 3
+        assert states_in(log) == [str(trial.state) for trial in reopened.trials.values()]
+
+
+def test_f6_a_bit_flipped_in_the_journal_is_never_read_as_something_else(tmp_path, records):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.open()
+        journal.append(records)
+    data = path.read_bytes()
+    refused = 0
+    for byte in range(0, len(data), 31):
+        flipped = bytearray(data)
+        flipped[byte] ^= 1 << byte % 8
+        path.write_bytes(flipped)
+        try:
+            assert read_journal(path) == records[:-1]
+        except DamagedJournal:
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.slow
+def test_f6_a_copy_with_a_flipped_bit_is_right_again_once_it_was_opened(tmp_path, records):
+    path = tmp_path / "optuna.log"
+    OptunaLog(path, STUDY, Ledger(records))
+    data, states = path.read_bytes(), states_in(path)
+    for byte in range(0, len(data), 97):
+        flipped = bytearray(data)
+        flipped[byte] ^= 1 << byte % 8
+        path.write_bytes(flipped)
+        OptunaLog(path, STUDY, Ledger(records))
+        assert states_in(path) == states
+
+
+def test_f11_a_copy_whose_lock_somebody_holds_waits_and_loses_nothing(tmp_path, records):
+    path, ledger = tmp_path / "optuna.log", Ledger()
+    log = OptunaLog(path, STUDY, ledger)
+    lock = JournalFileSymlinkLock(str(path))
+    lock.acquire()
+    released = []
+
+    def release():
+        released.append(len(ledger.trials))
+        lock.release()
+
+    threading.Timer(0.5, release).start()
+    for record in records:
+        ledger.apply(record)
+        log(record, ledger)
+    assert released == [1], "the first trial waited for the lock"
+    assert states_in(path) == ["COMPLETE"] * len(ledger.trials)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+def test_f11_a_locked_mlflow_database_delays_rows_and_loses_and_doubles_none(tmp_path, records):
+    database = tmp_path / "mlflow.db"
+    tracker_of = partial(
+        MlflowTracker,
+        study="toy",
+        uri=f"sqlite:///{database}?timeout=0.2",
+        memory=tmp_path / "tracking.json",
+        artifacts=tmp_path / "artifacts",
+        pause_s=0.05,
+    )
+    half = len(records) // 2
+    assert tracker_of(past=records[:half]).close(60) == 0
+    reader = sqlite3.connect(database, isolation_level=None)
+    reader.execute("BEGIN EXCLUSIVE")
+    tracker = tracker_of(past=records[:half])
+    for record in records[half:]:
+        tracker(record, Ledger())
+    while tracker.trouble is None:
+        time.sleep(0.02)
+    assert "database is locked" in tracker.trouble
+    reader.execute("COMMIT")
+    reader.close()
+    assert tracker.close(60) == 0
+    with sqlite3.connect(database) as connection:
+        runs = connection.execute("select name, status from runs").fetchall()
+        points = connection.execute("select count(*) from metrics").fetchone()
+    assert len(runs) == len(set(runs) - {("draft", "FINISHED"), ("final", "FINISHED")}) + 7
+    assert {status for _, status in runs} == {"FINISHED"}
+    epochs = sum(record["kind"] == "epoch" for record in records)
+    trials = sum(record["kind"] == "end" for record in records)
+    assert points == (epochs + 4 * trials,), "an epoch has one metric, a trial four results"

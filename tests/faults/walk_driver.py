@@ -1,0 +1,104 @@
+"""A driver of studies of `walk_phase`; as a program, one that tests may kill and interrupt.
+
+usage: python -m tests.faults.walk_driver STUDY_JSON RUNS_DIR
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.book import Listener, open_book
+from sweep.cluster import ClusterLost, local_cluster
+from sweep.folders import RunsDir
+from sweep.interruption import Interrupted, terminable
+from sweep.journal import read_journal
+from sweep.ledger import Ledger, Record
+from sweep.study import Study
+from sweep.tuner import Machinery, StudyInterrupted, run_study
+from tests.faults.walk_phase import PHASES, SPACES
+from trainables.pool import SlotShape
+
+
+def make_study(**changes: Any) -> Study:
+    """Return a search of two trials beside one arm."""
+    content = {
+        "name": "walk",
+        "question": "How fast may one walk?",
+        "data": {"name": "nothing"},
+        "plan": ["walk"],
+        "space": "walk",
+        "arms": {"slow": {"settings": {"walk/lr": 0.01}}},
+        "objective": {"metric": "walk/val/error"},
+        "search": {"sampler": "tpe", "trials": 2},
+        "settings": {"walk/rest_s": 0.3},
+        **changes,
+    }
+    return Study.model_validate(content)
+
+
+def run(
+    study: Study,
+    runs_dir: Path,
+    *,
+    slots: int = 1,
+    listeners: Sequence[Listener] = (),
+    watchdog_s: float | None = None,
+) -> Ledger:
+    """Run what is left of a study on the cluster this process is connected to."""
+    runs = RunsDir(runs_dir)
+    folder = runs.study(study.name)
+    machinery = Machinery(
+        store_root=runs.stages,
+        data={"config": {}, "root": "", "digest": "0" * 8},
+        slots=slots,
+        shape=SlotShape(cpus_per_worker=0.5),
+        watchdog_s=watchdog_s,
+        phases=PHASES,
+        phases_at="tests.faults.walk_phase:PHASES",
+        spaces=SPACES,
+        opener="tests.faults.walk_phase:open_nothing",
+    )
+    with open_book(folder) as book:
+        return run_study(
+            study, book=book, machinery=machinery, folder=folder, lineage={}, listeners=listeners
+        )
+
+
+def journal_of(runs_dir: Path) -> list[Record]:
+    """Return the journal so far."""
+    path = RunsDir(runs_dir).study("walk").journal
+    return read_journal(path) if path.exists() else []
+
+
+def outcome(ledger: Ledger) -> list[tuple[Any, ...]]:
+    """Return what must not depend on what happened on the way: every metric, bit by bit."""
+    return [
+        (
+            trial.arm,
+            dict(trial.params),
+            str(trial.state),
+            trial.objective,
+            [[(e.epoch, dict(e.metrics)) for e in stage.epochs] for stage in trial.stages],
+        )
+        for trial in ledger.trials.values()
+    ]
+
+
+def main() -> int:
+    """Run the study on a cluster of this process's own and return the command's exit code."""
+    try:
+        with terminable(), local_cluster(cpus=2):
+            run(Study.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+    except Interrupted as end:
+        return end.exit_code
+    except StudyInterrupted as end:
+        return 128 + end.signum
+    except ClusterLost as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
