@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.ledger import StageEntry, Trial
-from sweep.sampling import DIVERGED
 from trainables.assignment import Event
 
 Report = Mapping[str, Any]
@@ -14,6 +13,9 @@ Report = Mapping[str, Any]
 
 StoredEpochs = Sequence[Mapping[str, Any]]
 """`{"epoch", "metrics"}` of every epoch of a committed stage."""
+
+DIVERGED = "diverged"
+"""The error class of a loss or metric that is not finite."""
 
 
 @dataclass(frozen=True)

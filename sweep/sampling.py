@@ -1,22 +1,27 @@
-"""The sampler's view of a study: an Optuna study in memory, rebuilt from the ledger at start."""
+"""The sampler's view of a study: what it is told, and what it suggests."""
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 
 from search_spaces.space import Space
-from sweep.ledger import Ledger, Trial, TrialState
-from sweep.placement import distributions_from_json
+from sweep.grid import grid_point
+from sweep.known_trials import KnownTrials
+from sweep.ledger import Ledger, Trial
+from sweep.objectives import targets
+from sweep.samplers import SAMPLERS, Question, reach_of
 from sweep.study import Study
+from sweep.told_trials import Told, shown, told
 
-DIVERGED = "diverged"
+Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -27,88 +32,143 @@ class Suggestion:
     distributions: dict[str, BaseDistribution]
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    number: int
+    answer: Future[Suggestion]
+
+
 class SamplerView:
     """What the sampler knows: one Optuna trial per trial of the study, with equal numbers.
 
-    It differs from the ledger in one point. No Optuna sampler reads FAIL trials, so a trial that
-    diverged is held here as PRUNED without a value, which TPE ranks last: the sampler keeps away
-    from there. For that reason rung values are told only at a trial's end.
+    A suggestion is a function of (study seed, trial number, what the view was told), and of nothing
+    else: every question is put to a sampler made for it, over a storage made for it. So a restart
+    neither repeats nor changes what is suggested, and the order in which trials ended is no matter.
+
+    How a trial is shown to the sampler is said in `sweep.told_trials`.
     """
 
     def __init__(self, study: Study, space: Space, ledger: Ledger) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
-        self._seed = study.seeds.study
-        self._sampler = SAMPLERS[study.search.sampler]
-        self._trials: dict[int, optuna.Trial] = {}
-        self._optuna = optuna.create_study(
-            direction=study.objective.direction, sampler=RandomSampler(seed=0)
-        )
+        self._study, self._space = study, space
+        self._kind = SAMPLERS[study.search.sampler]
+        self._reach = reach_of(space)
+        self._told: dict[int, Told] = {}
+        self._places: dict[int, int] = {}
+        self._num_points = 0
+        self._executor: ThreadPoolExecutor | None = None
+        self._prepared: _Prepared | None = None
         for trial in ledger.trials.values():
             self.begin(trial)
-            self.end(trial)
 
-    def ask(self, number: int) -> Suggestion:
-        """Return the suggestion for the next trial number, which it then has.
+    def ask(self, number: int, fixed: Mapping[str, Any] | None = None) -> Suggestion:
+        """Return the suggestion for the next trial number.
 
-        The sampler starts afresh from (study seed, trial number) every time, so what it suggests
-        depends on what it knows and on nothing else: a restart neither repeats nor changes it.
+        Args:
+            number: Of the trial to come.
+            fixed: Parameters that are settled. They are taken as they are, and which others there
+                are follows from them; those are sampled as if the settled ones had been sampled too
+                (no sampler of Optuna's draws the rest of a point given a part).
+
+        Raises:
+            Exception: Whatever the sampler raised, also when it did so on the thread of `prepare`.
         """
-        self._optuna.sampler = self._sampler(_derived_seed(self._seed, number))
-        trial = self._optuna.ask()
-        assert trial.number == number, (trial.number, number)
-        self._space.suggest(trial)
-        self._trials[number] = trial
-        return Suggestion(params=dict(trial.params), distributions=dict(trial.distributions))
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and (prepared.number != number or fixed):
+            prepared.answer.cancel()
+            prepared.answer.exception()
+            prepared = None
+        return self._answer(number, fixed or {})() if prepared is None else prepared.answer.result()
+
+    def prepare(self, number: int) -> None:
+        """Begin to work out the suggestion for the next trial number, on a thread of its own.
+
+        It is what `ask` would return now. What the view is told meanwhile does not reach it: that
+        counts for the next one.
+        """
+        if self._prepared is not None and self._prepared.number == number:
+            return
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        answer = self._answer(number, {})
+        self._prepared = _Prepared(number, self._executor.submit(answer))
+
+    def close(self) -> None:
+        """End the thread, once what it works on is done."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = self._prepared = None
 
     def begin(self, trial: Trial) -> None:
-        """Take in a trial that the sampler did not suggest, or not in this session."""
-        if trial.number in self._trials:
-            return
-        self._optuna.enqueue_trial(dict(trial.params))
-        begun = self._optuna.ask(distributions_from_json(trial.distributions))
-        assert begun.number == trial.number, (begun.number, trial.number)
-        self._trials[trial.number] = begun
+        """Take in a trial, with how it stands."""
+        if trial.number not in self._told:
+            self._place(trial)
+        self._told[trial.number] = told(trial, self._study.objective)
+
+    def pause(self, trial: Trial) -> None:
+        """Take in that a trial is paused; it is known by its rung values until it ends."""
+        self.begin(trial)
 
     def end(self, trial: Trial) -> None:
-        """Take in how a trial ended; one that still runs is left as it is."""
-        known = self._trials[trial.number]
-        match trial.state:
-            case TrialState.COMPLETE:
-                _report_rungs(known, trial)
-                self._optuna.tell(known, trial.objective)
-            case TrialState.PRUNED:
-                _report_rungs(known, trial)
-                self._optuna.tell(known, state=optuna.trial.TrialState.PRUNED)
-            case TrialState.FAIL if trial.error_class == DIVERGED:
-                self._optuna.tell(known, state=optuna.trial.TrialState.PRUNED)
-            case TrialState.FAIL:
-                self._optuna.tell(known, state=optuna.trial.TrialState.FAIL)
+        """Take in how a trial ended."""
+        self.begin(trial)
 
     @property
-    def trials(self) -> list[optuna.trial.FrozenTrial]:
+    def trials(self) -> list[FrozenTrial]:
         """Return the trials as the sampler sees them."""
-        return self._optuna.trials
+        return shown(
+            [self._told[number] for number in range(len(self._told))],
+            kind=self._kind,
+            reach=self._reach,
+            objective=self._study.objective,
+        )
+
+    def _place(self, trial: Trial) -> None:
+        """Count searched points: trial seeds of one point share its place, arms have none."""
+        assert trial.number == len(self._told), (trial.number, len(self._told))
+        if trial.arm is None:
+            self._num_points += trial.seed == self._study.seeds.trials[0]
+            self._places[trial.number] = max(0, self._num_points - 1)
+
+    def _answer(self, number: int, fixed: Mapping[str, Any]) -> "partial[Suggestion]":
+        """Return the work that a suggestion takes; it shares nothing that changes with the view."""
+        assert number == len(self._told), (number, len(self._told))
+        seed = self._study.seeds.study
+        question = Question(
+            reach=self._reach,
+            places=dict(self._places),
+            place=self._num_points,
+            study_seed=seed,
+            seed=_derived_seed(seed, number),
+        )
+        if self._study.search.grid:
+            fixed = {**grid_point(self._study.search.grid, self._num_points), **fixed}
+        return partial(
+            _suggest,
+            self._space,
+            self._kind.make(question),
+            self.trials,
+            directions=[target.direction for target in targets(self._study.objective)],
+            fixed=fixed,
+        )
 
 
-def _tpe(seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # group, which conditional spaces need
-        return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
-
-
-def _random(seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
-
-
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "random": _random}
+def _suggest(
+    space: Space,
+    sampler: BaseSampler,
+    known: Sequence[FrozenTrial],
+    *,
+    directions: Sequence[Direction],
+    fixed: Mapping[str, Any],
+) -> Suggestion:
+    """Put one question to a sampler."""
+    study = optuna.create_study(storage=KnownTrials(known), sampler=sampler, directions=directions)
+    if fixed:
+        study.enqueue_trial(dict(fixed))
+    trial = study.ask()
+    space.suggest(trial)
+    return Suggestion(params=dict(trial.params), distributions=dict(trial.distributions))
 
 
 def _derived_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def _report_rungs(known: optuna.Trial, trial: Trial) -> None:
-    """Report values under rung indices, so that only values of one rung are ever compared."""
-    for rung in trial.rungs:
-        known.report(rung.value, step=rung.rung)

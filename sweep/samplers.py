@@ -1,0 +1,141 @@
+"""The samplers by name: how each is made for one question, and what it can do."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+
+from search_spaces.space import Space
+from sweep.evolution import CmaEsSampler, PlacedNsga2, Places
+from sweep.quasi_random import SobolSampler
+from sweep.unit_cube import Number
+
+SPACE_SAMPLES = 64  # enough for every branch of a conditional space to be seen
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a space may ask for.
+
+    Attributes:
+        parameters: Every parameter.
+        always: Those that every point has.
+    """
+
+    parameters: Mapping[str, BaseDistribution]
+    always: frozenset[str]
+
+    @property
+    def numbers(self) -> dict[str, Number]:
+        """Return the numbers that every point has and that can vary."""
+        return {
+            name: distribution
+            for name, distribution in self.parameters.items()
+            if name in self.always
+            and isinstance(distribution, FloatDistribution | IntDistribution)
+            and not distribution.single()
+        }
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a sampler is made for.
+
+    Attributes:
+        reach: Of the space.
+        places: Which trials are searched points, and in which order; trial seeds share a place.
+        place: Of the point that is asked for.
+        study_seed: The study's.
+        seed: From (study seed, trial number): for this one suggestion.
+    """
+
+    reach: Reach
+    places: Places
+    place: int
+    study_seed: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class SamplerKind:
+    """A sampler, and what the sampler's view of a study has to know of it.
+
+    Attributes:
+        make: Makes it for one question.
+        reads_stopped: Whether it learns from trials that were stopped, or needs nothing of them.
+            One that does not reads complete trials alone; a diverged one is then shown to it as
+            complete with worse values than the worst.
+        whole_points: Whether it models the parameters that all trials have in common; arms that
+            lack one that every point has are then kept from it, since nothing would be left.
+        several: Whether it can improve several objectives.
+        constraints: Whether constraints guide it, or do not concern it.
+    """
+
+    make: Callable[[Question], BaseSampler]
+    reads_stopped: bool = True
+    whole_points: bool = False
+    several: bool = True
+    constraints: bool = True
+
+
+@lru_cache(maxsize=8)
+def reach_of(space: Space) -> Reach:
+    """Return what a space may ask for, found out by asking it at random."""
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    parameters: dict[str, BaseDistribution] = {}
+    always: set[str] | None = None
+    for _ in range(SPACE_SAMPLES):
+        trial = study.ask()
+        space.suggest(trial)
+        parameters.update(trial.distributions)
+        always = set(trial.params) if always is None else always & trial.params.keys()
+    return Reach(parameters, frozenset(always or ()))
+
+
+def _tpe(question: Question) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # group, which conditional spaces need
+        return TPESampler(multivariate=True, group=True, constant_liar=True, seed=question.seed)
+
+
+def _gp(question: Question) -> BaseSampler:
+    return GPSampler(seed=question.seed, warn_independent_sampling=False)
+
+
+def _cmaes(question: Question) -> BaseSampler:
+    return CmaEsSampler(question.reach.numbers, places=question.places, seed=question.seed)
+
+
+def _nsgaii(question: Question) -> BaseSampler:
+    return PlacedNsga2(places=question.places, place=question.place, seed=question.seed)
+
+
+def _random(question: Question) -> BaseSampler:
+    return RandomSampler(seed=question.seed)
+
+
+def _qmc(question: Question) -> BaseSampler:
+    return SobolSampler(
+        list(question.reach.parameters),
+        place=question.place,
+        sequence_seed=question.study_seed,
+        seed=question.seed,
+    )
+
+
+SAMPLERS: Mapping[str, SamplerKind] = {
+    "tpe": SamplerKind(_tpe),
+    "gp": SamplerKind(_gp, reads_stopped=False, whole_points=True),
+    "cmaes": SamplerKind(
+        _cmaes, reads_stopped=False, whole_points=True, several=False, constraints=False
+    ),
+    "nsgaii": SamplerKind(_nsgaii, reads_stopped=False, whole_points=True),
+    "random": SamplerKind(_random),
+    "qmc": SamplerKind(_qmc),
+    "grid": SamplerKind(_random),  # the view fixes every parameter (`sweep.grid`)
+}
