@@ -123,3 +123,69 @@ def test_a_trial_that_starts_again_is_copied_from_its_new_beginning(tmp_path, re
     again = {"kind": "restage", "time_s": 0.0, "trial": number, "stages": []}
     follow(log, ledger, [again])
     assert trials_in(path)[number].intermediate_values == {}
+
+
+SEVERAL = make_study(
+    objective={
+        "metric": "final/val/error",
+        "also": [{"metric": "cost/slot_s", "direction": "minimize"}],
+        "constraints": [
+            {"metric": "cost/epochs", "at_most": 5.0},
+            {"metric": "final/val/error", "at_most": 100.0},
+        ],
+    },
+    early_stop={"rule": "asha", "grace": 2, "metric": "final/val/error"},
+)
+
+
+@pytest.fixture(scope="module")
+def judged_records(records):
+    """The same trials as another study would have ended them, which asks for more."""
+    changed = []
+    for record in records:
+        if record["kind"] == "end" and record["state"] == "COMPLETE":
+            others = {"cost/slot_s": 2.0 + record["trial"], "cost/epochs": 6.0}
+            record = {**record, "others": others}
+        changed.append(record)
+    return changed
+
+
+def test_values_and_constraints_are_where_optuna_and_its_dashboard_read_them(
+    tmp_path, judged_records
+):
+    path = tmp_path / "optuna.log"
+    follow(OptunaLog(path, SEVERAL, ledger := Ledger()), ledger, judged_records)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    study = optuna.load_study(study_name="toy", storage=storage)
+    assert [d.name for d in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["final/val/error", "cost/slot_s"]
+    complete = [copy for copy in study.trials if copy.state.name == "COMPLETE"]
+    assert complete
+    for copy in complete:
+        trial = ledger.trials[copy.number]
+        assert copy.values == [trial.objective, 2.0 + copy.number]
+        assert copy.system_attrs["constraints"] == [1.0, trial.objective - 100]  # the dashboard's
+        assert list(copy.constraints.values()) == [1.0, trial.objective - 100]  # Optuna 5's
+    assert study.best_trials == []  # none is feasible
+    assert all(copy.intermediate_values == {} for copy in study.trials)
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_a_copy_with_several_objectives_catches_up_too(tmp_path, judged_records, share, caplog):
+    path, known = tmp_path / "optuna.log", round(share * len(judged_records))
+    ledger = Ledger()
+    follow(OptunaLog(path, SEVERAL, ledger), ledger, judged_records[:known])
+    OptunaLog(path, SEVERAL, Ledger(judged_records))
+    assert "written anew" not in caplog.text
+    assert [copy.state.name for copy in trials_in(path)] == [
+        trial.state.value for trial in Ledger(judged_records).trials.values()
+    ]
+
+
+def test_a_copy_without_the_constraints_is_written_anew(tmp_path, judged_records, caplog):
+    path, ledger = tmp_path / "optuna.log", Ledger()
+    fewer = SEVERAL.objective.model_copy(update={"constraints": []})
+    without = SEVERAL.model_copy(update={"objective": fewer})
+    follow(OptunaLog(path, without, ledger), ledger, judged_records)
+    OptunaLog(path, SEVERAL, Ledger(judged_records))
+    assert "written anew" in caplog.text
