@@ -1,8 +1,11 @@
-"""What a study still has to run, read off its ledger."""
+"""What a study still has to run, read off its ledger, and why it has not."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from sweep.book import Book
 from sweep.ledger import Ledger, Trial, TrialState
+from sweep.messages import counted
 from sweep.study import Study
 
 
@@ -41,12 +44,68 @@ def is_of(study: Study, trial: Trial) -> bool:
 
 def is_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float) -> bool:
     """Say whether nothing is left to run: no trial is unfinished and none is to begin."""
-    if unfinished(study, ledger):
-        return False
-    if next_due(study, ledger) is None:
-        return True
-    reason = budget_used_up(study, ledger, elapsed_s=elapsed_s, gpus_per_slot=gpus_per_slot)
+    reason = why_over(study, ledger, elapsed_s=elapsed_s, gpus_per_slot=gpus_per_slot)
     return reason is not None
+
+
+def why_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float) -> str | None:
+    """Return what ended a study of which nothing is left to run, or None if something is.
+
+    Args:
+        study: The study and its budget.
+        ledger: What happened so far.
+        elapsed_s: Seconds in which a driver was at work.
+        gpus_per_slot: GPUs that a running trial occupies.
+    """
+    if unfinished(study, ledger):
+        return None
+    if next_due(study, ledger) is None:
+        number = sum(is_of(study, trial) for trial in ledger.trials.values())
+        return f"all that was asked for has run ({counted(number, 'trial')})"
+    return budget_used_up(study, ledger, elapsed_s=elapsed_s, gpus_per_slot=gpus_per_slot)
+
+
+class Agenda:
+    """What is due now in an open study.
+
+    Args:
+        study: The study.
+        book: Its open journal, which also tells the time.
+        gpus_per_slot: GPUs that a running trial occupies.
+        shortage: Says why no trial may begin for now, such as a full disk, or None.
+    """
+
+    def __init__(
+        self, study: Study, book: Book, *, gpus_per_slot: float, shortage: Callable[[], str | None]
+    ) -> None:
+        self._study, self._book, self._gpus_per_slot = study, book, gpus_per_slot
+        self._shortage = shortage
+
+    def due(self) -> Due | None:
+        """Return the next trial of the study, unless its budget is used up."""
+        due = next_due(self._study, self._book.ledger)
+        return due if due is not None and self.budget_is_left() else None
+
+    def budget_is_left(self) -> bool:
+        """Say whether more may be begun; a note tells once why not."""
+        reason = budget_used_up(
+            self._study,
+            self._book.ledger,
+            elapsed_s=self._book.elapsed_s,
+            gpus_per_slot=self._gpus_per_slot,
+        )
+        return self._told_once(None if reason is None else f"{reason}; no further trial begins.")
+
+    def there_is_room(self) -> bool:
+        """Say whether a trial may begin now, not later; a note tells once why not."""
+        return self._told_once(self._shortage())
+
+    def _told_once(self, reason: str | None) -> bool:
+        """Note a reason that was not noted yet; return whether there is none."""
+        known = (note["message"] for note in self._book.ledger.notes)
+        if reason is not None and reason not in known:
+            self._book.write({"kind": "note", "message": reason})
+        return reason is None
 
 
 def budget_used_up(

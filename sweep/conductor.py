@@ -1,24 +1,27 @@
 """The driver's brain: what runs next, and what follows from what slots report. It knows no Tune."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
-from sweep.agenda import Due, budget_used_up, next_due, unfinished
+from sweep.agenda import Agenda, unfinished
 from sweep.book import Book
-from sweep.endings import Ending, ending_of, failed
+from sweep.cohorts import next_may_be_asked_for
+from sweep.endings import Ending, ending_of, failed, pruned_at
 from sweep.facts import Failure, Report, StoredEpochs
-from sweep.failures import LOSSES, WORKER_LOST, course_after
+from sweep.failures import LOSSES, WORKER_LOST, course_after, quarantined_as, quarantined_twin
 from sweep.intake import Run, news_in
 from sweep.ledger import Trial, TrialState
 from sweep.new_trials import NewTrials, Prepared, StagesOf
-from sweep.resources import FinishedStages, Slots
+from sweep.promotion import Promotions
+from sweep.resources import Claims, FinishedStages, Slots
 from sweep.rungs import RungJudge
 from sweep.sampling import SamplerView
 from sweep.stage_watch import StageWatch
 from sweep.study import Study
-from trainables.assignment import Assignment, Event, Stage
+from trainables.assignment import Event, Stage
 from trainables.plans import parse_plan
 
 FINISHED: Literal["FINISHED"] = "FINISHED"
@@ -48,13 +51,17 @@ class Conductor:
         gpus_per_slot: float = 0.0,
         store_root: str,
         book: Book,
+        claims: Claims | None = None,
+        shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._study = study
         self._store, self._store_root = stages, store_root
-        self._stages = StageWatch(stages)
-        self._slots, self._num_slots, self._gpus_per_slot = slots, num_slots, gpus_per_slot
+        self._stages = StageWatch(stages, slots, claims)
+        self._slots, self._num_slots = slots, num_slots
         self._book = book
-        self._judge = RungJudge(study, parse_plan(study.plan, phases))
+        self._agenda = Agenda(study, book, gpus_per_slot=gpus_per_slot, shortage=shortage)
+        plan = parse_plan(study.plan, phases)
+        self._judge, self._promotions = RungJudge(study, plan), Promotions(study, plan)
         self._sampler = SamplerView(study, space, book.ledger) if space is not None else None
         self._new_trials = NewTrials(
             study, phases=phases, space=space, sampler=self._sampler, stages_of=stages_of
@@ -87,6 +94,8 @@ class Conductor:
         """End the session; trials that are still running will be continued by the next one."""
         for run in list(self._active.values()):
             self._release(run, abandon=True)
+        if self._sampler is not None:
+            self._sampler.close()
         self._book.end_session(interrupted=self._interrupted)
 
     # What runs next
@@ -99,77 +108,143 @@ class Conductor:
         self._book.write(*({"kind": "note", "message": text} for text in self._slots.poll()))
         if self._interrupted:
             return FINISHED
-        if self._ready() is None and not self._may_begin():
-            return FINISHED if not self._plans and self._due() is None else None
+        self._settle()
+        if self._ready() is None and self._promotable() is None and not self._may_begin():
+            return FINISHED if not self._plans and self._agenda.due() is None else None
         slot = self._slots.lend()
         if slot is None:
             return None
+        self._stages.lent(slot)
         number = self._choose()
         if number is None:
             self._slots.give_back(slot)
             return None
-        return self._hand_out(number, slot)
+        config = self._hand_out(number, slot)
+        self._prepare()
+        return config
+
+    def _prepare(self) -> None:
+        """Have the next point worked out while slots train, to be there when one of them is free.
+
+        Not with one slot, and not in cohorts: there a suggestion knows all that ended before it.
+        """
+        if self._num_slots == 1 or self._study.early_stop.rule == "sync":
+            return
+        due = self._agenda.due()
+        if self._sampler is not None and due is not None and due.arm is None and not due.sibling:
+            self._sampler.prepare(len(self._book.ledger.trials))
 
     def _choose(self) -> int | None:
-        """Return a trial that can run now: one that waits, else a new one."""
-        while (number := self._ready()) is None:
-            due = self._due()
-            if due is None or not self._may_begin():
-                return None
-            self._begin(due)
-        return number
+        """Return a trial that can run now: one that waits, one that is promoted, or a new one."""
+        if self._study.early_stop.rule == "sync":
+            while self._may_begin():
+                self._begin()
+        held_back: set[int] = set()  # another driver trains what they need
+        while True:
+            number = self._ready(held_back)
+            if number is None:
+                promoted = self._promotable()
+                if promoted is not None:
+                    self._promote(promoted)
+                elif self._may_begin():
+                    self._begin()
+                else:
+                    return None
+            elif not self._is_quarantined(number):
+                if self._stages.take(self._plans[number]):
+                    return number
+                held_back.add(number)
 
-    def _ready(self) -> int | None:
-        """Return the first waiting trial whose next stage nobody is training right now."""
-        in_training = {
-            stage.key
-            for number in self._active
-            for stage in self._stages.missing(self._plans[number])
-        }
-        for number in sorted(self._plans.keys() - self._active.keys()):
-            missing = self._stages.missing(self._plans[number])
-            if not missing or missing[0].key not in in_training:
+    def _ready(self, held_back: AbstractSet[int] = frozenset()) -> int | None:
+        """Return the first waiting trial that needs nothing which is being trained right now."""
+        for number in sorted(self._waiting() - held_back):
+            if not self._stages.is_taken(self._plans[number]):
                 return number
         return None
+
+    def _waiting(self) -> set[int]:
+        """Return the trials that would run if they had a slot."""
+        trials = self._book.ledger.trials
+        return {n for n in self._plans.keys() - self._active.keys() if not trials[n].paused}
 
     def _may_begin(self) -> bool:
         """Say whether a new trial may begin although it may have to wait for another's stage.
 
         Arms may, all of them. Of searched points at most as many wait as there are slots: each
-        point asked for early is one chosen with less knowledge.
+        point asked for early is one chosen with less knowledge. In cohorts that is no matter: a
+        whole one is asked for when everything before it has ended.
         """
-        due = self._due()
-        if due is None or due.arm is not None:
-            return due is not None
-        trials = self._book.ledger.trials
-        waiting = self._plans.keys() - self._active.keys()
-        return sum(trials[number].arm is None for number in waiting) < self._num_slots
+        due = self._agenda.due()
+        if due is None or not self._agenda.there_is_room():
+            return False
+        if due.arm is not None:
+            return True
+        ledger, rules = self._book.ledger, self._study.early_stop
+        if rules.rule == "sync":
+            return next_may_be_asked_for(self._study, ledger)
+        waiting = sum(ledger.trials[number].arm is None for number in self._waiting())
+        return waiting < self._num_slots
 
-    def _due(self) -> Due | None:
-        """Return the next trial of the study, unless its budget is used up."""
-        due = next_due(self._study, self._book.ledger)
-        if due is None:
-            return None
-        reason = budget_used_up(
-            self._study,
-            self._book.ledger,
-            elapsed_s=self._book.elapsed_s,
-            gpus_per_slot=self._gpus_per_slot,
-        )
-        if reason is None:
-            return due
-        self._note_once(f"{reason}; no further trial begins.")
-        return None
+    def _is_quarantined(self, number: int) -> bool:
+        """End a new trial that would only fail as another one did; say whether it was one."""
+        trial = self._book.ledger.trials[number]
+        twin = quarantined_twin(trial, self._book.ledger) if trial.attempt == 0 else None
+        if twin is not None:
+            self._end(trial, failed(quarantined_as(twin)))
+        return twin is not None
+
+    # Trials that are paused
+
+    def _settle(self) -> None:
+        """Decide about trials whose wait at a rung is over, whether others came or none will."""
+        ledger = self._book.ledger
+        if not any(ledger.trials[number].paused for number in self._plans):
+            return
+        note = self._promotions.useless_proxy(ledger)
+        if note is not None:
+            self._book.write(note)
+        while verdicts := self._promotions.settled(
+            ledger,
+            last_call=all(ledger.trials[number].paused for number in self._plans)
+            and self._agenda.due() is None,
+            may_promote=self._agenda.budget_is_left(),
+        ):
+            for verdict in verdicts:
+                if verdict.goes_on:
+                    self._promote(verdict.trial)
+                else:
+                    self._end(verdict.trial, pruned_at(verdict.rung))
+
+    def _promotable(self) -> Trial | None:
+        """Return the paused trial that goes on next, if there is one."""
+        trial = self._promotions.next_one(self._book.ledger)
+        return trial if trial is not None and self._agenda.budget_is_left() else None
+
+    def _promote(self, trial: Trial) -> None:
+        """Let a paused trial go on, which may have reached the next rung already."""
+        rung = trial.rungs[-1].rung
+        self._book.write({"kind": "promote", "trial": trial.number, "rung": rung})
+        self._tell_sampler(trial)
+        self._conclude(trial)
+
+    def _pause(self, trial: Trial) -> None:
+        """Give a trial's slot to others; what it was trained to is saved."""
+        if self._sampler is not None:
+            self._sampler.pause(trial)
+        run = self._active.get(trial.number)
+        if run is not None:
+            self._release(run, abandon=True)
 
     # Beginning a trial
 
-    def _begin(self, due: Due) -> None:
+    def _begin(self) -> None:
+        due = self._agenda.due()
+        assert due is not None
         number = len(self._book.ledger.trials)
         record, prepared = self._new_trials.begin(due, number)
         self._book.write(record)
         trial = self._book.ledger.trials[number]
-        if self._sampler is not None:
-            self._sampler.begin(trial)
+        self._tell_sampler(trial)
         self._plan(trial, prepared)
 
     def _resume(self, trial: Trial) -> None:
@@ -187,7 +262,13 @@ class Conductor:
                 {"kind": "note", "message": message},
                 {"kind": "restage", "trial": trial.number, "stages": prepared.entries},
             )
+            self._tell_sampler(trial)
         self._plan(trial, prepared)
+
+    def _tell_sampler(self, trial: Trial) -> None:
+        """Have the sampler count a trial that runs as one."""
+        if self._sampler is not None:
+            self._sampler.begin(trial)
 
     def _plan(self, trial: Trial, prepared: Prepared) -> None:
         if prepared.fault is None:
@@ -200,22 +281,12 @@ class Conductor:
         attempt = trial.attempt + 1
         self._book.write({"kind": "attempt", "trial": number, "attempt": attempt})
         self._active[number] = Run(trial=number, attempt=attempt, slot=slot)
-        is_arm = trial.arm is not None
-        assignments = [
-            Assignment(
-                trial=number,
-                attempt=attempt,
-                stage=stage,
-                decision_epochs=self._judge.decision_epochs(stage, is_arm=is_arm),
-            )
-            for stage in self._plans[number]
-        ]
         return {
             "trial": number,
             "attempt": attempt,
             "slot": slot,
             "store": self._store_root,
-            "assignments": [assignment.to_json() for assignment in assignments],
+            "assignments": self._judge.assignments(trial, self._plans[number]),
         }
 
     # Taking in reports
@@ -256,6 +327,9 @@ class Conductor:
         """Take the decisions that are due for a trial, and end it if it is over."""
         for record in self._judge.due(trial, self._book.ledger):
             self._book.write(record)
+        if trial.paused:
+            self._pause(trial)
+            return
         ending = ending_of(trial, self._study)
         if ending is not None:
             self._end(trial, ending)
@@ -273,7 +347,7 @@ class Conductor:
         if failure.error_class not in LOSSES:
             self._end(trial, failed(failure))
             return
-        self._stages.forget(stage.key for stage in self._plans[run.trial])
+        self._stages.forget(self._plans[run.trial])
         if course == "end":
             self._end(trial, failed(failure), note)
         else:
@@ -292,17 +366,14 @@ class Conductor:
         self._book.write(*before, ending.record(trial))
         if self._sampler is not None:
             self._sampler.end(trial)
-        self._plans.pop(trial.number, None)
         run = self._active.get(trial.number)
         if run is not None:
             self._release(run, abandon=ending.abandon)
+        self._plans.pop(trial.number, None)
 
     def _release(self, run: Run, *, abandon: bool) -> None:
         del self._active[run.trial]
         if abandon:
             self._slots.withdraw(run.slot, run.trial)
+        self._stages.leave(self._plans[run.trial], abandoned_by=run.slot if abandon else None)
         self._slots.give_back(run.slot)
-
-    def _note_once(self, message: str) -> None:
-        if all(note["message"] != message for note in self._book.ledger.notes):
-            self._book.write({"kind": "note", "message": message})

@@ -5,16 +5,15 @@ meets the objective.
 """
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from scipy.stats import rankdata
 
-from sweep.study import EarlyStop, Objective, Study
-from trainables.plans import Plan
-
-Direction = Literal["minimize", "maximize"]
+from hpe.metrics.direction import Direction, direction_of
+from sweep.study import EarlyStop, Study
+from trainables.plans import Plan, PlanStep
 
 TRIALS_TO_JUDGE_A_PROXY = 8
 
@@ -28,8 +27,8 @@ class Rung:
             under which a sampler sees the value.
         label: The plan step.
         share: Share of that step's epochs.
-        metric: The metric compared, as the phase reports it; lower or higher is better as for the
-            objective.
+        metric: The metric compared, as the phase reports it.
+        direction: Which values of it are better.
         is_proxy: Whether the metric stands in for the objective.
     """
 
@@ -37,13 +36,14 @@ class Rung:
     label: str
     share: float
     metric: str
+    direction: Direction
     is_proxy: bool
 
 
-def split_metric(objective: Objective) -> tuple[str, str]:
-    """Return the plan label and the phase's metric key that the objective names."""
-    label, _, metric = objective.metric.partition("/")
-    return label, metric
+def split_metric(metric: str) -> tuple[str, str]:
+    """Return the plan label and the phase's metric key of `<plan label>/<metric key>`."""
+    label, _, key = metric.partition("/")
+    return label, key
 
 
 def rungs_of(study: Study, plan: Plan) -> tuple[Rung, ...]:
@@ -53,15 +53,24 @@ def rungs_of(study: Study, plan: Plan) -> tuple[Rung, ...]:
         return ()
     rungs = []
     shares = sorted(set(rules.rungs))
-    objective_label, objective_metric = split_metric(study.objective)
+    targets = {t.metric: t.direction for t in (study.objective, *study.objective.also)}
     for place, step in enumerate(plan):
-        is_proxy = step.label != objective_label
-        metric = _proxy(rules, step.spec.proxy) if is_proxy else objective_metric
-        if metric is not None:
-            rungs += [
-                Rung(place * len(shares) + i, step.label, share, metric, is_proxy)
-                for i, share in enumerate(shares)
-            ]
+        metric = _compared(step, study)
+        if metric is None:
+            continue
+        path = f"{step.label}/{metric}"
+        direction = targets.get(path) or direction_of(path) or study.objective.direction
+        rungs += [
+            Rung(
+                index=place * len(shares) + i,
+                label=step.label,
+                share=share,
+                metric=metric,
+                direction=direction,
+                is_proxy=path not in targets,
+            )
+            for i, share in enumerate(shares)
+        ]
     return tuple(rungs)
 
 
@@ -101,6 +110,49 @@ def asha_stops(
     return better >= kept
 
 
+def median_stops(
+    value: float, others: Sequence[float], *, grace: int, direction: Direction
+) -> bool:
+    """Say whether the median rule ends a trial here (after Golovin et al., 2017, section 3.2.2).
+
+    Google Vizier compares a trial's best value so far with the median of the running averages of
+    the completed trials. Here the value at the rung is compared with the values at the same rung of
+    all that have reached it, completed or not: a validation error falls as training goes on, so its
+    running average says more about the first epochs than about the present one.
+
+    Args:
+        value: What the trial reached at this rung.
+        others: What the others reached there.
+        grace: While fewer than this have been there, everyone goes on.
+        direction: Which values are better.
+    """
+    if len(others) < grace:
+        return False
+    middle = statistics.median(others)
+    return value > middle if direction == "minimize" else value < middle
+
+
+def best_share(
+    values: Mapping[int, float], *, keep: float, direction: Direction, at_least: int
+) -> list[int]:
+    """Return the trials that a rung sends on, best first; of equal ones the lower number first.
+
+    The successive halving of Jamieson and Talwalkar (2016): with all of a cohort there it is the
+    synchronous form; with those that are there so far, and `at_least` 0, it is the set of
+    candidates in the asynchronous form (Li et al., 2020, Algorithm 2, `get_job`).
+
+    Args:
+        values: Trial number -> value, of all that reached the rung.
+        keep: Share that goes on, rounded down.
+        direction: Which values are better.
+        at_least: How many go on however small the share is.
+    """
+    sign = 1.0 if direction == "minimize" else -1.0
+    ranked = sorted(values, key=lambda number: (sign * values[number], number))
+    share = math.floor(keep * len(values) + 1e-9)  # 0.29 * 100 is 28.999...
+    return ranked[: max(at_least, share)]
+
+
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
     """Return Spearman's rho of the pairs, ties by mean rank; 0 where one side never varies."""
     first, second = (rankdata(side) for side in zip(*pairs, strict=True))
@@ -122,5 +174,10 @@ def proxy_is_useless(pairs: Sequence[tuple[float, float]], rules: EarlyStop) -> 
     return correlation if correlation < rules.min_correlation else None
 
 
-def _proxy(rules: EarlyStop, proxy: str | None) -> str | None:
-    return proxy if rules.proxy else None
+def _compared(step: PlanStep, study: Study) -> str | None:
+    """Return the metric by which trials are compared during a step of the plan, if they are."""
+    rules = study.early_stop
+    label, key = split_metric(rules.metric or study.objective.metric)
+    if step.label == label:
+        return key
+    return step.spec.proxy if rules.proxy else None

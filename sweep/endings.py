@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.facts import Failure
-from sweep.ledger import RungEntry, Trial, TrialState
-from sweep.rungs import STOP, objective_of, plan_is_done
+from sweep.ledger import STOP, RungEntry, Trial, TrialState
+from sweep.rungs import objective_of, plan_is_done
 from sweep.study import Study
 
 
@@ -36,7 +36,9 @@ class Ending:
 
 
 def ending_of(trial: Trial, study: Study) -> Ending | None:
-    """Return how a trial ends that was stopped or has done its plan; None if it goes on."""
+    """Return how a trial ends that was stopped or has done its plan; None if it is not over."""
+    if trial.paused:
+        return None
     stop = next((rung for rung in trial.rungs if rung.decision == STOP), None)
     if stop is not None:
         return pruned_at(stop)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from sweep.facts import Failure
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger, Trial, TrialState
 
 WORKER_LOST = "worker_lost"
 STAGE_LOST = "stage_lost"
@@ -34,3 +34,32 @@ def course_after(failure: Failure, trial: Trial, ledger: Ledger) -> Course:
 def losses(trial: Trial, ledger: Ledger) -> int:
     """Return how often a trial lost what it ran on, in all sessions."""
     return sum(note.get("trial") == trial.number for note in ledger.notes)
+
+
+def quarantined_twin(trial: Trial, ledger: Ledger) -> Trial | None:
+    """Return the first trial that failed for good with exactly what this one is to run.
+
+    The keys of its stages tell: they cover settings, seed, code and data, so that nothing is kept
+    from running once the cause is mended. An arm is asked for by people and always runs.
+    """
+    if trial.arm is not None or not trial.stages:
+        return None
+    keys = [stage.key for stage in trial.stages]
+    return next(
+        (
+            other
+            for other in ledger.in_state(TrialState.FAIL)
+            if other.number != trial.number and [stage.key for stage in other.stages] == keys
+        ),
+        None,
+    )
+
+
+def quarantined_as(twin: Trial) -> Failure:
+    """Return the failure of a trial that would only repeat this one's."""
+    reason = (twin.message or "no message").splitlines()[0]
+    message = (
+        f"not trained: the search suggested again exactly what trial {twin.number} failed with "
+        f"({reason})"
+    )
+    return Failure(twin.error_class or "code", message, by_slot=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Literal
 
 Record = Mapping[str, Any]
 """A journal record: `kind` and `time_s` (Unix time, for display only) and what the kind needs."""
@@ -56,15 +56,28 @@ class StageEntry:
         return next((epoch for epoch in self.epochs if epoch.epoch == number), None)
 
 
+Decision = Literal["continue", "stop", "pause"]
+"""What is decided about a trial at a rung."""
+
+CONTINUE: Final = "continue"
+STOP: Final = "stop"
+PAUSE: Final = "pause"
+
+
 @dataclass
 class RungEntry:
-    """One early-stopping decision."""
+    """One early-stopping decision.
+
+    Attributes:
+        promoted: Whether a trial that was paused here has gone on.
+    """
 
     label: str
     rung: int
     epoch: int
     value: float
-    decision: str  # continue | stop
+    decision: Decision
+    promoted: bool = False
 
 
 @dataclass
@@ -105,6 +118,13 @@ class Trial:
         return next(stage for stage in self.stages if stage.label == label)
 
     @property
+    def paused(self) -> bool:
+        """Say whether the trial waits at a rung, on no slot, to go on or to end there."""
+        last = self.rungs[-1] if self.rungs else None
+        is_open = self.state is TrialState.RUNNING
+        return is_open and last is not None and last.decision == PAUSE and not last.promoted
+
+    @property
     def duration_s(self) -> float:
         """Return the seconds between the start and end of its stages, reused ones not counted."""
         return sum(stage.trained_s for stage in self.stages)
@@ -119,15 +139,18 @@ class Ledger:
         `trial`: number, arm, seed, params, distributions, settings,
             stages = [{label, key, phase, epochs, config, seed}].
         `restage`: trial, stages as above: what it was to run has changed (the code, say), so it
-            starts again with nothing of what it did before.
+            starts again with nothing of what it did before. May have settings, if these changed,
+            and the reason.
         `attempt`: trial, attempt (counted from 1).
         `stage`: trial, label, status = running | done | reused, resumed_from.
         `epoch`: trial, label, epoch, metrics (keys without the label).
         `rung`: trial, label, rung, epoch, value, decision.
+        `promote`: trial, rung: it was paused at this rung and goes on.
         `end`: trial, state, objective, others (left out where there are none), error_class,
             message.
-        `note`: message (a fault survived, a slot replaced), shown to people; about the loss of a
-            worker also trial and error_class, about a proxy switched off also proxy_off = label.
+        `note`: message (a fault survived, a slot replaced), shown to people; about the loss of what
+            a trial ran on also trial and error_class, about a proxy switched off also
+            proxy_off = label.
 
     Attributes:
         elapsed_s: Seconds in which a driver was at work, over all sessions.
@@ -178,6 +201,9 @@ class Ledger:
                         decision=record["decision"],
                     )
                 )
+            case "promote":
+                for entry in self.trials[record["trial"]].rungs:
+                    entry.promoted = entry.promoted or entry.rung == record["rung"]
             case "end":
                 self._apply_end(record)
             case kind:
@@ -209,6 +235,7 @@ class Ledger:
     def _apply_restage(self, record: Record) -> None:
         trial = self.trials[record["trial"]]
         trial.stages = _entries(record["stages"])
+        trial.settings = record.get("settings", trial.settings)
         trial.rungs = []
         trial.progress = 0.0
 

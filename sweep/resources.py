@@ -1,4 +1,4 @@
-"""What the conductor needs of its surroundings: slots to run on, and finished stages."""
+"""What the conductor needs of its surroundings: slots, finished stages, and what others train."""
 
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class Slots(Protocol):
     def give_back(self, slot: str) -> None:
         """Take a slot back; it is lent again once it is ready."""
 
+    def is_free(self, slot: str) -> bool:
+        """Say whether a slot does nothing any more of what was withdrawn from it, or is gone."""
+
     def poll(self) -> list[str]:
         """Look after the slots; return what people should know."""
 
@@ -29,3 +32,13 @@ class FinishedStages(Protocol):
 
     def metrics(self, key: str) -> StoredEpochs:
         """Return the epochs of a finished stage."""
+
+
+class Claims(Protocol):
+    """What this driver trains, told to others: `trainables.claims.Claims`."""
+
+    def take(self, key: str) -> bool:
+        """Claim a stage; False while another driver has it."""
+
+    def release(self, key: str) -> None:
+        """Let others claim a stage, if it was claimed here."""

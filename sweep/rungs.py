@@ -1,59 +1,71 @@
 """Decisions at rungs: which are due for a trial, and what they say, as journal records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sweep.cohorts import settled_before
 from sweep.early_stop import (
     Rung,
     asha_stops,
-    proxy_is_useless,
+    median_stops,
     rung_epochs,
     rungs_of,
     split_metric,
 )
-from sweep.ledger import Ledger, StageEntry, Trial, TrialState
+from sweep.ledger import CONTINUE, PAUSE, STOP, Decision, Ledger, StageEntry, Trial
+from sweep.proxies import is_switched_off, switching_off
 from sweep.study import Study
-from trainables.assignment import Stage
+from trainables.assignment import Assignment, Stage
 from trainables.plans import Plan
-
-CONTINUE, STOP = "continue", "stop"
 
 
 class RungJudge:
-    """Decides at the rungs of one study."""
+    """Decides at the rungs of one study when a trial reaches them."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
+        self._study = study
         self._rules = study.early_stop
-        self._direction = study.objective.direction
         self._rungs = rungs_of(study, plan)
 
-    def decision_epochs(self, stage: Stage, *, is_arm: bool) -> tuple[int, ...]:
-        """Return after which epochs a worker has to wait for a decision; arms never wait."""
-        if is_arm:
-            return ()
-        return tuple(sorted(rung_epochs(self._rungs, label=stage.label, epochs=stage.epochs)))
+    def assignments(self, trial: Trial, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+        """Return what a slot is to do for a trial, as JSON data: a stage each, in order.
+
+        Workers wait at rungs for a decision; those of arms never do.
+        """
+        rungs = self._rungs if trial.arm is None else ()
+        return [
+            Assignment(
+                trial=trial.number,
+                attempt=trial.attempt,
+                stage=stage,
+                decision_epochs=tuple(
+                    sorted(rung_epochs(rungs, label=stage.label, epochs=stage.epochs))
+                ),
+            ).to_json()
+            for stage in stages
+        ]
 
     def due(self, trial: Trial, ledger: Ledger) -> Iterator[dict[str, Any]]:
         """Yield a `rung` record for every rung the trial has reached and not been judged at.
 
-        Arms are controls and trials whose plan is done have nothing left to stop: both go on
-        whatever their value, which others are compared with. A `note` precedes a rung record when
-        a proxy is found useless there; nobody is stopped by that proxy from then on.
+        A trial that is stopped or paused at a rung is not judged at later ones. A `note` precedes
+        a rung record when a proxy is found useless there; it holds nobody up from then on.
         """
+        if trial.paused:
+            return
         judged = {rung.rung for rung in trial.rungs}
-        can_stop = trial.arm is None and not plan_is_done(trial)
         for stage in trial.stages:
             places = rung_epochs(self._rungs, label=stage.label, epochs=stage.epochs_planned)
             for epoch, rung in sorted(places.items()):
                 value = _value(stage, epoch, rung.metric)
                 if rung.index in judged or value is None:
                     continue
-                stops = can_stop and self._stops(value, rung, trial, ledger)
-                if stops and rung.is_proxy:
-                    note = self._switched_off(rung, ledger)
-                    if note is not None:
-                        yield note
-                    stops = note is None and not _is_switched_off(rung, ledger)
+                decision = self._decision(value, rung, trial, ledger)
+                if decision != CONTINUE and rung.is_proxy:
+                    if not is_switched_off(rung, ledger):
+                        yield from self._notes(rung, trial, ledger)
+                    if is_switched_off(rung, ledger):
+                        decision = CONTINUE
                 yield {
                     "kind": "rung",
                     "trial": trial.number,
@@ -61,43 +73,53 @@ class RungJudge:
                     "rung": rung.index,
                     "epoch": epoch,
                     "value": value,
-                    "decision": STOP if stops else CONTINUE,
+                    "decision": decision,
                 }
-                if stops:
+                if decision != CONTINUE:
                     return
 
-    def _stops(self, value: float, rung: Rung, trial: Trial, ledger: Ledger) -> bool:
-        others = [
-            entry.value
-            for other in ledger.trials.values()
-            for entry in other.rungs
-            if entry.rung == rung.index and other.number != trial.number
-        ]
-        return asha_stops(
-            value,
-            others,
-            keep=self._rules.keep,
-            grace=self._rules.grace,
-            direction=self._direction,
-        )
+    def _decision(self, value: float, rung: Rung, trial: Trial, ledger: Ledger) -> Decision:
+        """Return what the study's rule says, whatever the value is worth.
 
-    def _switched_off(self, rung: Rung, ledger: Ledger) -> dict[str, Any] | None:
-        """Return the note that switches a useless proxy off, the first time it is found to be."""
-        if _is_switched_off(rung, ledger):
-            return None
-        pairs = list(_proxy_and_objective(rung, ledger))
-        correlation = proxy_is_useless(pairs, self._rules)
-        if correlation is None:
-            return None
-        return {
-            "kind": "note",
-            "message": (
-                f"{rung.label}/{rung.metric} no longer stops trials: over {len(pairs)} finished "
-                f"trials its rank correlation with the objective is {correlation:.2f}, below "
-                f"early_stop/min_correlation = {self._rules.min_correlation:g}."
-            ),
-            "proxy_off": rung.label,
-        }
+        Arms are controls and always go on; others are compared with them. So does a trial whose
+        plan is done, which has nothing left to save; but not in cohorts, where it must make no
+        difference that a stage was trained before.
+        """
+        rule = self._rules.rule
+        if trial.arm is not None or (rule != "sync" and plan_is_done(trial)):
+            return CONTINUE
+        if rule == "sync" or self._rules.promote:
+            return PAUSE
+        reached = values_at(rung.index, ledger)
+        others = [other for number, other in reached.items() if number != trial.number]
+        grace = self._rules.grace
+        if rule == "median":
+            stops = median_stops(value, others, grace=grace, direction=rung.direction)
+        else:
+            keep = self._rules.keep
+            stops = asha_stops(value, others, keep=keep, grace=grace, direction=rung.direction)
+        return STOP if stops else CONTINUE
+
+    def _notes(self, rung: Rung, trial: Trial, ledger: Ledger) -> Iterator[dict[str, Any]]:
+        is_in_cohort = self._rules.rule == "sync"
+        judged_by = (
+            settled_before(trial, ledger, self._rules.cohort)
+            if is_in_cohort
+            else ledger.trials.values()
+        )
+        note = switching_off(rung, self._study, judged_by)
+        if note is not None:
+            yield note
+
+
+def values_at(index: int, ledger: Ledger) -> dict[int, float]:
+    """Return trial number -> value of all that have reached a rung."""
+    return {
+        trial.number: entry.value
+        for trial in ledger.trials.values()
+        for entry in trial.rungs
+        if entry.rung == index
+    }
 
 
 def plan_is_done(trial: Trial) -> bool:
@@ -107,7 +129,7 @@ def plan_is_done(trial: Trial) -> bool:
 
 def objective_of(trial: Trial, study: Study) -> float | None:
     """Return the objective that a trial reached at the end of its last phase."""
-    _, metric = split_metric(study.objective)
+    _, metric = split_metric(study.objective.metric)
     last = trial.stages[-1]
     return last.epochs[-1].metrics.get(metric) if last.epochs else None
 
@@ -115,16 +137,3 @@ def objective_of(trial: Trial, study: Study) -> float | None:
 def _value(stage: StageEntry, epoch: int, metric: str) -> float | None:
     report = stage.epoch(epoch)
     return None if report is None else report.metrics.get(metric)
-
-
-def _is_switched_off(rung: Rung, ledger: Ledger) -> bool:
-    return any(note.get("proxy_off") == rung.label for note in ledger.notes)
-
-
-def _proxy_and_objective(rung: Rung, ledger: Ledger) -> Iterator[tuple[float, float]]:
-    for trial in ledger.in_state(TrialState.COMPLETE):
-        for stage in trial.stages:
-            if stage.label == rung.label and stage.epochs and trial.objective is not None:
-                value = stage.epochs[-1].metrics.get(rung.metric)
-                if value is not None:
-                    yield value, trial.objective

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sweep.conductor import FINISHED, Conductor
 from sweep.journal import Journal
 from sweep.ledger import Ledger
 from sweep.points import Point
+from sweep.resources import Claims
 from sweep.study import Study
 from tests.sweep.engine_phases import PHASES, SPACES, draft_metrics, final_metrics
 from trainables.assignment import Assignment, Stage
@@ -85,10 +87,14 @@ class FakeSlots:
     def __init__(self, count: int) -> None:
         self.free = deque(f"slot-{i}" for i in range(count))
         self.withdrawn: list[tuple[str, int]] = []
+        self.holding: set[str] = set()  # have not let go yet of what was withdrawn
         self.news: list[str] = []
 
     def lend(self) -> str | None:
-        return self.free.popleft() if self.free else None
+        ready = next((slot for slot in self.free if slot not in self.holding), None)
+        if ready is not None:
+            self.free.remove(ready)
+        return ready
 
     def give_back(self, slot: str) -> None:
         assert slot not in self.free
@@ -97,9 +103,26 @@ class FakeSlots:
     def withdraw(self, slot: str, trial: int) -> None:
         self.withdrawn.append((slot, trial))
 
+    def is_free(self, slot: str) -> bool:
+        return slot not in self.holding
+
     def poll(self) -> list[str]:
         news, self.news = self.news, []
         return news
+
+
+class FakeClaims:
+    """Claims of one driver on stages; drivers that share `held` keep out of each other's way."""
+
+    def __init__(self, name: str, held: dict[str, str]) -> None:
+        self.name, self.held = name, held
+
+    def take(self, key: str) -> bool:
+        return self.held.setdefault(key, self.name) == self.name
+
+    def release(self, key: str) -> None:
+        if self.held.get(key) == self.name:
+            del self.held[key]
 
 
 class Killed(BaseException):
@@ -148,6 +171,8 @@ class Play:
         journal: Journal | None = None,
         plan: Callable[[Point, int], tuple[Stage, ...]] = stages_of,
         clock: Clock | None = None,
+        claims: Claims | None = None,
+        shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.study = study
         self.stages = stages or FakeStages()
@@ -166,6 +191,8 @@ class Play:
             num_slots=slots,
             store_root="stages",
             book=self.book,
+            claims=claims,
+            shortage=shortage,
         )
         self.training: dict[int, Iterator[dict[str, Any]]] = {}
         self.order: list[int] = []
@@ -196,15 +223,16 @@ class Play:
         """Report for a trial's last attempt; return whether it is to stop."""
         return self.conductor.on_reports(number, self.ledger.trials[number].attempt, reports)
 
-    def run(self) -> Ledger:
-        """Run to the end, every trial an event at a time in turn."""
+    def run(self, speeds: random.Random | None = None) -> Ledger:
+        """Run to the end: every trial an event at a time in turn, or whichever is fast just now."""
         self.open()
         while True:
             self.hand_out()
             if not self.training:
                 assert self.conductor.next_config() == FINISHED
                 break
-            for number in list(self.training):
+            running = list(self.training)
+            for number in running if speeds is None else [speeds.choice(running)]:
                 self.step(number)
         self.conductor.close()
         self.journal.close()
@@ -254,3 +282,29 @@ def report_of(assignment: Assignment, seq: int, **event: Any) -> dict[str, Any]:
         "label": assignment.stage.label,
         **event,
     }
+
+
+def summary(ledger: Ledger) -> list[Any]:
+    """Return what must not depend on how often a driver died."""
+    return [
+        (
+            trial.number,
+            trial.arm,
+            trial.seed,
+            dict(trial.params),
+            trial.state,
+            trial.objective,
+            [(rung.rung, rung.value, rung.decision) for rung in trial.rungs],
+            [(stage.label, [epoch.epoch for epoch in stage.epochs]) for stage in trial.stages],
+            trial.progress,
+        )
+        for trial in ledger.trials.values()
+    ]
+
+
+def assert_ended_once(records: Sequence[Mapping[str, Any]]) -> None:
+    """Check that every trial that began has one end, and that numbers have no gaps."""
+    ends = Counter(record["trial"] for record in records if record["kind"] == "end")
+    begun = [record["number"] for record in records if record["kind"] == "trial"]
+    assert ends == Counter(begun)
+    assert begun == list(range(len(begun)))

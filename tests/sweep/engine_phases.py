@@ -104,9 +104,17 @@ def suggest_final(trial: optuna.Trial) -> Mapping[str, Any]:
     return trial.params
 
 
+def suggest_lengths(trial: optuna.Trial) -> Mapping[str, Any]:
+    """Choose what the last phase does and for how long."""
+    trial.suggest_float("final/y", 0.0, 10.0)
+    trial.suggest_int("final/epochs", 1, 4)
+    return trial.params
+
+
 SPACES = {
     "both": Space(suggest=suggest, plan=("draft", "final"), about="both phases"),
     "last": Space(suggest=suggest_final, plan=("draft", "final"), about="the last phase alone"),
+    "lengths": Space(suggest=suggest_lengths, plan=("draft", "final"), about="how long, too"),
 }
 
 

@@ -1,25 +1,30 @@
 """The conductor, with slots and a stage store that run in this process."""
 
 import os
-from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from sweep.agenda import why_over
 from sweep.book import Clock
 from sweep.conductor import FINISHED
 from sweep.failures import MAX_LOSSES
 from sweep.journal import Journal, read_journal
 from sweep.ledger import Ledger, TrialState
+from sweep.sampling import SamplerView
 from tests.sweep.engine_fakes import (
+    FakeClaims,
     FakeClock,
     FakeStages,
     Killed,
     KillingJournal,
     Play,
+    assert_ended_once,
     make_study,
     report_of,
     stages_of,
+    summary,
 )
 from trainables.assignment import Assignment
 
@@ -32,31 +37,6 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda file: None)
     for name in ("a", "b", "whole"):
         (tmp_path / name).mkdir()
-
-
-def summary(ledger):
-    """Return what must not depend on how often a driver died."""
-    return [
-        (
-            trial.number,
-            trial.arm,
-            trial.seed,
-            dict(trial.params),
-            trial.state,
-            trial.objective,
-            [(rung.rung, rung.value, rung.decision) for rung in trial.rungs],
-            [(stage.label, [epoch.epoch for epoch in stage.epochs]) for stage in trial.stages],
-            trial.progress,
-        )
-        for trial in ledger.trials.values()
-    ]
-
-
-def assert_ended_once(records):
-    ends = Counter(record["trial"] for record in records if record["kind"] == "end")
-    begun = [record["number"] for record in records if record["kind"] == "trial"]
-    assert ends == Counter(begun)
-    assert begun == list(range(len(begun)))
 
 
 # What runs
@@ -302,11 +282,131 @@ def test_f20_a_trial_that_always_loses_its_worker_is_given_up(tmp_path):
     assert [config["trial"] for config in play.hand_out()] == [1]
 
 
+def test_losses_of_one_attempt_are_counted_once(tmp_path):
+    play = Play(make_study(), tmp_path).open()
+    for attempt in range(1, MAX_LOSSES):
+        (config,) = play.hand_out()
+        assignment = Assignment.from_json(config["assignments"][0])
+        failure = {"error_class": "worker_lost", "message": "signal 9", "event": "failed"}
+        assert play.report(0, report_of(assignment, 0, epoch=0, **failure))
+        play.conductor.on_lost(0, attempt, "its Tune actor, or its slot, was lost.")
+    assert len([note for note in play.ledger.notes if note.get("trial") == 0]) == MAX_LOSSES - 1
+    assert play.ledger.trials[0].state is TrialState.RUNNING
+
+
+def test_a_late_sender_of_an_earlier_attempt_is_stopped_and_the_trial_runs_on(tmp_path):
+    play = Play(make_study(), tmp_path).open()
+    play.hand_out()
+    late = next(play.training[0])
+    play.conductor.on_lost(0, 1, "its actor died.")
+    play.hand_out()
+    assert play.conductor.on_reports(0, 1, [late])
+    assert play.conductor.on_reports(0, 1, [])
+    assert play.conductor.dropped == 1
+    assert not play.report(0, next(play.training[0]))
+    while 0 in play.training:
+        play.step(0)
+    assert play.ledger.trials[0].state is TrialState.COMPLETE
+
+
+def test_a_trial_whose_parent_stage_was_lost_trains_it_anew(tmp_path):
+    arms = {"low": {"settings": {"final/y": 2.0}}, "high": {"settings": {"final/y": 3.0}}}
+    study = make_study(arms=arms, space=None, search={"trials": 0})
+    play = Play(study, tmp_path).open()
+    play.hand_out()
+    while 0 in play.training:
+        play.step(0)
+    (config,) = play.hand_out()
+    draft, final = map(Assignment.from_json, config["assignments"])
+    play.step(1)
+    play.stages.committed.pop(draft.stage.key)  # it was found corrupt and set aside
+    play.stages.saved.pop(draft.stage.key)
+    failure = {"error_class": "stage_lost", "message": "draft is corrupt", "event": "failed"}
+    assert play.report(1, report_of(final, 0, epoch=0, **failure))
+    trained = play.stages.epochs_trained
+    (config,) = play.hand_out()
+    assert (config["trial"], config["attempt"]) == (1, 2)
+    while 1 in play.training:
+        play.step(1)
+    assert play.stages.epochs_trained == trained + 6, "both stages are trained"
+    assert play.ledger.trials[1].state is TrialState.COMPLETE
+    assert play.ledger.notes[-1]["error_class"] == "stage_lost"
+
+
+def test_a_stage_is_not_handed_out_while_the_slot_that_abandoned_it_is_still_at_it(tmp_path):
+    play = Play(make_study(), tmp_path, slots=2).open()
+    play.hand_out()
+    play.step(0)
+    play.slots.holding.add("slot-0")
+    play.training.pop(0)
+    play.conductor.on_lost(0, 1, "its actor died.")
+    assert play.hand_out() == [], "slot-1 is busy, slot-0 has not let go"
+    while 1 in play.training:
+        play.step(1)
+    assert [config["trial"] for config in play.hand_out()] == [2], "trial 0 waits for its stage"
+    play.slots.holding.clear()
+    assert [config["trial"] for config in play.hand_out()] == [0]
+
+
+def test_drivers_that_share_a_store_train_every_stage_once(tmp_path):
+    stages, held = FakeStages(), {}
+    study = make_study(arms={}, search={"trials": 4, "sampler": "random"})
+    plays = [
+        Play(study, tmp_path / name, stages=stages, claims=FakeClaims(name, held)).open()
+        for name in ("a", "b")
+    ]
+
+    def are_busy():
+        for play in plays:
+            play.hand_out()
+        return any(play.training for play in plays)
+
+    while are_busy():
+        training = [number for play in plays for number in play.training]
+        assert len(training) == len(set(training)), "both search the same points"
+        for play in plays:
+            for number in list(play.training):
+                play.step(number)
+    for play in plays:
+        assert len(play.ledger.in_state(TrialState.COMPLETE)) == 4
+    assert stages.epochs_trained == 4 * 6
+    assert held == {}
+
+
 def test_what_slots_tell_becomes_a_note(tmp_path):
     play = Play(make_study(), tmp_path).open()
     play.slots.news = ["slot 1: its worker was replaced."]
     play.hand_out()
     assert play.ledger.notes[-1]["message"] == "slot 1: its worker was replaced."
+
+
+# Poison
+
+
+def test_f20_a_point_that_failed_for_good_is_not_trained_again(tmp_path, monkeypatch):
+    study = make_study(
+        arms={"same": {"settings": {"final/y": 9.0}}},
+        space="last",
+        search={"trials": 3, "sampler": "random"},
+        settings={"final/limit": 8.0},
+    )
+    play = Play(study, tmp_path)
+    points = [9.0, 2.0, 9.0]
+    ask = SamplerView.ask
+
+    def ask_for(view, number, **_):
+        suggestion = ask(view, number)
+        return replace(suggestion, params={"final/y": points[number - 1]})
+
+    monkeypatch.setattr(SamplerView, "ask", ask_for)
+    trials = play.run().trials
+    assert play.order == [0, 2], "the first arm fails; points like it are not handed out"
+    assert [trial.state.name for trial in trials.values()] == ["FAIL", "FAIL", "COMPLETE", "FAIL"]
+    for number in (1, 3):
+        assert trials[number].error_class == "diverged"
+        assert "exactly what trial 0 failed with" in trials[number].message
+        assert trials[number].attempt == 0
+    assert_ended_once(play.records)
 
 
 # Early stopping
@@ -404,6 +504,24 @@ def test_a_larger_budget_continues_a_study_that_had_used_its_own_up(tmp_path):
     assert len(Play(make_study(), tmp_path).run().trials) == 6
 
 
+def test_why_a_study_ended_is_known_and_changes_when_it_goes_on(tmp_path):
+    def why(study, ledger):
+        return why_over(study, ledger, elapsed_s=ledger.elapsed_s, gpus_per_slot=0.0)
+
+    study = make_study(budget={"target": 1.4})
+    play = Play(study, tmp_path).open()
+    assert why(study, play.ledger) is None
+    play.hand_out()
+    assert why(study, play.ledger) is None
+    play.conductor.close()
+    play.journal.close()
+    ledger = Play(study, tmp_path, stages=play.stages).run()
+    assert why(study, ledger) == "budget/target: trial 0 reached 1.33333 (target 1.4)"
+    ledger = Play(make_study(), tmp_path, stages=play.stages).run()
+    assert why(make_study(), ledger) == "all that was asked for has run (6 trials)"
+    assert why(make_study(search={"trials": 5}), ledger) is None
+
+
 # Ending and going on
 
 
@@ -429,9 +547,18 @@ def test_an_interrupted_study_leaves_its_trials_open_and_continues_them(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("written", [True, False], ids=["after", "before"])
-def test_f2_killed_at_any_record_the_study_ends_as_if_it_had_not_been(tmp_path, written):
-    study = make_study(early_stop=ASHA, search={"trials": 5}, settings={"final/limit": 8.0})
+@pytest.mark.parametrize(
+    ("rules", "written"),
+    [
+        (ASHA, True),
+        (ASHA, False),
+        ({**ASHA, "promote": True}, True),
+        ({**ASHA, "rule": "sync", "cohort": 3}, True),
+    ],
+    ids=["asha_after", "asha_before", "promote_after", "sync_after"],
+)
+def test_f2_killed_at_any_record_the_study_ends_as_if_it_had_not_been(tmp_path, rules, written):
+    study = make_study(early_stop=rules, search={"trials": 5}, settings={"final/limit": 8.0})
     whole = Play(study, tmp_path / "whole").run()
     assert {trial.state for trial in whole.trials.values()} == {
         TrialState.COMPLETE,

@@ -5,6 +5,8 @@ from scipy.stats import spearmanr
 
 from sweep.early_stop import (
     asha_stops,
+    best_share,
+    median_stops,
     proxy_is_useless,
     rank_correlation,
     rung_epochs,
@@ -54,6 +56,35 @@ def test_a_study_that_maximizes_stops_low_values():
     assert not stops(9.5, [7.0, 8.0, 9.0], direction="maximize")
 
 
+@pytest.mark.parametrize(
+    ("value", "others", "stopped"),
+    [
+        (9.0, [1.0, 2.0], False),  # grace: only two others were there
+        (2.1, [1.0, 2.0, 3.0], True),  # the median is 2
+        (2.0, [1.0, 2.0, 3.0], False),  # no worse than it
+        (2.4, [1.0, 2.0, 3.0, 4.0], False),  # between two: 2.5
+        (2.6, [1.0, 2.0, 3.0, 4.0], True),
+    ],
+)
+def test_the_median_rule_stops_what_is_worse_than_half_of_the_others(value, others, stopped):
+    assert median_stops(value, others, grace=3, direction="minimize") is stopped
+    mirrored = [-other for other in others]
+    assert median_stops(-value, mirrored, grace=3, direction="maximize") is stopped
+
+
+def test_the_best_share_goes_on_and_of_equal_trials_the_earlier_one():
+    values = {4: 2.0, 7: 1.0, 2: 2.0, 9: 3.0, 5: 2.0}
+    assert best_share(values, keep=0.5, direction="minimize", at_least=0) == [7, 2]
+    assert best_share(values, keep=0.8, direction="maximize", at_least=0) == [9, 2, 4, 5]
+    assert best_share(values, keep=0.1, direction="minimize", at_least=0) == []
+    assert best_share(values, keep=0.1, direction="minimize", at_least=1) == [7]
+
+
+def test_a_share_is_not_lost_to_rounding():
+    values = {number: float(number) for number in range(100)}
+    assert len(best_share(values, keep=0.29, direction="minimize", at_least=0)) == 29
+
+
 def test_a_study_without_a_rule_has_no_rungs():
     assert rungs_of(make_study(), PLAN) == ()
 
@@ -76,6 +107,35 @@ def test_with_a_proxy_every_rung_keeps_its_index_and_its_own_metric():
     ]
 
 
+def test_a_named_metric_is_compared_at_its_own_phase_alone():
+    found = rungs(rungs=[0.3], metric="draft/val/proxy")
+    assert [(rung.label, rung.metric, rung.is_proxy) for rung in found] == [
+        ("draft", "val/proxy", True)
+    ]
+    found = rungs(rungs=[0.3], metric="final/val/error", proxy=True)
+    assert [(rung.label, rung.metric, rung.is_proxy) for rung in found] == [
+        ("draft", "val/proxy", True),
+        ("final", "val/error", False),
+    ]
+
+
+def test_a_metric_is_better_the_way_its_objective_or_else_its_name_says():
+    objective = {
+        "metric": "final/val/gain",
+        "direction": "maximize",
+        "also": [{"metric": "final/val/auc", "direction": "minimize"}],
+    }
+    for metric, direction in {
+        "final/val/gain": "maximize",
+        "final/val/auc": "minimize",
+        "final/val/iou": "maximize",
+        "draft/val/proxy": "maximize",
+    }.items():
+        rules = {"rule": "asha", "rungs": [0.5], "metric": metric}
+        (rung,) = rungs_of(make_study(objective=objective, early_stop=rules), PLAN)
+        assert rung.direction == direction, metric
+
+
 @pytest.mark.parametrize(
     ("epochs", "places"),
     [
@@ -96,7 +156,7 @@ def test_rungs_of_another_phase_are_no_rungs_here():
 
 
 def test_the_objective_names_a_plan_label_and_a_metric_key():
-    assert split_metric(make_study().objective) == ("final", "val/error")
+    assert split_metric(make_study().objective.metric) == ("final", "val/error")
 
 
 def test_rank_correlation_is_spearmans():
