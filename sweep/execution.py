@@ -29,9 +29,12 @@ from sweep.slot_fit import Resources, SlotFit, cluster_resources, fit_slots, res
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
 from trainables.pool import NoSlotLeft, SlotShape
+from trainables.sealed_json import StageFormat
 from trainables.stages import StageStore
 
 TRACKER_PATIENCE_S = 60.0
+NOTICE_PATIENCE_S = 3.0
+"""For MLflow after a signal: who sent it may give no more than ten seconds' notice."""
 CANNOT_GO_ON = 1
 STOPPING = (
     "stopping: running trials end their epoch and are continued next time; again to end at once"
@@ -73,7 +76,7 @@ class Execution:
                     start_over(job.folder)
                 book = stack.enter_context(open_book(job.folder))
             _write_study(job)
-            tracker = self._tracker(book.past)
+            tracker, patience_s = self._tracker(book.past), TRACKER_PATIENCE_S
             try:
                 if job.options.address is None:
                     self.console.print("starting Ray on this machine", style="dim")
@@ -84,12 +87,15 @@ class Execution:
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
-            except (NoSlotLeft, ClusterLost) as error:
+            except (NoSlotLeft, ClusterLost, StageFormat) as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
                 return CANNOT_GO_ON
+            except Interrupted:
+                patience_s = NOTICE_PATIENCE_S
+                raise
             finally:
-                self._close(tracker)
+                self._close(tracker, patience_s)
         return show_outcome(outcome, self.console, self._tracked(tracker))
 
     def show_finished(self) -> int:
@@ -98,7 +104,7 @@ class Execution:
         try:
             outcome = Outcome.of_finished(self.job, Ledger(self.records))
         finally:
-            self._close(tracker)
+            self._close(tracker, TRACKER_PATIENCE_S)
         return show_outcome(outcome, self.console, self._tracked(tracker))
 
     def _resources(self, stack: ExitStack) -> Resources:
@@ -121,9 +127,9 @@ class Execution:
             history=StageStore(job.runs.stages).metrics,
         )
 
-    def _close(self, tracker: MlflowTracker) -> None:
+    def _close(self, tracker: MlflowTracker, patience_s: float) -> None:
         """Give MLflow its time to take what is left, and say what it did not take."""
-        waiting = tracker.close(TRACKER_PATIENCE_S)
+        waiting = tracker.close(patience_s)
         for message in tracker.refused:
             self.console.print(message, style="yellow")
         if waiting:

@@ -9,14 +9,17 @@ import yaml
 
 from sweep import execution, run
 from sweep.agenda import next_due
+from sweep.cluster import ClusterLost
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
 from sweep.lock import driver_lock
 from sweep.points import arm_point
+from sweep.runs_lock import alone_in
 from sweep.study_file import load_study
 from sweep.tuner import StudyInterrupted
 from trainables.pool import NoSlotLeft
+from trainables.sealed_json import StageFormat
 
 STUDY = """\
 question: Which?
@@ -237,11 +240,24 @@ def test_an_interrupted_study_goes_on_where_it_was(signum, code, called, trainin
     assert len(Ledger(read_journal(called.folder.journal)).trials) == 2
 
 
-def test_without_any_working_slot_the_run_ends_with_the_reason(called, training):
-    training.error = NoSlotLeft("every slot is broken: no core.")
+@pytest.mark.parametrize("error", [NoSlotLeft, ClusterLost, StageFormat])
+def test_a_run_that_cannot_go_on_ends_with_the_reason_and_how_to_continue(called, training, error):
+    training.error = error("every slot is broken: no core.")
     code, out, _ = called()
     assert code == 1
     assert "every slot is broken: no core.\nTo continue: python " in out
+
+
+def test_f14_mlflow_gets_no_more_time_than_the_notice_of_a_signal_leaves(
+    called, training, monkeypatch
+):
+    patience_s = []
+    monkeypatch.setattr(NoTracker, "close", lambda self, timeout_s: patience_s.append(timeout_s))
+    training.error = StudyInterrupted(15)
+    assert called()[0] == 143
+    training.error = None
+    assert called()[0] == 0
+    assert patience_s == [3.0, 60.0]
 
 
 def test_f12_a_second_driver_is_refused(called):
@@ -292,3 +308,18 @@ def test_with_a_server_the_steps_name_its_address(called, monkeypatch):
     assert re.search(r"^MLflow +http://head:5000$", out, re.MULTILINE)
     assert "http://head:5000/#/experiments/7/runs?" in out
     assert "secret" not in out
+
+
+def test_a_run_without_room_on_the_disk_is_refused_before_any_work(called, training):
+    (code, _, err) = called("--set", "storage/reserve_gb=1e9")
+    assert code == 2
+    assert "storage/reserve_gb keeps 1e+09 GB of it free" in err
+    assert training.runs == 0
+
+
+def test_a_run_is_refused_while_stages_are_collected(called, training):
+    with alone_in(RunsDir(called.folder.root.parent)):
+        (code, _, err) = called()
+    assert code == 2
+    assert "--gc is clearing up there" in err
+    assert training.runs == 0
