@@ -71,10 +71,12 @@ class Book:
             return
         stamped = [{**record, "time_s": self._opened_at_s + self._session_s} for record in records]
         self._journal.append(stamped)
+        faults: list[Record] = []
         for record in stamped:
             self.ledger.apply(record)
             for listener in list(self._listeners):
-                self._tell(listener, record)
+                faults += self._tell(listener, record)
+        self.write(*faults)
 
     def open_session(self, study: Mapping[str, Any], lineage: Mapping[str, Any]) -> None:
         """Record that a driver starts; the study too when it is new or changed."""
@@ -89,10 +91,13 @@ class Book:
         record = {"kind": "session", "event": event, "elapsed_s": self._session_s, **_holder()}
         self.write(record)
 
-    def _tell(self, listener: Listener, record: Record) -> None:
-        """Tell a listener; one that raises is told no more in this session, and a note says so.
+    def _tell(self, listener: Listener, record: Record) -> list[Record]:
+        """Tell a listener; one that raises is told no more in this session.
 
         What it keeps is made good from the journal by the next session.
+
+        Returns:
+            A note about that, to be recorded.
         """
         try:
             listener(record, self.ledger)
@@ -102,7 +107,8 @@ class Book:
             logger.warning("%s failed at a %s record.", name, record["kind"], exc_info=True)
             reason = f"{type(error).__name__}: {error}"
             message = f"{name} follows this session no further ({reason}); the study goes on."
-            self.write({"kind": "note", "message": message})
+            return [{"kind": "note", "message": message}]
+        return []
 
     @property
     def _session_s(self) -> float:

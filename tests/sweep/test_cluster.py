@@ -1,10 +1,12 @@
 """Reaching a Ray cluster; what needs a running one is in `test_tuner.py`."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
+import ray
 
-from sweep.cluster import connected_cluster
+from sweep.cluster import PULSE_S, ClusterLost, Pulse, connected_cluster
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +31,34 @@ def test_an_address_that_is_none_is_refused(address):
         connected_cluster(address),
     ):
         pass
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    """What Ray says of a cluster of two nodes, of which ours is `here`."""
+    nodes = {"here": True, "there": True}
+    context = SimpleNamespace(get_node_id=lambda: "here")
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
+    monkeypatch.setattr(
+        ray, "nodes", lambda: [{"NodeID": name, "Alive": alive} for name, alive in nodes.items()]
+    )
+    return nodes
+
+
+def test_f3_the_loss_of_the_drivers_own_node_is_noticed_and_no_others(nodes):
+    now_s = [0.0]
+    pulse = Pulse(clock=lambda: now_s[0])
+    nodes["there"] = False
+    pulse.check(now=True)
+    nodes["here"] = False
+    pulse.check()  # it was seen alive a moment ago
+    now_s[0] += PULSE_S
+    with pytest.raises(ClusterLost, match="go on from their last saved epoch"):
+        pulse.check()
+
+
+def test_f3_a_node_that_ray_does_not_know_any_more_is_lost(nodes):
+    pulse = Pulse()
+    del nodes["here"]
+    with pytest.raises(ClusterLost):
+        pulse.check(now=True)
