@@ -18,6 +18,7 @@ from rich.text import Text
 from sweep.agenda import is_of
 from sweep.ledger import Ledger, Record, Trial, TrialState
 from sweep.naming import better, shown_number, trial_name, unit_of
+from sweep.objectives import is_feasible
 from sweep.study import Study
 
 REFRESHES_PER_S = 4.0
@@ -208,7 +209,7 @@ class Display:
         view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
         if trial.ended_s is not None and trial.duration_s > 0:
             view.durations_s.append(trial.duration_s)
-        if trial.state is TrialState.COMPLETE and trial.objective is not None:
+        if trial.objective is not None and is_feasible(trial, self._study.objective):
             direction = self._study.objective.direction
             if view.best is None or better(trial.objective, view.best[1], direction):
                 view.best = (trial_name(trial, many_seeds=self._many_seeds), trial.objective)

@@ -1,5 +1,6 @@
 """The report's charts, each with the data it shows."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
@@ -7,6 +8,7 @@ from scipy import stats
 
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.naming import best_of, metric_words, shown_number, unit_of
+from sweep.objectives import is_feasible
 from sweep.report.comparison import Candidate, PairedDifference, in_order
 from sweep.report.history import EpochsOf
 from sweep.report.style import (
@@ -28,7 +30,7 @@ MIN_FOR_CORRELATION = 3
 
 
 def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
-    """Draw every completed trial when it ended, and the best so far."""
+    """Draw every completed trial when it ended, and the best so far that keeps the constraints."""
     done = sorted(
         (t for t in ledger.in_state(TrialState.COMPLETE) if t.objective is not None),
         key=lambda trial: trial.ended_s or 0.0,
@@ -39,9 +41,14 @@ def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
     minutes = [((trial.ended_s or start_s) - start_s) / 60 for trial in done]
     values = [trial.objective for trial in done if trial.objective is not None]
     direction = study.objective.direction
-    best = list(accumulate(values, lambda a, b: best_of((a, b), direction)))
+    counted = [
+        value if is_feasible(trial, study.objective) else None
+        for trial, value in zip(done, values, strict=True)
+    ]
+    best = list(accumulate(counted, lambda a, b: _better_known(a, b, direction)))
     figure, axes = new_figure()
-    axes.step(minutes, best, where="post", color=BEST, linewidth=2, label="best so far")
+    shown = [math.nan if value is None else value for value in best]
+    axes.step(minutes, shown, where="post", color=BEST, linewidth=2, label="best so far")
     for arm, color in arm_colors(list(study.arms)).items():
         mine = [i for i, trial in enumerate(done) if trial.arm == arm]
         at = [minutes[i] for i in mine], [values[i] for i in mine]
@@ -83,6 +90,11 @@ def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
             for t, m, v, b in zip(done, minutes, values, best, strict=True)
         ),
     )
+
+
+def _better_known(first: float | None, second: float | None, direction: str) -> float | None:
+    known = [value for value in (first, second) if value is not None]
+    return best_of(known, direction) if known else None
 
 
 def proxy_against_objective(

@@ -9,6 +9,7 @@ from scipy import stats
 
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.naming import best_of, better, metric_words, shown_number, unit_of
+from sweep.objectives import is_feasible
 from sweep.study import Objective
 
 CONFIDENCE = 0.95
@@ -137,12 +138,14 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
     """Return the study's answer: the best candidate against every arm that it is not.
 
     Candidates that miss a trial seed which others have are left out, so that a lucky or unlucky
-    seed decides nothing.
+    seed decides nothing, and so are those of which a trial breaks a constraint.
     """
-    found = candidates(ledger)
+    completed = candidates(ledger)
+    found = [candidate for candidate in completed if _keeps_constraints(candidate, objective)]
     if not found:
+        what = "kept every constraint" if completed else "completed"
         return Answer(
-            "No trial has completed, so there is no answer yet.", "Nothing to rest on.", None, None
+            f"No trial has {what}, so there is no answer yet.", "Nothing to rest on.", None, None
         )
     most = max(len(candidate.values) for candidate in found)
     whole = in_order([c for c in found if len(c.values) == most], objective)
@@ -165,9 +168,21 @@ def is_blind(value: float, template: float, objective: Objective) -> bool:
 
 
 def best_value(ledger: Ledger, objective: Objective) -> float | None:
-    """Return the best objective of any complete trial."""
-    values = [t.objective for t in ledger.in_state(TrialState.COMPLETE) if t.objective is not None]
+    """Return the best objective of any complete trial that keeps every constraint."""
+    values = [
+        trial.objective
+        for trial in ledger.in_state(TrialState.COMPLETE)
+        if trial.objective is not None and is_feasible(trial, objective)
+    ]
     return best_of(values, objective.direction) if values else None
+
+
+def _keeps_constraints(candidate: Candidate, objective: Objective) -> bool:
+    return all(
+        is_feasible(trial, objective)
+        for trial in candidate.trials
+        if trial.state is TrialState.COMPLETE
+    )
 
 
 def _lead(leader: Candidate, objective: Objective) -> str:

@@ -17,6 +17,7 @@ from sweep.messages import shown_path
 from sweep.report import charts
 from sweep.report.best import write_best
 from sweep.report.curves import learning_curves
+from sweep.report.front import front_chart
 from sweep.report.history import Stages, epochs_from
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
@@ -108,6 +109,7 @@ def _numbers(
     if result.arms and len(study.seeds.trials) > 1:
         yield charts.arms_compared(result.arms, study, template=result.template)
         yield charts.differences(result.pairs, study.objective)
+    yield front_chart(ledger, study)
     yield charts.objective_over_time(ledger, study)
     proxies = {name: spec.proxy for name, spec in phases.items() if spec.proxy is not None}
     last = study.objective.metric.partition("/")[0]

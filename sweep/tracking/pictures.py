@@ -226,3 +226,6 @@ def _results(trial: Trial) -> Iterator[Point]:
         final = sorted(last.epochs[-1].metrics.items())[: MAX_METRIC_KEYS - 3]
         for key, value in final:
             yield Point(f"{last.label}/{key}", value, 0, end_ms)
+    for metric, value in trial.others.items():
+        if not metric.startswith(f"{last.label}/"):
+            yield Point(metric, value, 0, end_ms)
