@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import torch
 from rich.console import Console
@@ -17,7 +18,9 @@ from sweep.ledger import Ledger, Record
 from sweep.machine import see_machine
 from sweep.messages import refusing, shown_path
 from sweep.options import Options
+from sweep.runs_lock import in_use
 from sweep.slot_fit import SlotFit, fit_slots, resources_here
+from sweep.storage import refuse_full_disk
 from sweep.study import Study
 from trainables.stages import StageStore
 
@@ -40,6 +43,14 @@ def run_session(study: Study, options: Options, console: Console) -> int:
         console.print(f"Note: {notice}", style="yellow")
     if options.dry_run:
         return _dry_run(job, records, console)
+    with ExitStack() as stack:
+        with refusing():
+            stack.enter_context(in_use(job.runs))
+        return _run(job, records, console)
+
+
+def _run(job: Job, records: Sequence[Record], console: Console) -> int:
+    """Run what is left, in a runs folder from which nothing is collected meanwhile."""
     store = StageStore(job.runs.stages)
     job = job.with_weights({label: found.stage_key(store) for label, found in job.weights.items()})
     with refusing():
@@ -48,9 +59,11 @@ def run_session(study: Study, options: Options, console: Console) -> int:
     # Ray, MLflow and matplotlib take seconds to import; a refusal or a dry run needs none of them.
     from sweep.execution import Execution  # noqa: PLC0415
 
-    execution = Execution(job, records, console, see_machine(), _tracking_uri(options))
+    execution = Execution(job, records, console, see_machine(), _tracking_uri(job.options))
     if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=0.0):
         return execution.show_finished()
+    with refusing():
+        refuse_full_disk(job.scope.study.storage, job.runs.root)
     return execution.run()
 
 

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -28,8 +28,10 @@ from sweep.optuna_log import OptunaLog
 from sweep.points import Point
 from sweep.scheduler import InterruptStopper, StudyScheduler
 from sweep.searcher import StudySearcher
+from sweep.storage import StorageWatch
 from sweep.study import Study
 from trainables.assignment import Stage
+from trainables.claims import Claims
 from trainables.keys import Execution
 from trainables.plans import make_stages
 from trainables.pool import NoSlotLeft, SlotPool, SlotShape
@@ -150,6 +152,7 @@ def run_study(
         return book.ledger
     shutil.rmtree(folder.scratch, ignore_errors=True)
     pool = _pool(machinery, folder.scratch)
+    claims = Claims(machinery.store_root)
     conductor = Conductor(
         study,
         phases=machinery.phases,
@@ -161,9 +164,11 @@ def run_study(
         gpus_per_slot=machinery.gpus_per_slot,
         store_root=str(machinery.store_root.resolve()),
         book=book,
+        claims=claims,
+        shortage=StorageWatch(study.storage, machinery.store_root).reason,
     )
     conductor.open(lineage)
-    with _signals_interrupt(conductor, on_interrupt) as received:
+    with closing(claims), _signals_interrupt(conductor, on_interrupt) as received:
         try:
             fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)
             conductor.close()

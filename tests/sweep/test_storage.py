@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from sweep.conductor import FINISHED
+from sweep.ledger import TrialState
 from sweep.storage import CHECK_EVERY_S, StorageWatch, bytes_below, refuse_full_disk
 from sweep.study import Storage
+from tests.sweep.engine_fakes import Play, make_study
 
 
 class Disk:
@@ -100,3 +103,24 @@ def test_counts_every_file_once_and_follows_no_link(stages):
     (stages / "link").symlink_to(stages / "key")
     assert bytes_below(stages) == 3000 + (stages / "link").lstat().st_size
     assert bytes_below(stages / "gone") == 0
+
+
+def test_a_study_begins_nothing_while_there_is_no_room_and_then_goes_on_by_itself(tmp_path):
+    reasons = ["the disk is full"]
+    study = make_study(arms={}, search={"trials": 2})
+    play = Play(study, tmp_path, shortage=lambda: reasons[0]).open()
+    reasons[0] = None
+    (first,) = play.hand_out()
+    reasons[0] = "the disk is full"
+    while play.training:
+        play.step(first["trial"])
+        assert play.hand_out() == []
+    assert play.ledger.trials[0].state is TrialState.COMPLETE, "what runs goes on"
+    assert play.conductor.next_config() is None, "there is more to come"
+    assert [note["message"] for note in play.ledger.notes] == ["the disk is full"]
+    reasons[0] = None
+    while play.hand_out() or play.training:
+        for number in list(play.training):
+            play.step(number)
+    assert len(play.ledger.in_state(TrialState.COMPLETE)) == 2
+    assert play.conductor.next_config() == FINISHED
