@@ -18,6 +18,7 @@ from hpe.names import nearest
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
+from sweep.data_fit import check_data_suffices, split_sizes
 from sweep.messages import about
 from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point
@@ -88,7 +89,10 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     arms = {name: point for name, point in arms.items() if name not in left_out}
     _check_sizes(study, base)
     space = _space(study, base, replaced)
-    searched, conditional, varied = _searched(study, space, phases)
+    for name, point in arms.items():
+        with about(f"arms/{name}"):
+            check_data_suffices(point, split_sizes(data), replaced=replaced)
+    searched, conditional, varied = _searched(study, space, phases, sizes=split_sizes(data))
     for point in (base, *arms.values()):
         _check_objective(study, point)
     _check_early_stop(study, base)
@@ -136,7 +140,7 @@ def _space(study: Study, base: Point, replaced: Sequence[str]) -> Space | None:
 
 
 def _searched(
-    study: Study, space: Space | None, phases: Phases
+    study: Study, space: Space | None, phases: Phases, *, sizes: Mapping[str, int]
 ) -> tuple[dict[str, BaseDistribution], frozenset[str], frozenset[str]]:
     """Return every parameter, those that only some points have, and every path that is set."""
     if space is None or study.search.trials == 0:
@@ -149,7 +153,8 @@ def _searched(
             searched.update(distributions)
             seen.update(distributions.keys())
             varied.update(settings)
-            searched_point(study, settings, phases)
+            point = searched_point(study, settings, phases)
+            check_data_suffices(point, sizes, replaced=_replaced_labels(study, point))
     if not searched:
         raise ValueError(
             f"from_weights: the given weights replace everything that the space {study.space} "

@@ -1,0 +1,79 @@
+"""Data that are too few for a phase are refused before anything starts."""
+
+import pytest
+
+from hpe.data.catalog import data_config
+from hpe.phases.catalog import PHASES
+from hpe.phases.phase import Workload
+from sweep.data_fit import split_sizes
+from sweep.study import Study
+from sweep.study_check import check_study
+
+SIZES = {"unlabelled": 1000, "train": 100, "val": 300, "test": 40}
+
+
+def check(**changes):
+    fields = {
+        "name": "mine",
+        "question": "Which?",
+        "data": {"name": "rendered_hands", **SIZES},
+        "plan": ["pretrain", "finetune"],
+        "settings": {"pretrain/batch_size": 100},
+        "space": "composition",
+        "objective": {"metric": "finetune/val/root_epe_mm"},
+        "search": {"trials": 2},
+    }
+    return check_study(Study.model_validate({**fields, **changes}))
+
+
+def test_sizes_are_known_where_the_settings_say_them():
+    assert split_sizes(data_config({"name": "rendered_hands", **SIZES})) == SIZES
+    assert split_sizes(data_config({"name": "none"})) == {}
+    assert split_sizes(data_config({"name": "freihand"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"settings": {"pretrain/batch_size": 1001}},
+            r"space composition: pretrain: One optimizer step takes batch_size x accumulate = 1001 "
+            r"samples, but the unlabelled split has 1000: lower one of the two",
+        ),
+        (
+            {"arms": {"big": {"settings": {"pretrain/accumulate": 11}}}},
+            r"arms/big: pretrain: .* = 1100 samples",
+        ),
+    ],
+)
+def test_a_step_larger_than_the_split_is_refused_with_both_sizes(changes, message):
+    with pytest.raises(ValueError, match=message):
+        check(**changes)
+
+
+def test_a_step_that_the_data_just_fills_is_fine():
+    check(settings={"pretrain/batch_size": 500, "pretrain/accumulate": 2})
+
+
+def test_what_no_point_runs_is_not_refused():
+    arms = {"none": {"plan": ["finetune"]}, "small": {"settings": {"pretrain/batch_size": 8}}}
+    settings = {"pretrain/batch_size": 5000}
+    check(settings=settings, arms=arms, search={"trials": 0}, space=None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "settings", "workload"),
+    [
+        # 1000 // 128 steps; probed after epochs 4, 8 and the last; 100 labels, 300 of 500 samples
+        ("pretrain", {"epochs": 10, "probe": {"every": 4}}, Workload(7, 3, 400)),
+        ("pretrain", {"accumulate": 3, "limit_batches": 1}, Workload(1, 20, 356)),
+        ("pretrain", {"probe": {"every": 0}}, Workload(7, 0, 400)),
+        # 30 labels in batches of 64; every epoch on 300 samples
+        ("finetune", {"label_fraction": 0.3}, Workload(1, 10, 300)),
+        ("finetune", {"batch_size": 16, "score_test": True}, Workload(7, 10, 340)),
+        ("finetune", {"steps_per_epoch": 50, "limit_batches": 1}, Workload(1, 10, 256)),
+    ],
+)
+def test_the_work_of_a_phase_follows_from_its_settings_and_the_sizes(phase, settings, workload):
+    spec = PHASES[phase]
+    assert spec.workload(spec.config.model_validate(settings), SIZES) == workload
