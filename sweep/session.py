@@ -92,7 +92,18 @@ def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:
     begun = f" ({ended} trials have ended there)" if records else ""
     folder = f"{shown_path(job.folder.root)}{begun}"
     console.print(describe_study(job.scope, fit=fit, folder=folder), end="")
-    return 0
+    return _profile(job, Ledger(records), fit, console) if job.options.profile else 0
+
+
+def _profile(job: Job, ledger: Ledger, fit: SlotFit, console: Console) -> int:
+    """Show what the study will cost; a phase of which nothing could be tried is a failure."""
+    # SciPy and what tries phases take a second to import, and only this option needs them.
+    from sweep.pricing.profile import profile_study  # noqa: PLC0415
+
+    with refusing():
+        profile = profile_study(job, ledger, fit=fit, machine=see_machine(), console=console)
+    console.print(f"\n{profile.text}", end="")
+    return 0 if profile.is_complete else 1
 
 
 def _tracking_uri(options: Options) -> str:

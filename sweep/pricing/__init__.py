@@ -1,0 +1,1 @@
+"""What a study will cost, from a few training steps of a few of its configurations."""
