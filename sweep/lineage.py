@@ -70,3 +70,9 @@ def cores_per_slot(lineage: Mapping[str, Any]) -> float | None:
     if slots is None or slots["gpus_per_worker"]:
         return None
     return float(slots["workers"] * slots["cpus_per_worker"])
+
+
+def gpus_per_slot(lineage: Mapping[str, Any]) -> float:
+    """Return the GPUs that a running trial occupied; 0 where nothing is on record."""
+    slots = lineage.get("slots")
+    return 0.0 if slots is None else float(slots["workers"] * slots["gpus_per_worker"])

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sweep.agenda import why_over
 from sweep.ledger import Ledger, Trial, TrialState
+from sweep.lineage import gpus_per_slot
 from sweep.report.baseline import template_value
 from sweep.report.comparison import (
     Answer,
@@ -41,6 +43,7 @@ class StudyResult:
         pairs: Paired differences between them.
         template: What the fixed template hand scores on the objective's metric, if it is reported.
         blind: Whether the leader is no better than the template.
+        ended_by: What ended the study, all its trials or a budget; None if something is left.
     """
 
     study: Study
@@ -54,6 +57,7 @@ class StudyResult:
     cost: Cost
     failures: tuple[Failure, ...]
     states: Mapping[TrialState, int]
+    ended_by: str | None
 
 
 def result_of(
@@ -89,6 +93,12 @@ def result_of(
         cost=cost_of(ledger, cores_per_slot=cores_per_slot),
         failures=_failures(ledger),
         states={state: len(trials) for state in TrialState if (trials := ledger.in_state(state))},
+        ended_by=why_over(
+            study,
+            ledger,
+            elapsed_s=ledger.elapsed_s,
+            gpus_per_slot=gpus_per_slot(ledger.lineage),
+        ),
     )
 
 

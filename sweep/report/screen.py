@@ -34,6 +34,8 @@ def result_view(result: StudyResult) -> RenderableType:
     if template is not None:
         parts.append(Text(template, style="bold red" if result.blind else ""))
     parts.append(Text(f"{result.answer.certainty} {cost_sentence(result)}", style="dim"))
+    if result.ended_by is not None:
+        parts.append(Text(f"The study ended: {result.ended_by}.", style="dim"))
     return Group(*parts)
 
 

@@ -103,6 +103,54 @@ def test_a_restaged_trial_has_nothing_of_what_it_did_before():
     assert (story.trial.rungs, story.trial.progress) == ([], 0.0)
 
 
+def test_a_restaged_trial_may_have_other_settings():
+    story = Story()
+    story.tell(1, "restage", trial=0, stages=STAGES)
+    assert story.trial.settings == {}
+    changed = {"draft/accumulate": 2}
+    story.tell(2, "restage", trial=0, stages=STAGES, settings=changed, reason="out of memory")
+    assert story.trial.settings == changed
+
+
+def pause_at(story, rung, decision="pause"):
+    values = {"label": "final", "rung": rung, "epoch": rung, "value": 1.0, "decision": decision}
+    story.tell(rung, "rung", trial=0, **values)
+
+
+def test_a_trial_is_paused_from_a_rung_until_it_is_promoted_or_ends():
+    story = Story()
+    assert not story.trial.paused
+    pause_at(story, 2, "continue")
+    assert not story.trial.paused
+    pause_at(story, 3)
+    assert story.trial.paused
+    story.tell(4, "promote", trial=0, rung=3)
+    assert not story.trial.paused
+    assert [rung.promoted for rung in story.trial.rungs] == [False, True]
+    pause_at(story, 4)
+    assert story.trial.paused
+    story.end(5, "PRUNED")
+    assert not story.trial.paused
+
+
+def test_a_paused_trial_that_starts_again_from_nothing_is_paused_no_more():
+    story = Story()
+    pause_at(story, 3)
+    story.tell(4, "restage", trial=0, stages=STAGES)
+    assert not story.trial.paused
+
+
+def test_the_time_between_pause_and_promotion_is_not_the_trials():
+    story = Story()
+    story.stage(10, "draft", "running")
+    story.epoch(15, "draft", 1)
+    pause_at(story, 0)
+    story.tell(500, "promote", trial=0, rung=0)
+    story.stage(510, "draft", "running", resumed_from=1)
+    story.stage(513, "draft", "done")
+    assert story.trial.duration_s == pytest.approx(5 + 3)
+
+
 def test_elapsed_time_adds_up_sessions_and_leaves_out_the_time_between():
     story = Story()
     story.stage(100, "draft", "running")  # then the driver was killed

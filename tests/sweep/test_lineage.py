@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from hpe.data.hands import HandData
-from sweep.lineage import Commit, cores_per_slot, describe, read_commit
+from sweep.lineage import Commit, cores_per_slot, describe, gpus_per_slot, read_commit
 from sweep.machine import Machine
 from sweep.slot_fit import SlotFit
 
@@ -61,3 +61,8 @@ def test_the_lineage_is_json_with_code_packages_data_hardware_and_slots():
 def test_cores_are_no_measure_of_cost_on_gpus_or_without_a_record():
     assert cores_per_slot({}) is None
     assert cores_per_slot({"slots": {"gpus_per_worker": 0.5}}) is None
+
+
+def test_the_gpus_of_a_slot_are_those_of_all_its_workers():
+    assert gpus_per_slot({}) == 0.0
+    assert gpus_per_slot({"slots": {"workers": 4, "gpus_per_worker": 0.5}}) == 2.0

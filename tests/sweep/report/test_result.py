@@ -100,6 +100,25 @@ def test_the_screen_shows_the_leaderboard_and_the_answer(searched_records):
     assert "Paired differences" not in text  # one seed says nothing
 
 
+def test_the_screen_says_what_ended_the_study(searched_records, journal_script):
+    assert "The study ended: all that was asked for has run (10 trials)." in shown(searched_records)
+    script = journal_script(budget={"target": 45.0})
+    script.trial(0, arm="peclr", error_mm=44.0)
+    assert "The study ended: budget/target: trial 0 reached 44 (target 45)." in shown(
+        script.records
+    )
+    script = journal_script(budget={"gpu_h": 0.001})
+    script.records[0]["lineage"]["slots"] = {"workers": 2, "gpus_per_worker": 0.5}
+    script.trial(0, arm="peclr", error_mm=44.0)
+    assert "The study ended: budget/gpu_h: 0.001 GPU-hours are used up." in shown(script.records)
+
+
+def test_the_screen_names_no_end_while_something_is_left(journal_script):
+    script = journal_script()
+    script.trial(0, arm="peclr", error_mm=44.0)
+    assert "The study ended" not in shown(script.records)
+
+
 def test_the_screen_shows_paired_differences_of_arms_by_seed(compared_records):
     text = shown(compared_records)
     assert "simclr − none │ 3 │ -3.00 │ -5.48 to -0.516 │ separated" in text
