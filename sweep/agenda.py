@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sweep.book import Book
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.messages import counted
+from sweep.objectives import is_feasible
 from sweep.study import Study
 
 
@@ -128,7 +129,7 @@ def budget_used_up(
             return f"budget/gpu_h: {budget.gpu_h:g} GPU-hours are used up"
     if budget.target is not None:
         for trial in ledger.in_state(TrialState.COMPLETE):
-            if trial.objective is not None and _reaches(trial.objective, budget.target, study):
+            if _reaches(trial, budget.target, study):
                 return (
                     f"budget/target: trial {trial.number} reached {trial.objective:g} "
                     f"(target {budget.target:g})"
@@ -147,7 +148,7 @@ def _next_arm(study: Study, ledger: Ledger) -> Due | None:
 
 def _next_searched(study: Study, ledger: Ledger) -> Due | None:
     """Return the missing seed of the newest point, or a new point while there are too few."""
-    if study.space is None:
+    if study.space is None and not study.search.grid:
         return None
     searched = [trial for trial in ledger.trials.values() if trial.arm is None]
     seeds = study.seeds.trials
@@ -157,5 +158,8 @@ def _next_searched(study: Study, ledger: Ledger) -> Due | None:
     return Due(arm=None, seed=seeds[0]) if points < study.search.trials else None
 
 
-def _reaches(objective: float, target: float, study: Study) -> bool:
-    return objective <= target if study.objective.direction == "minimize" else objective >= target
+def _reaches(trial: Trial, target: float, study: Study) -> bool:
+    if trial.objective is None or not is_feasible(trial, study.objective):
+        return False
+    is_low = trial.objective <= target
+    return is_low if study.objective.direction == "minimize" else trial.objective >= target

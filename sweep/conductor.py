@@ -330,7 +330,7 @@ class Conductor:
         if trial.paused:
             self._pause(trial)
             return
-        ending = ending_of(trial, self._study)
+        ending = ending_of(trial, self._study, self._book.ledger)
         if ending is not None:
             self._end(trial, ending)
 

@@ -12,7 +12,9 @@ from optuna.distributions import (
 
 from sweep.early_stop import rung_epochs, rungs_of
 from sweep.messages import counted
+from sweep.objectives import bound_text, targets
 from sweep.slot_fit import SlotFit
+from sweep.study import Objective
 from sweep.study_check import CheckedStudy
 
 Rows = Sequence[tuple[str, str]]
@@ -31,7 +33,7 @@ def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
         ("study", f"{study.name}: {study.question}"),
         ("data", ", ".join(f"{key} {_shown(value)}" for key, value in study.data.items())),
         ("plan", _plan(checked)),
-        ("objective", f"{study.objective.direction} {study.objective.metric}"),
+        ("objective", _objective(study.objective)),
         ("trials", _trials(checked)),
         ("early stop", _early_stop(checked)),
         ("slots", str(fit)),
@@ -43,7 +45,8 @@ def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
     if checked.arms:
         parts.append(_titled("arms", list(_arms(checked))))
     if checked.searched:
-        parts.append(_titled(f"space {study.space}", list(_space(checked))))
+        name = "grid" if study.search.grid else f"space {study.space}"
+        parts.append(_titled(name, list(_space(checked))))
     return "\n\n".join(parts) + "\n"
 
 
@@ -69,6 +72,12 @@ def _plan(checked: CheckedStudy) -> str:
         for step in base.plan
     ]
     return " -> ".join(steps)
+
+
+def _objective(objective: Objective) -> str:
+    improved = ", ".join(f"{target.direction} {target.metric}" for target in targets(objective))
+    bounds = [f"{c.metric} {bound_text(c)}" for c in objective.constraints]
+    return "; ".join([improved, *bounds])
 
 
 def _trials(checked: CheckedStudy) -> str:

@@ -2,9 +2,10 @@
 
 from hpe.names import nearest
 from sweep.points import Point
+from sweep.samplers import SAMPLERS
 from sweep.study import Study
 
-READ_PRUNED = ("tpe", "cmaes", "random", "qmc", "grid")
+READ_PRUNED = tuple(name for name, kind in SAMPLERS.items() if kind.reads_stopped)
 """Samplers that learn from trials that were stopped early, or from none at all."""
 
 

@@ -1,10 +1,12 @@
 """How a trial ends, as it follows from what the ledger has of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.facts import Failure
-from sweep.ledger import STOP, RungEntry, Trial, TrialState
+from sweep.ledger import STOP, Ledger, RungEntry, Trial, TrialState
+from sweep.objectives import others_at_end
 from sweep.rungs import objective_of, plan_is_done
 from sweep.study import Study
 
@@ -14,11 +16,13 @@ class Ending:
     """A trial's one end.
 
     Attributes:
+        others: Metric -> value of what else it is judged by.
         abandon: Whether its slot may still be training it.
     """
 
     state: TrialState
     objective: float | None = None
+    others: Mapping[str, float] = field(default_factory=dict)
     error_class: str | None = None
     message: str | None = None
     abandon: bool = False
@@ -30,12 +34,13 @@ class Ending:
             "trial": trial.number,
             "state": self.state.value,
             "objective": self.objective,
+            **({"others": dict(self.others)} if self.others else {}),
             "error_class": self.error_class,
             "message": self.message,
         }
 
 
-def ending_of(trial: Trial, study: Study) -> Ending | None:
+def ending_of(trial: Trial, study: Study, ledger: Ledger) -> Ending | None:
     """Return how a trial ends that was stopped or has done its plan; None if it is not over."""
     if trial.paused:
         return None
@@ -46,9 +51,17 @@ def ending_of(trial: Trial, study: Study) -> Ending | None:
         return None
     objective = objective_of(trial, study)
     if objective is None:
-        missing = f"its last phase did not report {study.objective.metric}"
-        return Ending(TrialState.FAIL, error_class="code", message=missing)
-    return Ending(TrialState.COMPLETE, objective=objective)
+        return _unreported(study.objective.metric)
+    try:
+        others = others_at_end(trial, study.objective, ledger)
+    except KeyError as error:
+        return _unreported(error.args[0])
+    return Ending(TrialState.COMPLETE, objective=objective, others=others)
+
+
+def _unreported(metric: str) -> Ending:
+    message = f"its last phase did not report {metric}"
+    return Ending(TrialState.FAIL, error_class="code", message=message)
 
 
 def pruned_at(rung: RungEntry) -> Ending:

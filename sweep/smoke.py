@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sweep.study import EarlyStop, Final, Search, Seeds, Study
+from sweep.study import EarlyStop, Final, Seeds, Study
 from sweep.study_check import CheckedStudy
 from trainables.plans import Plan, default_settings
 
@@ -49,7 +49,7 @@ def smoke_study(checked: CheckedStudy) -> Study:
         "data": _tiny_data(study.data, checked),
         "settings": {**study.settings, **tiny},
         "arms": arms,
-        "search": Search(sampler=study.search.sampler, trials=min(1, study.search.trials)),
+        "search": study.search.model_copy(update={"trials": min(1, study.search.trials)}),
         "early_stop": EarlyStop(),
         "seeds": Seeds(study=study.seeds.study, trials=study.seeds.trials[:1]),
         "final": Final(top_k=min(1, study.final.top_k), seeds=1),

@@ -1,8 +1,9 @@
 """A study: the validated content of a study file."""
 
+from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from hpe.config import Config
 
@@ -62,13 +63,25 @@ class Search(Config):
     Attributes:
         reuse: Probability that a new trial takes a finished prefix of an earlier one, whose stages
             are then not trained again.
-        grid: Path -> values, for the sampler `grid`: every combination is tried once.
+        grid: Path -> values, for the sampler `grid`: every combination is tried once, the last path
+            varying fastest; `trials` is then all of them, unless fewer are asked for.
     """
 
     sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "random", "qmc", "grid"] = "tpe"
     trials: NonNegativeInt = 0
     reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _try_the_whole_grid(cls, data: Any) -> Any:
+        """Have as many trials as the grid has points where their number is not said."""
+        grid = data.get("grid") if isinstance(data, dict) else None
+        if not grid or "trials" in data or not isinstance(grid, dict):
+            return data
+        if not all(isinstance(values, list) for values in grid.values()):
+            return data  # the field says what is wrong
+        return {**data, "trials": prod(len(values) for values in grid.values())}
 
 
 class EarlyStop(Config):

@@ -19,14 +19,15 @@ from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
 from sweep.data_fit import check_data_suffices, split_sizes
+from sweep.early_stop_check import check_early_stop
+from sweep.grid import space_of
 from sweep.messages import about
 from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point
-from sweep.sampling import SAMPLERS
+from sweep.samplers import SPACE_SAMPLES
+from sweep.search_check import check_grid, check_metrics, check_objective, check_sampler
 from sweep.study import Study
 from trainables.plans import default_settings, unknown_path
-
-SPACE_SAMPLES = 64  # enough for every branch of a conditional space to be seen
 
 Phases = Mapping[str, PhaseSpec]
 
@@ -88,14 +89,17 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     )
     arms = {name: point for name, point in arms.items() if name not in left_out}
     _check_sizes(study, base)
+    check_objective(study)
+    check_grid(study, replaced, phases)
     space = _space(study, base, replaced)
     for name, point in arms.items():
         with about(f"arms/{name}"):
             check_data_suffices(point, split_sizes(data), replaced=replaced)
     searched, conditional, varied = _searched(study, space, phases, sizes=split_sizes(data))
     for point in (base, *arms.values()):
-        _check_objective(study, point)
-    _check_early_stop(study, base)
+        check_metrics(study, point)
+    check_early_stop(study, base)
+    check_sampler(study, searched, conditional)
     _check_search(study)
     _check_slots(study)
     return CheckedStudy(
@@ -128,6 +132,8 @@ def _space(study: Study, base: Point, replaced: Sequence[str]) -> Space | None:
         )
     if study.search.trials == 0 and not study.arms:
         raise ValueError("search/trials is 0 and there are no arms: nothing to run; set one.")
+    if study.search.grid:
+        return space_of(study, SPACES)
     if study.search.trials > 0 and study.space is None:
         raise ValueError(
             f"search/trials is {study.search.trials} but the study has no space to search; "
@@ -148,7 +154,7 @@ def _searched(
     searched: dict[str, BaseDistribution] = {}
     seen: Counter[str] = Counter()
     varied: set[str] = set()
-    with about(f"space {study.space}"):
+    with about("search/grid" if study.search.grid else f"space {study.space}"):
         for distributions, settings in _sampled(space):
             searched.update(distributions)
             seen.update(distributions.keys())
@@ -176,59 +182,15 @@ def _sampled(space: Space) -> Iterator[tuple[dict[str, BaseDistribution], Mappin
 
 def _check_nothing_fixed_is_searched(study: Study, varied: Collection[str]) -> None:
     both = [path for path in study.settings if path in varied]
+    where = "search/grid" if study.search.grid else f"the space {study.space}"
     if both:
         raise ValueError(
-            f"settings: {', '.join(both)} would have no effect, because the space {study.space} "
-            f"searches it; leave it out, give it to an arm, or search another space."
-        )
-
-
-def _check_objective(study: Study, point: Point) -> None:
-    where = "objective/metric" if point.arm is None else f"arms/{point.arm}"
-    last = point.plan[-1]
-    metrics = [f"{last.label}/{key}" for key in last.spec.metrics(point.configs[last.label])]
-    metric = study.objective.metric
-    if metric not in metrics:
-        raise ValueError(
-            f"{where}: {metric} is not what the last phase of the plan reports"
-            f"{nearest(metric, metrics)}; it reports {', '.join(metrics)}."
-        )
-    if "/test/" in metric and study.search.trials > 0:
-        raise ValueError(
-            f"{where}: a search would choose its points by the test split, got {metric}; "
-            f"search on the validation split, or set search/trials to 0."
-        )
-
-
-def _check_early_stop(study: Study, base: Point) -> None:
-    rule = study.early_stop
-    if rule.rule == "none":
-        return
-    if sorted(set(rule.rungs)) != rule.rungs:
-        raise ValueError(f"early_stop/rungs: must rise, each once, got {rule.rungs}.")
-    if rule.promote:
-        raise ValueError(
-            "early_stop/promote: pausing and promoting is not available yet; set it to false to "
-            "stop weak trials at once."
-        )
-    proxies = [
-        step.spec.proxy
-        for step in base.plan[:-1]
-        if step.spec.proxy in step.spec.metrics(base.configs[step.label])
-    ]
-    if rule.proxy and not proxies:
-        raise ValueError(
-            "early_stop/proxy: no phase before the last one reports a proxy for the objective in "
-            f"the plan {[step.label for step in base.plan]}; set it to false."
+            f"settings: {', '.join(both)} would have no effect, because {where} searches "
+            f"it; leave it out, give it to an arm, or search another space."
         )
 
 
 def _check_search(study: Study) -> None:
-    if study.search.sampler not in SAMPLERS:
-        raise ValueError(
-            f"search/sampler: {study.search.sampler} is not available yet; "
-            f"samplers are {', '.join(SAMPLERS)}."
-        )
     if study.search.reuse > 0:
         raise ValueError(
             f"search/reuse: prefix-aware search is not available yet, got {study.search.reuse:g}; "

@@ -11,13 +11,10 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.facts import DIVERGED
 from sweep.known_trials import known_id
-from sweep.ledger import RungEntry, Trial, TrialState
+from sweep.ledger import PAUSE, RungEntry, Trial, TrialState
 from sweep.objectives import targets, values_of, violations
 from sweep.samplers import Reach, SamplerKind
 from sweep.study import Objective
-
-PAUSE = "pause"
-"""What a rung decides about a trial that it pauses."""
 
 MARGIN = 0.1
 """How much worse than the worst value a diverged trial counts, as a share of the values' spread."""

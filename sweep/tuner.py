@@ -23,6 +23,7 @@ from sweep.book import Book, Listener
 from sweep.cluster import ClusterLost, Pulse
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
+from sweep.grid import space_of
 from sweep.ledger import Ledger
 from sweep.optuna_log import OptunaLog
 from sweep.points import Point
@@ -156,7 +157,7 @@ def run_study(
     conductor = Conductor(
         study,
         phases=machinery.phases,
-        space=None if study.space is None else machinery.spaces[study.space],
+        space=space_of(study, machinery.spaces),
         stages_of=machinery.stages_of,
         stages=StageStore(machinery.store_root),
         slots=pool,

@@ -87,12 +87,17 @@ def _draw_front(axes: Axes, front: Judged, study: Study) -> None:
         where: Literal["post", "pre"] = "post" if less_is_better else "pre"
         axes.step(*at, where=where, color=BEST, linewidth=1.6, zorder=1)
     axes.plot(*at, "o", fillstyle="none", color=BEST, markersize=12, label="on the front")
+    # Towards what is better there is nothing for a name to hide.
+    beside = -1 if study.objective.also[0].direction == "minimize" else 1
+    above = -1 if study.objective.direction == "minimize" else 1
     for x, y, _, trial in points[:NAMED]:
         axes.annotate(
             trial_name(trial, many_seeds=len(study.seeds.trials) > 1),
             (x, y),
-            xytext=(9, 7),
+            xytext=(9 * beside, 9 * above),
             textcoords="offset points",
+            ha="right" if beside < 0 else "left",
+            va="top" if above < 0 else "bottom",
             fontsize=TEXT_PT - 2,
             color=INK,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep.book import Book, Clock
 from sweep.conductor import FINISHED, Conductor
+from sweep.grid import space_of
 from sweep.journal import Journal
 from sweep.ledger import Ledger
 from sweep.points import Point
@@ -184,7 +185,7 @@ class Play:
         self.conductor = Conductor(
             study,
             phases=PHASES,
-            space=SPACES[study.space] if study.space else None,
+            space=space_of(study, SPACES),
             stages_of=plan,
             stages=self.stages,
             slots=self.slots,

@@ -44,6 +44,10 @@ def check(**changes):
             "early_stop/rule: the sampler gp reads no trial that was stopped early, so it would",
         ),
         (
+            {"early_stop": {"rule": "asha"}, "search": {"sampler": "cmaes", "trials": 4}},
+            "early_stop/rule: the sampler cmaes reads no trial that was stopped early",
+        ),
+        (
             {"early_stop": {"rule": "sync"}, "search": {"sampler": "nsgaii", "trials": 9}},
             "early_stop/rule: the sampler nsgaii reads no trial that was stopped early",
         ),
@@ -72,7 +76,7 @@ def test_what_cannot_work_is_refused_with_the_reason(changes, message):
             "early_stop": {"rule": "asha", "metric": "final/val/error"},
             "search": {"sampler": "gp", "trials": 4},
         },
-        {"early_stop": {"rule": "median"}, "search": {"sampler": "cmaes", "trials": 4}},
+        {"early_stop": {"rule": "median"}, "search": {"sampler": "qmc", "trials": 4}},
         {"early_stop": {"rule": "asha"}, "search": {"sampler": "gp", "trials": 0}},
         {"objective": ALSO, "search": {"sampler": "nsgaii", "trials": 4}},
         {
