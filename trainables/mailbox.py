@@ -11,13 +11,12 @@ to leave, whatever it says.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from trainables.assignment import Assignment, Directive, Event
 from trainables.posting import Answer, Posting
-from trainables.worker_group import Group, Member, Turn
+from trainables.worker_group import HANG_S, Group, Leave, Member, Order, Turn
 
 MAX_LOSSES = 3
 """Worker groups an assignment may cost before it is FAILED(worker_lost)."""
@@ -35,25 +34,6 @@ class SlotPhase(StrEnum):
     CLOSING = "closing"
 
 
-@dataclass(frozen=True)
-class Leave:
-    """The answer to a worker that is to return from its loop.
-
-    Attributes:
-        renew: Another group is to take over in the same Train run.
-    """
-
-    renew: bool
-
-
-@dataclass(frozen=True)
-class Order:
-    """The answer to a worker that gets something to do."""
-
-    number: int
-    assignment: Assignment
-
-
 class Mailbox:
     """The slot's memory and rules.
 
@@ -61,14 +41,21 @@ class Mailbox:
         world_size: Workers of a group.
         watchdog_s: A worker that trains must be heard of this often, even if it never tells of
             batches.
+        hang_s: One that works on batches must be heard of this often.
         now: A monotonic clock.
     """
 
     def __init__(
-        self, *, world_size: int, watchdog_s: float, now: Callable[[], float] = time.monotonic
+        self,
+        *,
+        world_size: int,
+        watchdog_s: float,
+        hang_s: float = HANG_S,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.world_size = world_size
         self.watchdog_s = watchdog_s
+        self.hang_s = hang_s
         self.dropped = 0
         self.groups_started = 0
         self.closing = False
@@ -163,7 +150,6 @@ class Mailbox:
         if group is None:
             return Leave(renew=False)
         group.asking[rank] = number
-        group.working.discard(rank)
         turn = group.turn
         if turn is not None and turn.number == number:
             return Order(number, turn.posting.assignment)
@@ -203,15 +189,18 @@ class Mailbox:
             turn.posting.emit(Event.STARTED, epoch=epoch)
         return self._verdict(turn, epoch)
 
-    def working(self, group_id: str, rank: int, number: int, *, on_batches: bool) -> None:
-        """Hear that a rank works on batches, or that it does something else for a while."""
+    def working(
+        self, group_id: str, rank: int, number: int, *, beat: int, on_batches: bool
+    ) -> None:
+        """Hear that a rank works on batches, or that it does something else for a while.
+
+        Beats grow from one message to the next; one that was overtaken changes nothing.
+        """
         turn = self._turn(group_id, rank, number)
-        if turn is None or self._group is None:
+        if turn is None or turn.beats.get(rank, (0, False)) > (beat, False):
             self.dropped += 1
-        elif on_batches:
-            self._group.working.add(rank)
         else:
-            self._group.working.discard(rank)
+            turn.beats[rank] = (beat, on_batches)
 
     def report(
         self,
@@ -353,7 +342,10 @@ class Mailbox:
         if self._group is None:
             return None
         return self._group.overdue(
-            self._now(), world_size=self.world_size, watchdog_s=self.watchdog_s
+            self._now(),
+            world_size=self.world_size,
+            watchdog_s=self.watchdog_s,
+            hang_s=self.hang_s,
         )
 
     def _heard(self, group_id: str, rank: int) -> Group | None:

@@ -25,10 +25,10 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedErr
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from trainables.assignment import Assignment, Directive
-from trainables.mailbox import Leave, Mailbox, Order, SlotPhase
+from trainables.mailbox import Mailbox, SlotPhase
 from trainables.posting import Answer
 from trainables.worker import LEAVE, RENEW, serve
-from trainables.worker_group import Member
+from trainables.worker_group import HANG_S, Leave, Member, Order
 
 HOUSEKEEPING_S = 1.0
 RESTART_PAUSE_S = 1.0
@@ -78,6 +78,8 @@ class SlotConfig:
             else its group is replaced; longer than the longest epoch of such a phase.
         phases: `module:attribute` of the phases by name.
         opener: `module:attribute` of the function that opens a stage's data.
+        hang_s: A worker that works on batches tells of one at least this often, else its group is
+            replaced.
     """
 
     shape: SlotShape
@@ -86,6 +88,7 @@ class SlotConfig:
     watchdog_s: float
     phases: str
     opener: str
+    hang_s: float = HANG_S
 
 
 class SlotActor:
@@ -99,7 +102,11 @@ class SlotActor:
         self._name = name
         self._config = config
         self._incarnation = uuid.uuid4().hex[:8]
-        self._mailbox = Mailbox(world_size=config.shape.workers, watchdog_s=config.watchdog_s)
+        self._mailbox = Mailbox(
+            world_size=config.shape.workers,
+            watchdog_s=config.watchdog_s,
+            hang_s=config.hang_s,
+        )
         self._handles: dict[int, ActorHandle] = {}
         self._myself = ray.get_runtime_context().current_actor
         self._loop = asyncio.get_running_loop()
@@ -174,9 +181,11 @@ class SlotActor:
             lambda: self._mailbox.begin(group, rank, number, epoch=epoch, history=history), wait_s
         )
 
-    async def working(self, group: str, rank: int, number: int, on_batches: bool) -> None:
-        """See `Mailbox.working`; nobody waits for it."""
-        self._mailbox.working(group, rank, number, on_batches=on_batches)
+    async def working(
+        self, group: str, rank: int, number: int, beat: int, on_batches: bool
+    ) -> None:
+        """See `Mailbox.working`; nobody waits for the answer."""
+        self._mailbox.working(group, rank, number, beat=beat, on_batches=on_batches)
 
     async def report(
         self,

@@ -34,8 +34,13 @@ class Desk(Protocol):
     def begin(self, epoch: int, history: History) -> Directive:
         """Say where training goes on from; CONTINUE or ABANDON."""
 
-    def working(self, on_batches: bool) -> None:
-        """Say that batches are being worked on, or that something else comes first."""
+    def working(self, beat: int, on_batches: bool) -> None:
+        """Say that batches are being worked on, or that something else comes first.
+
+        Args:
+            beat: Grows from one message to the next.
+            on_batches: Which of the two.
+        """
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
         """Say that an epoch is finished and saved; CONTINUE or ABANDON."""

@@ -22,7 +22,8 @@ from trainables.stages import StageStore
 WAIT_S = 0.7
 CALL_S = 0.9
 SLOT_PATIENCE_S = 120.0
-"""How long a slot may be out of reach, while its actor restarts, before the trial gives it up."""
+"""How long a slot may be out of reach, while its actor restarts, before the trial gives it up. One
+that is gone for good is given up at once."""
 
 
 class SlotLost(RuntimeError):
@@ -48,6 +49,7 @@ class TrialTrainable(Trainable):
         self._slot: Any = None
         self._index = 0
         self._posted = False
+        self._post: Any = None  # the pending answer of `post`
         self._next_seq = 0
         self._epoch = 0
         self._ended = not self._assignments
@@ -74,11 +76,11 @@ class TrialTrainable(Trainable):
         """Move on, wait up to a second for news, and return it.
 
         Raises:
-            SlotLost: If the slot has been out of reach for too long.
+            SlotLost: If the slot is gone, or has been out of reach for too long.
         """
         if self._ended:
             return {"reports": [], "ended": True}
-        reports = [] if self._posted else self._skip_committed()
+        reports = [] if self._posted else self._move_on()
         if not reports:
             try:
                 reports = self._news()
@@ -86,6 +88,15 @@ class TrialTrainable(Trainable):
             except (RayActorError, GetTimeoutError) as error:
                 self._be_patient(error)
         return {"reports": reports, "ended": self._ended}
+
+    def _move_on(self) -> list[dict[str, Any]]:
+        """Post the next stage that is not finished yet; return the reports of those passed over."""
+        reports = self._skip_committed()
+        if not self._ended:
+            job = self._assignment.to_json()
+            self._post = self._reach_slot().post.remote(job, self._next_seq, self._epoch)
+            self._posted = True
+        return reports
 
     def _skip_committed(self) -> list[dict[str, Any]]:
         """Pass over stages that are finished already; a worker sees to one that is damaged."""
@@ -102,15 +113,12 @@ class TrialTrainable(Trainable):
         slot = self._reach_slot()
         assignment = self._assignment
         begun = time.monotonic()
-        if not self._posted:
-            ray.get(
-                slot.post.remote(assignment.to_json(), self._next_seq, self._epoch), timeout=CALL_S
-            )
-            self._posted = True
-        after_seq = self._next_seq - 1
+        if self._post is not None:  # an asynchronous actor may take calls in another order
+            ray.get(self._post, timeout=CALL_S)
+            self._post = None
         spent_s = time.monotonic() - begun  # post and events share the one second of a step
         answer = ray.get(
-            slot.events.remote(assignment.id, after_seq, max(0.0, WAIT_S - spent_s)),
+            slot.events.remote(assignment.id, self._next_seq - 1, max(0.0, WAIT_S - spent_s)),
             timeout=max(CALL_S - WAIT_S, CALL_S - spent_s),
         )
         if not answer["known"]:
@@ -119,6 +127,8 @@ class TrialTrainable(Trainable):
         reports = [self._take_in(SlotReport(**data)) for data in answer["reports"]]
         if self._ended_stage(reports):
             slot.acknowledge_end.remote(assignment.id)
+            if not self._ended:
+                reports += self._move_on()  # the slot need not wait until Tune asks again
         return reports
 
     def _take_in(self, report: SlotReport) -> dict[str, Any]:
@@ -168,6 +178,10 @@ class TrialTrainable(Trainable):
         return self._slot
 
     def _be_patient(self, error: RayError) -> None:
+        """Give a slot that restarts its time; looking it up again tells whether it still exists."""
+        self._post = None
+        if isinstance(error, RayActorError):
+            self._slot = None
         now = time.monotonic()
         if self._unreachable_since is None:
             self._unreachable_since = now

@@ -85,9 +85,9 @@ class SlotDesk:
             )
         )
 
-    def working(self, on_batches: bool) -> None:
-        """See `training.Desk`; the slot's answer is not waited for."""
-        self.slot.working.remote(self.group, self.rank, self.number, on_batches)
+    def working(self, beat: int, on_batches: bool) -> None:
+        """See `training.Desk`; nothing is waited for."""
+        self.slot.working.remote(self.group, self.rank, self.number, beat, on_batches)
 
     def finish(self, history: History) -> None:
         """See `training.Desk`."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trainables.assignment import Directive
+from trainables.assignment import Assignment, Directive
 from trainables.posting import Posting
 
 SILENCE_S = 30.0
@@ -15,6 +15,25 @@ HANG_S = 300.0
 
 JOINING_S = 300.0
 """From the first worker of a group to the last."""
+
+
+@dataclass(frozen=True)
+class Leave:
+    """The answer to a worker that is to return from its loop.
+
+    Attributes:
+        renew: Another group is to take over in the same Train run.
+    """
+
+    renew: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """The answer to a worker that gets something to do."""
+
+    number: int
+    assignment: Assignment
 
 
 @dataclass(frozen=True)
@@ -34,9 +53,14 @@ class Turn:
     posting: Posting
     reached: dict[int, int] = field(default_factory=dict)  # rank -> epoch
     verdicts: dict[int, Directive] = field(default_factory=dict)  # epoch -> verdict
+    beats: dict[int, tuple[int, bool]] = field(default_factory=dict)  # rank -> beat, on batches
     news: Sequence[tuple[int, Mapping[str, float]]] = ()
     begun: bool = False
     over: bool = False
+
+    def is_on_batches(self, rank: int) -> bool:
+        """Say whether a rank has told of a batch and not yet of something else."""
+        return self.beats.get(rank, (0, False))[1]
 
 
 @dataclass
@@ -48,7 +72,6 @@ class Group:
     members: dict[int, Member] = field(default_factory=dict)
     heard_at: dict[int, float] = field(default_factory=dict)
     asking: dict[int, int] = field(default_factory=dict)  # rank -> number it waits for
-    working: set[int] = field(default_factory=set)  # ranks that tell of every few batches
     turn: Turn | None = None
     recycle: bool = False
 
@@ -65,13 +88,16 @@ class Group:
         """Say whether every rank asks for the next assignment."""
         return all(self.asking.get(rank) == self.next_number for rank in range(world_size))
 
-    def overdue(self, now: float, *, world_size: int, watchdog_s: float) -> str | None:
+    def overdue(
+        self, now: float, *, world_size: int, watchdog_s: float, hang_s: float
+    ) -> str | None:
         """Return why the group must be killed, or None while it behaves.
 
         Args:
             now: On the clock of `heard_at`.
             world_size: Workers it should have.
             watchdog_s: A worker that trains without telling of batches may be silent this long.
+            hang_s: One that works on batches may be silent this long.
         """
         if not self.is_complete(world_size) and now - self.since > JOINING_S:
             return f"only {len(self.members)} of {world_size} workers came"
@@ -80,7 +106,7 @@ class Group:
             silent_s = now - heard_at
             if (at_rest or self.asking.get(rank) == self.next_number) and silent_s > SILENCE_S:
                 return f"worker {rank} was not heard of for {silent_s:.0f} s while it had no work"
-            if rank in self.working and silent_s > HANG_S:
+            if self.turn and self.turn.is_on_batches(rank) and silent_s > hang_s:
                 return f"worker {rank} worked on no batch for {silent_s:.0f} s"
             if silent_s > watchdog_s:
                 return f"worker {rank} made no progress for {silent_s:.0f} s"

@@ -43,6 +43,7 @@ def count(config: CountConfig, inputs: PhaseInputs, resume: State | None = None)
     start, total = (0, 0) if resume is None else (resume["epoch"], resume["total"])
     for epoch in range(start + 1, config.epochs + 1):
         time.sleep(config.rest_s)
+        inputs.on_batch()
         if epoch == config.at:
             _trouble(config.trouble)
         total += epoch

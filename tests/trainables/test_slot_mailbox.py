@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from trainables.assignment import Assignment, Directive, Event, Stage
-from trainables.mailbox import MAX_LOSSES, Leave, Mailbox, Order, SlotPhase
-from trainables.worker_group import Member
+from trainables.mailbox import MAX_LOSSES, Mailbox, SlotPhase
+from trainables.worker_group import HANG_S, Leave, Member, Order
 
 CONTINUE, WAIT, ABANDON = Directive.CONTINUE, Directive.WAIT, Directive.ABANDON
 
@@ -35,7 +35,7 @@ def assignment(trial: int = 0, *, epochs: int = 3, decisions: tuple[int, ...] = 
 
 
 def mailbox(world_size: int = 1, clock: Clock | None = None) -> Mailbox:
-    box = Mailbox(world_size=world_size, watchdog_s=100.0, now=clock or Clock())
+    box = Mailbox(world_size=world_size, watchdog_s=1000.0, now=clock or Clock())
     new_group(box, "g1", run="run")
     return box
 
@@ -353,13 +353,59 @@ def test_a_training_worker_that_falls_silent_is_overdue_after_the_watchdog_time(
     box.post(job)
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
-    clock.time_s = 99.0
+    clock.time_s = 999.0
     assert box.overdue() is None
-    clock.time_s = 101.0
+    clock.time_s = 1001.0
     assert "no progress" in str(box.overdue())
     box.lose_group("killed")
     assert box.overdue() is None
     assert isinstance(box.take("g1", 0, 1), Leave)
+
+
+def training(clock: Clock) -> Mailbox:
+    box = mailbox(clock=clock)
+    box.post(assignment())
+    taken(box)
+    box.begin("g1", 0, 0, epoch=0)
+    return box
+
+
+def test_a_worker_that_told_of_a_batch_and_tells_of_no_other_is_overdue_soon():
+    clock = Clock()
+    box = training(clock)
+    box.working("g1", 0, 0, beat=1, on_batches=True)
+    clock.time_s = HANG_S
+    assert box.overdue() is None
+    box.working("g1", 0, 0, beat=2, on_batches=True)
+    clock.time_s += HANG_S
+    assert box.overdue() is None
+    clock.time_s += 1
+    assert box.overdue() == f"worker 0 worked on no batch for {HANG_S + 1:.0f} s"
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_a_worker_that_saves_or_never_tells_of_batches_has_the_watchdog_time(overtaken):
+    clock = Clock()
+    box = training(clock)
+    beats = [(1, True), (2, False)]
+    for beat, on_batches in reversed(beats) if overtaken else beats:
+        box.working("g1", 0, 0, beat=beat, on_batches=on_batches)
+    clock.time_s = 1000.0
+    assert box.overdue() is None
+    clock.time_s += 1
+    assert "made no progress" in str(box.overdue())
+
+
+def test_what_one_assignment_told_of_batches_says_nothing_of_the_next():
+    clock = Clock()
+    box = training(clock)
+    box.working("g1", 0, 0, beat=7, on_batches=True)
+    box.finish("g1", 0, 0, history=[])
+    box.post(assignment(1))
+    taken(box, number=1)
+    box.working("g1", 0, 0, beat=8, on_batches=True)  # late, of the assignment before
+    clock.time_s = HANG_S + 1
+    assert box.overdue() is None
 
 
 def test_a_worker_that_waits_at_a_decision_epoch_is_not_overdue():

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import ray
 from ray import tune
 from slot_driver import Trial, assignment, lend, status, trial_config
 
@@ -17,6 +18,35 @@ def test_a_trial_whose_slot_does_not_exist_raises(ray_cluster, tmp_path):
     trial = Trial("slot-9-gone", tmp_path, assignment(0))
     with pytest.raises(SlotLost, match=r"slot-9-gone does not exist .* needs another"):
         trial.step()
+
+
+class DyingSlot:
+    """A slot that takes whatever it is given, and reports nothing."""
+
+    def post(self, assignment: dict[str, Any], next_seq: int, epoch: int) -> None:
+        pass
+
+    def events(self, assignment_id: str, after_seq: int, wait_s: float) -> dict[str, Any]:
+        return {"known": True, "withdrawn": False, "reports": []}
+
+
+def test_a_trial_whose_slot_is_gone_for_good_says_so_at_once(ray_cluster, tmp_path):
+    slot = ray.remote(DyingSlot).options(name="slot-dying", num_cpus=0).remote()
+    trial = Trial("slot-dying", tmp_path, assignment(0))
+    assert trial.step() == []
+    ray.kill(slot)
+    with pytest.raises(SlotLost, match=r"slot-dying does not exist"):
+        for _ in range(10):  # far fewer seconds than a slot that restarts is given
+            trial.step()
+
+
+def test_the_next_stage_is_on_the_slot_as_soon_as_one_has_finished(slot, store):
+    trial = Trial(slot, store, assignment(53, epochs=1), assignment(53, epochs=2, rest_s=1.0))
+    trial.until(lambda report: report["event"] == "finished")
+    following = assignment(53, epochs=2, rest_s=1.0).id
+    assert following in (status(slot)["assignment"] for _ in range(100))
+    trial.run()
+    assert trial.epochs() == [1, 1, 2]
 
 
 def test_a_trial_of_nothing_has_ended(ray_cluster, tmp_path):

@@ -36,18 +36,19 @@ class Desk:
         self.stop_after = stop_after
         self.began: int | None = None
         self.epochs: list[int] = []
-        self.on_batches: list[bool] = []
+        self.said: list[int] = []
         self.finished: History | None = None
 
     def begin(self, epoch: int, history: History) -> Directive:
         self.began = epoch
         return Directive.CONTINUE
 
-    def working(self, on_batches: bool) -> None:
-        self.on_batches.append(on_batches)
+    def working(self, beat: int, on_batches: bool) -> None:
+        self.said.append(on_batches)
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
         self.epochs.append(epoch)
+        self.said.append(epoch)
         return Directive.ABANDON if epoch == self.stop_after else Directive.CONTINUE
 
     def finish(self, history: History) -> None:
@@ -78,6 +79,12 @@ def train(stage: Stage, store: Path, desk: Desk, opener: Any = slot_phases.open_
         seat=SEAT,
         lineage={"trial": 7},
     )
+
+
+def test_batches_are_told_of_in_the_phase_and_not_while_its_epoch_is_saved(tmp_path):
+    desk = Desk()
+    train(stage(epochs=2), tmp_path, desk)
+    assert desk.said == [True, False, 1, True, False, 2]
 
 
 def test_a_stage_is_trained_to_its_end_and_committed(tmp_path):
@@ -218,9 +225,7 @@ def test_a_parent_with_a_flipped_bit_is_set_aside_and_lost_not_bad_data(tmp_path
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(
-        StageLost, match=r"count has to be trained again: .* is not"
-    ) as it:
+    with pytest.raises(StageLost, match=r"count has to be trained again: .* is not") as it:
         train(built_on(parent), tmp_path, Desk())
     assert failure_of(it.value) == Failure("stage_lost", str(it.value), recycle=False)
     assert not StageStore(tmp_path).is_committed(parent.key)
