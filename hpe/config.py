@@ -10,6 +10,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def canonical(self) -> "Config":
+        """Return the settings that stand for all those that mean the same as these."""
+        return self
+
 
 def operational(default: Any, **constraints: Any) -> Any:
     """Declare a field that changes how a phase runs but not what it computes.
@@ -24,7 +28,11 @@ def operational(default: Any, **constraints: Any) -> Any:
 
 
 def identity_settings(config: Config) -> dict[str, Any]:
-    """Return what identifies a computation, as JSON data: all but the operational fields."""
+    """Return what identifies a computation, as JSON data.
+
+    Operational fields are left out, and settings that mean the same are the same.
+    """
+    config = config.canonical()
     settings: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
         extra = field.json_schema_extra

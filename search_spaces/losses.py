@@ -1,19 +1,25 @@
 """Temperatures and weights of loss terms."""
 
-import optuna
+from search_spaces.loss_weights import SimplexWeights
+from search_spaces.parameters import Parts, Real
 
+TEMPERATURE = Real("pretrain/loss/temperature", 0.1, 1.0, log=True)
+"""The published 0.5 lies inside; 0.05 was too low for short runs."""
 
-def suggest_pretraining_loss(trial: optuna.Trial) -> None:
-    """Choose the temperature and how much each contrastive term weighs.
+PRETRAINING_LOSS = Parts((TEMPERATURE, Real("pretrain/loss/equivariant_weight", 0.0, 1.0)))
+"""How much the equivariant contrastive term weighs against the invariant one's 1.
 
-    The invariant term alone is SimCLR, the equivariant one alone PeCLR; only the ratio of their
-    weights matters to an optimizer that is indifferent to scale, so one share says it all. The
-    published temperature of 0.5 lies inside the range; 0.05 was too low for short runs.
-    """
-    trial.suggest_float("pretrain/loss/temperature", 0.1, 1.0, log=True)
-    trial.suggest_float("pretrain/loss/equivariant_weight", 0.0, 1.0)
+The invariant term alone is SimCLR, the equivariant one alone PeCLR; only the ratio of their weights
+matters to an optimizer that is indifferent to scale.
+"""
 
+BALANCED_PRETRAINING_LOSS = Parts(
+    (
+        TEMPERATURE,
+        SimplexWeights(("pretrain/loss/invariant_weight", "pretrain/loss/equivariant_weight")),
+    )
+)
+"""Both terms' weights, which sum to 1: from SimCLR alone to PeCLR alone."""
 
-def suggest_finetuning_loss(trial: optuna.Trial) -> None:
-    """Choose how much depth weighs against image position (published: 5, Iqbal et al., 2018)."""
-    trial.suggest_float("finetune/loss/depth_weight", 1.0, 25.0, log=True)
+FINETUNING_LOSS = Real("finetune/loss/depth_weight", 1.0, 25.0, log=True)
+"""How much depth weighs against image position (published: 5, Iqbal et al., 2018)."""

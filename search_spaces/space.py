@@ -1,18 +1,17 @@
 """Search spaces by name."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import optuna
 
-from search_spaces.augmentations import suggest_augmentations
-from search_spaces.losses import suggest_finetuning_loss, suggest_pretraining_loss
-from search_spaces.optimization import suggest_pretraining_optimization
+from search_spaces.augmentations import AUGMENTATIONS, ORDERED_AUGMENTATIONS
+from search_spaces.losses import BALANCED_PRETRAINING_LOSS, FINETUNING_LOSS, PRETRAINING_LOSS
+from search_spaces.optimization import COUPLED_PRETRAINING_OPTIMIZATION, PRETRAINING_OPTIMIZATION
+from search_spaces.parameters import Lookup, Part, Parts
 from search_spaces.rehearsal import suggest_rehearsal
-
-Lookup = Callable[[str], Any]
-"""Given the path of a setting, its value; None where the plan has no such setting."""
 
 
 def _nothing(_setting: Lookup) -> dict[str, Any]:
@@ -48,32 +47,60 @@ class Space:
         """
         return dict(self.suggest(cast(optuna.Trial, optuna.trial.FixedTrial(dict(params)))))
 
+    def canonical(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that stand for all those that mean the same as these.
 
-def suggest_composition(trial: optuna.Trial) -> Mapping[str, Any]:
-    """Vary the augmentation composition, the contrastive loss and the finetuning loss."""
-    suggest_augmentations(trial)
-    suggest_pretraining_loss(trial)
-    suggest_finetuning_loss(trial)
-    return trial.params
+        A sampler learns more from them: of sort keys only how they sort matters, so what else it
+        saw in them would be noise (`benchmarks/composition_search.py`). A value that would change
+        by rounding alone is kept, so that the settings are the same to the last bit.
+        """
+        located = self.locate(self.settings(params).get)
+        return {
+            name: located[name]
+            if name in located and not _is_close(value, located[name])
+            else value
+            for name, value in params.items()
+        }
 
 
-def suggest_pretraining(trial: optuna.Trial) -> Mapping[str, Any]:
-    """Vary all that `suggest_composition` does, and how pretraining is optimized."""
-    suggest_composition(trial)
-    suggest_pretraining_optimization(trial)
-    return trial.params
+def _is_close(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _space(*parts: Part, about: str) -> Space:
+    """Return the space of a plan `pretrain -> finetune` with these parts."""
+    whole = Parts(parts)
+    return Space(
+        suggest=whole.suggest, plan=("pretrain", "finetune"), about=about, locate=whole.locate
+    )
 
 
 SPACES: Mapping[str, Space] = {
-    "composition": Space(
-        suggest=suggest_composition,
-        plan=("pretrain", "finetune"),
+    "composition": _space(
+        AUGMENTATIONS,
+        PRETRAINING_LOSS,
+        FINETUNING_LOSS,
         about="augmentation composition, temperature and loss weights",
     ),
-    "pretraining": Space(
-        suggest=suggest_pretraining,
-        plan=("pretrain", "finetune"),
+    "pretraining": _space(
+        AUGMENTATIONS,
+        PRETRAINING_LOSS,
+        FINETUNING_LOSS,
+        PRETRAINING_OPTIMIZATION,
         about="composition, and pretraining's learning rate and weight decay",
+    ),
+    "ordered_composition": _space(
+        ORDERED_AUGMENTATIONS,
+        PRETRAINING_LOSS,
+        FINETUNING_LOSS,
+        about="up to five augmentations in any order, one of them geometric; loss weights",
+    ),
+    "balanced_pretraining": _space(
+        AUGMENTATIONS,
+        BALANCED_PRETRAINING_LOSS,
+        FINETUNING_LOSS,
+        COUPLED_PRETRAINING_OPTIMIZATION,
+        about="composition, loss weights that sum to 1, and batch size with its learning rate",
     ),
     "rehearsal": Space(
         suggest=suggest_rehearsal,

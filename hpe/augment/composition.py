@@ -58,6 +58,31 @@ class CompositionConfig(Config):
     noise: Noise = Noise()
     color_drop: ColorDrop = ColorDrop()
 
+    def canonical(self) -> "CompositionConfig":
+        """Return the settings with what is off at its defaults, and orders counted from 0."""
+        operations = {name: getattr(self, name) for name in type(self).model_fields}
+        off = {name: type(op)() for name, op in operations.items() if not op.enabled}
+        ranked = {
+            name: operations[name].model_copy(update={"order": float(rank)})
+            for rank, name in enumerate(appearance_of(self))
+        }
+        return self.model_copy(update=off | ranked)
+
+
+def appearance_of(config: CompositionConfig) -> dict[str, AppearanceOperation]:
+    """Return the operations on colours that are on by name, in the order they apply."""
+    operations: dict[str, AppearanceOperation] = {
+        "sobel": config.sobel,
+        "cut_out": config.cut_out,
+        "blur": config.blur,
+        "color_jitter": config.color_jitter,
+        "hsv_jitter": config.hsv_jitter,
+        "noise": config.noise,
+        "color_drop": config.color_drop,
+    }
+    enabled = {name: operation for name, operation in operations.items() if operation.enabled}
+    return dict(sorted(enabled.items(), key=lambda item: item[1].order))
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -137,20 +162,10 @@ def build_composition(
     replaces = config.replace_background.enabled
     if replaces and backgrounds is None:
         raise ValueError("replace_background is enabled, so the composition needs backgrounds.")
-    operations: tuple[AppearanceOperation, ...] = (
-        config.sobel,
-        config.cut_out,
-        config.blur,
-        config.color_jitter,
-        config.hsv_jitter,
-        config.noise,
-        config.color_drop,
-    )
-    enabled = (operation for operation in operations if operation.enabled)
     return Composition(
         image_px=image_px,
         poses=PoseSampler(rotate=config.rotate, zoom=config.zoom, translate=config.translate),
         background_prob=config.replace_background.prob,
         backgrounds=backgrounds if replaces else None,
-        appearance=tuple(sorted(enabled, key=lambda operation: operation.order)),
+        appearance=tuple(appearance_of(config).values()),
     )

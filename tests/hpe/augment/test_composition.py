@@ -199,3 +199,25 @@ def test_a_hand_at_the_images_edge_is_shown_on_black(make_sample, compose):
     image = compose()(sample, np.random.default_rng(0)).image
     assert (image[:, 0] == 0).all()
     assert (image[30:34, -1] == 200).all()
+
+
+def test_settings_that_make_the_same_views_have_one_canonical_form():
+    by_default = CompositionConfig.model_validate(
+        {"blur": {"enabled": True}, "noise": {"enabled": True}, "cut_out": {"max_share": 0.3}}
+    )
+    in_ranks = CompositionConfig.model_validate(
+        {"blur": {"enabled": True, "order": 0.0}, "noise": {"enabled": True, "order": 1.0}}
+    )
+    assert by_default != in_ranks
+    assert by_default.canonical() == in_ranks
+    assert in_ranks.canonical() == in_ranks
+
+
+def test_another_order_has_another_canonical_form():
+    swapped = CompositionConfig.model_validate(
+        {"blur": {"enabled": True, "order": 9.0}, "noise": {"enabled": True}}
+    )
+    usual = CompositionConfig.model_validate(
+        {"blur": {"enabled": True}, "noise": {"enabled": True}}
+    )
+    assert swapped.canonical() != usual.canonical()
