@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.agenda import is_of
-from sweep.ledger import Ledger, Record, Trial, TrialState
+from sweep.ledger import PAUSE, Ledger, Record, Trial, TrialState
 from sweep.naming import better, shown_number, trial_name, unit_of
 from sweep.objectives import is_feasible
 from sweep.study import Study
@@ -139,10 +139,18 @@ class Display:
                 yield Text(record["message"], style="yellow")
             case "trial":
                 self._start(ledger.trials[record["number"]])
-            case "attempt" if record["attempt"] > 1 and record["trial"] in self._view.running:
+            case "attempt" if record["trial"] in self._view.running:
                 running = self._view.running[record["trial"]]
-                running.attempt = record["attempt"]
-                yield Text(f"{running.name}: attempt {record['attempt']}", style="yellow")
+                promotions = sum(rung.promoted for rung in ledger.trials[record["trial"]].rungs)
+                running.attempt = record["attempt"] - promotions
+                if running.attempt > 1:
+                    yield Text(f"{running.name}: attempt {running.attempt}", style="yellow")
+            case "rung" if record["decision"] == PAUSE and record["trial"] in self._view.running:
+                self._view.running[record["trial"]].label = "paused"
+            case "promote" if record["trial"] in self._view.running:
+                running = self._view.running[record["trial"]]
+                running.label = "waiting for a slot"
+                yield Text(f"{running.name}: promoted, goes on")
             case "stage":
                 yield from self._take_stage(record, ledger)
             case "epoch":

@@ -92,6 +92,26 @@ def test_a_live_view_shows_the_running_trial_and_the_best(searched_records):
     assert "finetune" in text
 
 
+def test_a_promotion_is_told_and_is_no_further_attempt(searched_records):
+    opened, trial = searched_records[:2], searched_records[2]
+    assert (trial["kind"], trial["number"]) == ("trial", 0)
+    rung = {"label": "pretrain", "rung": 0, "epoch": 1, "value": 1.0, "decision": "pause"}
+    story = [
+        {"kind": "attempt", "trial": 0, "attempt": 1},
+        {"kind": "rung", "trial": 0, **rung},
+        {"kind": "promote", "trial": 0, "rung": 0},
+        {"kind": "attempt", "trial": 0, "attempt": 2},
+    ]
+    records = [*opened, trial, *({**record, "time_s": trial["time_s"]} for record in story)]
+    paused = play(records[:-2], terminal=True)
+    assert "paused" in paused
+    going_on = play(records)
+    assert "promoted, goes on" in going_on
+    assert "attempt 2" not in going_on
+    again = {"kind": "attempt", "trial": 0, "attempt": 3, "time_s": trial["time_s"]}
+    assert "attempt 2" in play([*records, again])
+
+
 def test_a_live_view_shows_what_each_slot_does(searched_records):
     study = Study.model_validate(searched_records[0]["study"])
     console = Console(file=io.StringIO(), force_terminal=True, width=100)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import optuna
@@ -116,6 +117,28 @@ def test_two_slots_run_exactly_the_trials_asked_for_and_leave_nothing_behind(tmp
     assert all(group["state"] == "REMOVED" for group in placement_group_table().values())
 
 
+def test_more_trials_pause_than_there_are_slots_and_the_study_goes_on(tmp_path):
+    rules = {"rule": "asha", "promote": True, "rungs": [0.34, 0.67], "keep": 0.4}
+    study = make_study(early_stop=rules, arms={}, search={"trials": 8, "sampler": "random"})
+    most_paused = [0]
+
+    def count(record, ledger):
+        most_paused[0] = max(most_paused[0], sum(t.paused for t in ledger.trials.values()))
+
+    ledger = run(study, tmp_path, slots=2, listeners=[count])
+    assert most_paused[0] > 2
+    ends = Counter(record["trial"] for record in journal_of(tmp_path) if record["kind"] == "end")
+    assert ends == Counter(range(8))
+    assert {trial.state for trial in ledger.trials.values()} == {
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+    }
+    promoted = [t for t in ledger.trials.values() if t.rungs and t.rungs[0].promoted]
+    assert promoted
+    for trial in promoted:
+        assert trial.stage("final").resumed_from >= 1, "it goes on from the epoch that was saved"
+
+
 def test_f14_sigterm_ends_the_session_within_its_notice_and_the_study_continues(tmp_path):
     study = make_study(search={"trials": 1}, settings=SLOW)
     told = []
@@ -159,6 +182,18 @@ def test_f2_a_driver_killed_twice_loses_and_repeats_nothing(tmp_path, address):
     ledger = run(study, tmp_path)
     assert outcome(ledger) == played(study, tmp_path)
     assert [session["event"] for session in ledger.sessions] == ["opened"] * 3 + ["closed"]
+    records = journal_of(tmp_path)
+    ends = [record["trial"] for record in records if record["kind"] == "end"]
+    assert sorted(ends) == list(ledger.trials), "no finished trial is lost or repeated"
+    reached = Counter()
+    for record in records:
+        if record["kind"] == "epoch":
+            reached[record["trial"], record["label"]] = record["epoch"]
+        if record["kind"] == "stage" and record["status"] == "running":
+            assert record["resumed_from"] >= reached[record["trial"], record["label"]]
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "toy" / "optuna.log")))
+    copies = optuna.load_study(study_name="toy", storage=storage).trials
+    assert [copy.state.name for copy in copies] == [t.state.value for t in ledger.trials.values()]
 
 
 def start_driver(study, tmp_path, address):
