@@ -128,10 +128,6 @@ def test_without_trials_nothing_is_searched():
             "early_stop/rungs: must rise, each once, got [0.6, 0.3].",
         ),
         (
-            {"early_stop": {"rule": "asha", "promote": True}},
-            "early_stop/promote: pausing and promoting is not available yet; set it to false",
-        ),
-        (
             {
                 "early_stop": {"rule": "asha", "proxy": True},
                 "settings": {**FIXED, "pretrain/probe/every": 0},
