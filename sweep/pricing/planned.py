@@ -9,8 +9,9 @@ import optuna
 
 from hpe.phases.phase import PhaseSpec
 from sweep.early_stop import rung_epochs, rungs_of
+from sweep.grid import grid_point
 from sweep.ledger import Ledger, TrialState
-from sweep.points import Point
+from sweep.points import Point, searched_point
 from sweep.pricing.samples import config_identity, draw_points
 from sweep.study import EarlyStop, Study
 from sweep.study_check import CheckedStudy
@@ -88,18 +89,27 @@ def planned_trials(
         for seed in study.seeds.trials
         if (name, seed) not in arms_done
     ]
-    seeds = len(study.seeds.trials)
     searched_done = sum(trial.arm is None for trial in ended)
-    count = math.ceil(max(0, checked.searched_trials - searched_done) / seeds)
-    if checked.space is None or count == 0:
-        return trials
-    sampler = optuna.samplers.RandomSampler(seed=study.seeds.study)
-    points = draw_points(checked, phases, space=checked.space, count=count, sampler=sampler)
+    left = max(0, checked.searched_trials - searched_done)
+    points = list(_points_left(checked, phases, math.ceil(left / len(study.seeds.trials))))
     return trials + [
         PlannedTrial(True, tuple(_stages(point, seed, study.from_weights, None)))
         for point in points
         for seed in study.seeds.trials
     ]
+
+
+def _points_left(
+    checked: CheckedStudy, phases: Mapping[str, PhaseSpec], count: int
+) -> Iterator[Point]:
+    """Yield the points still to come: of a grid the last ones, else some drawn at random."""
+    study = checked.study
+    if study.search.grid:
+        for place in range(study.search.trials - count, study.search.trials):
+            yield searched_point(study, grid_point(study.search.grid, place), phases)
+    elif checked.space is not None and count > 0:
+        sampler = optuna.samplers.RandomSampler(seed=study.seeds.study)
+        yield from draw_points(checked, phases, space=checked.space, count=count, sampler=sampler)
 
 
 def shares_of(study: Study, trials: Sequence[PlannedTrial], base: Point) -> dict[str, Share]:

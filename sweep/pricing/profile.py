@@ -285,6 +285,8 @@ def _assumptions(job: Job, tried: _Tried, fit: SlotFit) -> Iterator[str]:
             f"the upper bounds stop no trial early; the others stop as {rule} does when good and "
             f"bad trials come in any order."
         )
+    if job.scope.study.search.reuse > 0:
+        yield "every searched trial trains its whole plan: search/reuse makes it cheaper."
     yield (
         f"{SESSION_START_S:.0f} s to start and {BETWEEN_TRIALS_S:g} s between trials are counted; "
         f"the report is not, nor are replicates and retries."

@@ -118,6 +118,7 @@ def test_a_faulty_study_file_is_refused_in_the_same_way(old, new, message, calle
         ([], "which study?"),
         (["mine", "--trials", "x"], "argument --trials: invalid int value: 'x'"),
         (["mine", "--trial", "3"], "unrecognized arguments: --trial 3"),
+        (["mine", "--profile"], "--profile tells a price before anything runs: give it with --dry"),
     ],
 )
 def test_options_that_cannot_be_read_end_with_2_as_well(arguments, message, called, capsys):

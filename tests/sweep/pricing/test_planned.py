@@ -66,6 +66,14 @@ def test_arms_that_differ_in_the_last_phase_share_what_comes_before_it():
     assert len(set(keys(trials, "rehearse_last"))) == 6
 
 
+def test_the_points_of_a_grid_are_its_own():
+    grid = {"rehearse_first/x": [0.1, 0.2], "rehearse_last/rate": [0.01, 0.1, 1.0]}
+    study = checked(space=None, search={"sampler": "grid", "grid": grid, "trials": 6})
+    trials = plan(study)
+    assert len(set(keys(trials, "rehearse_first"))) == 2
+    assert len(set(keys(trials, "rehearse_last"))) == 6
+
+
 def test_stages_that_are_there_are_not_planned_again():
     study = checked(arms={"only": {}}, search={"trials": 0}, space=None)
     trials = plan(study, is_committed=lambda point, seed, label: label == "rehearse_first")
