@@ -233,7 +233,7 @@ def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
 
 def _tune(conductor: Conductor, searcher: StudySearcher, scratch: Path, *, num_slots: int) -> None:
     """Let Tune run until the conductor has nothing left to hand out, or is interrupted."""
-    scheduler = StudyScheduler(conductor)
+    scheduler = StudyScheduler(conductor, num_actors=num_slots)
     with _environment(TUNE_SWITCHES):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, ON_THE_HEAD),
