@@ -124,8 +124,7 @@ def _measured(trial: Trial, metric: str, ledger: Ledger) -> float:
 def _slot_s(stage: StageEntry, ledger: Ledger) -> float:
     """Return what training a stage took, or what it took the trial of this study that trained it.
 
-    A stage that another study trained counts with the time between its first and last epoch, as far
-    as that is known, which is nothing where only its result was kept.
+    What it cost another study is not known here; such a stage counts nothing.
     """
     if stage.status != "reused":
         return stage.trained_s
