@@ -60,7 +60,8 @@ def _run(job: Job, records: Sequence[Record], console: Console) -> int:
     from sweep.execution import Execution  # noqa: PLC0415
 
     execution = Execution(job, records, console, see_machine(), _tracking_uri(job.options))
-    if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=0.0):
+    gpus_per_slot = _gpus_per_slot(job)
+    if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=gpus_per_slot):
         return execution.show_finished()
     with refusing():
         refuse_full_disk(job.scope.study.storage, job.runs.root)
@@ -104,6 +105,15 @@ def _profile(job: Job, ledger: Ledger, fit: SlotFit, console: Console) -> int:
         profile = profile_study(job, ledger, fit=fit, machine=see_machine(), console=console)
     console.print(f"\n{profile.text}", end="")
     return 0 if profile.is_complete else 1
+
+
+def _gpus_per_slot(job: Job) -> float:
+    """Return what GPU-hours are counted by; slots are looked at only where these are a budget."""
+    if job.scope.study.budget.gpu_h is None:
+        return 0.0
+    with refusing():
+        fit = _fit(job)
+    return fit.workers * fit.gpus_per_worker
 
 
 def _tracking_uri(options: Options) -> str:

@@ -3,11 +3,12 @@
 import contextlib
 import csv
 import re
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from sweep import execution, run
+from sweep import execution, run, session
 from sweep.agenda import next_due
 from sweep.cluster import ClusterLost
 from sweep.folders import RunsDir
@@ -258,6 +259,16 @@ def test_f14_mlflow_gets_no_more_time_than_the_notice_of_a_signal_leaves(
     training.error = None
     assert called()[0] == 0
     assert patience_s == [3.0, 60.0]
+
+
+@pytest.mark.parametrize(("gpu_h", "gpus_per_slot"), [(None, 0.0), (3.0, 1.0)])
+def test_slots_are_looked_at_only_where_gpu_hours_are_a_budget(monkeypatch, gpu_h, gpus_per_slot):
+    fit = SimpleNamespace(workers=2, gpus_per_worker=0.5)
+    monkeypatch.setattr(session, "_fit", lambda job: fit)
+    job = SimpleNamespace(
+        scope=SimpleNamespace(study=SimpleNamespace(budget=SimpleNamespace(gpu_h=gpu_h)))
+    )
+    assert session._gpus_per_slot(job) == gpus_per_slot
 
 
 def test_f12_a_second_driver_is_refused(called):
