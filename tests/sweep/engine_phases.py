@@ -105,9 +105,18 @@ def suggest_final(trial: optuna.Trial) -> Mapping[str, Any]:
 
 
 def suggest_lengths(trial: optuna.Trial) -> Mapping[str, Any]:
-    """Choose what the last phase does and for how long."""
+    """Choose what the last phase does, and how long the first one takes."""
     trial.suggest_float("final/y", 0.0, 10.0)
-    trial.suggest_int("final/epochs", 1, 4)
+    trial.suggest_int("draft/epochs", 1, 3)
+    return trial.params
+
+
+def suggest_twice(trial: optuna.Trial) -> Mapping[str, Any]:
+    """Choose both positions of one phase run twice, and how fancy its first run is."""
+    trial.suggest_float("final/y", 0.0, 10.0)
+    if trial.suggest_categorical("final/fancy", [True, False]):
+        trial.suggest_float("final/strength", 0.1, 1.0, log=True)
+    trial.suggest_float("final_2/y", 0.0, 10.0)
     return trial.params
 
 
@@ -115,6 +124,7 @@ SPACES = {
     "both": Space(suggest=suggest, plan=("draft", "final"), about="both phases"),
     "last": Space(suggest=suggest_final, plan=("draft", "final"), about="the last phase alone"),
     "lengths": Space(suggest=suggest_lengths, plan=("draft", "final"), about="how long, too"),
+    "twice": Space(suggest=suggest_twice, plan=("final", "final_2"), about="one phase twice"),
 }
 
 

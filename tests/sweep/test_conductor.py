@@ -394,8 +394,8 @@ def test_f20_a_point_that_failed_for_good_is_not_trained_again(tmp_path, monkeyp
     points = [9.0, 2.0, 9.0]
     ask = SamplerView.ask
 
-    def ask_for(view, number, **_):
-        suggestion = ask(view, number)
+    def ask_for(view, number, **fixed):
+        suggestion = ask(view, number, **fixed)
         return replace(suggestion, params={"final/y": points[number - 1]})
 
     monkeypatch.setattr(SamplerView, "ask", ask_for)
