@@ -92,7 +92,8 @@ class EarlyStop(Config):
             those before it ends; `sync`: successive halving in cohorts, free of timing.
         rungs: Shares of a phase's epochs at which its trials are compared.
         keep: Share of the trials at a rung that go on.
-        grace: Trials a rung must have seen before it stops one.
+        grace: Trials a rung must have seen before it stops one; where trials pause instead, none
+            is stopped before others have come, and this says nothing.
         cohort: Trials that `sync` compares with each other, and no others.
         metric: What is compared, `<plan label>/<metric key>`; None: the objective.
         proxy: Also compare at rungs of phases that report a proxy instead of the objective.
