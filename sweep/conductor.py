@@ -64,7 +64,13 @@ class Conductor:
         self._judge, self._promotions = RungJudge(study, plan), Promotions(study, plan)
         self._sampler = SamplerView(study, space, book.ledger) if space is not None else None
         self._new_trials = NewTrials(
-            study, phases=phases, space=space, sampler=self._sampler, stages_of=stages_of
+            study,
+            phases=phases,
+            space=space,
+            sampler=self._sampler,
+            stages_of=stages_of,
+            ledger=book.ledger,
+            are_finished=lambda stages: not self._stages.missing(stages),
         )
         self._plans: dict[int, tuple[Stage, ...]] = {}  # of every trial that has not ended
         self._active: dict[int, Run] = {}
@@ -131,8 +137,8 @@ class Conductor:
         if self._num_slots == 1 or self._study.early_stop.rule == "sync":
             return
         due = self._agenda.due()
-        if self._sampler is not None and due is not None and due.arm is None and not due.sibling:
-            self._sampler.prepare(len(self._book.ledger.trials))
+        if due is not None and due.arm is None and not due.sibling:
+            self._new_trials.prepare(len(self._book.ledger.trials))
 
     def _choose(self) -> int | None:
         """Return a trial that can run now: one that waits, one that is promoted, or a new one."""

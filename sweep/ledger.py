@@ -80,6 +80,19 @@ class RungEntry:
     promoted: bool = False
 
 
+@dataclass(frozen=True)
+class PrefixOf:
+    """Whose finished first steps a searched point took over.
+
+    Attributes:
+        trial: The first trial that finished them.
+        steps: How many stages they have in common.
+    """
+
+    trial: int
+    steps: int
+
+
 @dataclass
 class Trial:
     """One trial, as far as it has come.
@@ -89,6 +102,7 @@ class Trial:
         params: The searched parameters, by path; for an arm, those its settings give to the space.
         distributions: Path -> Optuna distribution as JSON, for the same paths.
         settings: Every setting given for this trial (study, arm, params), by path.
+        prefix_of: For a searched point that took over a finished prefix: whose.
         objective: The last phase's objective once it is COMPLETE.
         others: Metric -> value of what else it is judged by (further objectives, constraints), once
             it is COMPLETE.
@@ -103,6 +117,7 @@ class Trial:
     settings: Mapping[str, Any]
     stages: list[StageEntry]
     created_s: float
+    prefix_of: PrefixOf | None = None
     attempt: int = 0
     state: TrialState = TrialState.RUNNING
     objective: float | None = None
@@ -137,7 +152,8 @@ class Ledger:
         `study`: study (as resolved JSON), lineage (git commit, packages, data card, digest).
         `session`: event = opened | closed | interrupted, host, pid; ends also have elapsed_s.
         `trial`: number, arm, seed, params, distributions, settings,
-            stages = [{label, key, phase, epochs, config, seed}].
+            stages = [{label, key, phase, epochs, config, seed}],
+            prefix_of = {trial, steps} or null.
         `restage`: trial, stages as above: what it was to run has changed (the code, say), so it
             starts again with nothing of what it did before. May have settings, if these changed,
             and the reason.
@@ -221,6 +237,7 @@ class Ledger:
             self._session_s = max(self._session_s, since_opened_s)
 
     def _apply_trial(self, record: Record) -> None:
+        prefix_of = record.get("prefix_of")  # journals from before there were any have none
         self.trials[record["number"]] = Trial(
             number=record["number"],
             arm=record["arm"],
@@ -230,6 +247,7 @@ class Ledger:
             settings=record["settings"],
             stages=_entries(record["stages"]),
             created_s=record["time_s"],
+            prefix_of=PrefixOf(**prefix_of) if prefix_of is not None else None,
         )
 
     def _apply_restage(self, record: Record) -> None:

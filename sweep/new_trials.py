@@ -1,15 +1,17 @@
 """From what is due to a trial: its parameters, its settings and the stages they come to."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
 from sweep.agenda import Due
-from sweep.ledger import Trial
+from sweep.ledger import Ledger, Trial
 from sweep.placement import distributions_to_json, place
 from sweep.points import Point, arm_point, searched_point
+from sweep.prefix_choice import PrefixChoice
+from sweep.prefixes import num_shared
 from sweep.sampling import SamplerView
 from sweep.study import Study
 from trainables.assignment import Stage
@@ -47,7 +49,17 @@ class Prepared:
 
 
 class NewTrials:
-    """Prepares the trials of one study."""
+    """Prepares the trials of one study.
+
+    Args:
+        study: The study.
+        phases: The phases by name.
+        space: What is searched.
+        sampler: What it suggests.
+        stages_of: What a point comes to.
+        ledger: What happened so far, for the prefixes there are.
+        are_finished: Whether the store has these stages.
+    """
 
     def __init__(
         self,
@@ -57,17 +69,55 @@ class NewTrials:
         space: Space | None,
         sampler: SamplerView | None,
         stages_of: StagesOf,
+        ledger: Ledger,
+        are_finished: Callable[[Sequence[Stage]], bool],
     ) -> None:
         self._study, self._phases = study, phases
         self._space, self._sampler = space, sampler
         self._stages_of = stages_of
+        self._ledger = ledger
         self._arms = {name: arm_point(study, name, phases) for name in study.arms}
+        self._reuse: PrefixChoice | None = None
+        if space is not None and study.search.reuse > 0:
+            self._reuse = PrefixChoice(
+                study,
+                phases=phases,
+                space=space,
+                ledger=ledger,
+                stages_now=lambda trial: self.again(trial).stages,
+                are_finished=are_finished,
+            )
+
+    def prepare(self, number: int) -> None:
+        """Have the sampler begin to work out the next searched point."""
+        if self._sampler is None:
+            return
+        prefix = None if self._reuse is None else self._reuse.foresee(number)
+        self._sampler.prepare(number, {} if prefix is None else prefix.params)
 
     def begin(self, due: Due, number: int) -> tuple[dict[str, Any], Prepared]:
-        """Return the `trial` record of the next trial, and what it is to run."""
-        params, distributions = self._parameters(due, number)
+        """Return the `trial` record of the next trial, and what it is to run.
+
+        A prefix counts as taken over only if its stages are indeed the same: the settings of an
+        arm, say, may lie outside the space.
+        """
+        if self._reuse is not None and due.arm is None and due.sibling is None:
+            for prefix in self._reuse.prefixes(number):
+                record, prepared = self._begin(due, number, prefix.params)
+                source = [stage.key for stage in self._ledger.trials[prefix.trial].stages]
+                steps = num_shared(source, [stage.key for stage in prepared.stages])
+                if steps >= prefix.steps:
+                    record["prefix_of"] = {"trial": prefix.trial, "steps": steps}
+                    return record, prepared
+        return self._begin(due, number, {})
+
+    def _begin(
+        self, due: Due, number: int, fixed: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], Prepared]:
+        params, distributions = self._parameters(due, number, fixed)
         searched = self._space.settings(params) if due.arm is None and self._space else {}
         prepared = self._prepared(due.arm, due.seed, searched)
+        shared = None if due.sibling is None else due.sibling.prefix_of
         record = {
             "kind": "trial",
             "number": number,
@@ -77,6 +127,7 @@ class NewTrials:
             "distributions": distributions,
             "settings": prepared.settings,
             "stages": prepared.entries,
+            "prefix_of": None if shared is None else asdict(shared),
         }
         return record, prepared
 
@@ -87,7 +138,9 @@ class NewTrials:
         """
         return self._prepared(trial.arm, trial.seed, trial.settings)
 
-    def _parameters(self, due: Due, number: int) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    def _parameters(
+        self, due: Due, number: int, fixed: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return the searched parameters of a trial and their distributions."""
         if due.sibling is not None:
             return due.sibling.params, due.sibling.distributions
@@ -96,8 +149,9 @@ class NewTrials:
         if due.arm is not None:
             params, distributions = place(self._space, self._arms[due.arm].configs)
             return params, distributions_to_json(distributions)
-        suggestion = self._sampler.ask(number)
-        return suggestion.params, distributions_to_json(suggestion.distributions)
+        suggestion = self._sampler.ask(number, fixed=fixed)
+        params = self._space.canonical(suggestion.params)
+        return params, distributions_to_json(suggestion.distributions)
 
     def _prepared(self, arm: str | None, seed: int, searched: Mapping[str, Any]) -> Prepared:
         if arm is not None:

@@ -1,7 +1,7 @@
 """The sampler's view of a study: what it is told, and what it suggests."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -35,6 +35,7 @@ class Suggestion:
 @dataclass(frozen=True)
 class _Prepared:
     number: int
+    fixed: Mapping[str, Any]
     answer: Future[Suggestion]
 
 
@@ -74,24 +75,26 @@ class SamplerView:
             Exception: Whatever the sampler raised, also when it did so on the thread of `prepare`.
         """
         prepared, self._prepared = self._prepared, None
-        if prepared is not None and (prepared.number != number or fixed):
-            prepared.answer.cancel()
-            prepared.answer.exception()
+        if prepared is not None and (prepared.number, prepared.fixed) != (number, fixed or {}):
+            if not prepared.answer.cancel():
+                wait([prepared.answer])  # samplers never work on two threads at once
             prepared = None
         return self._answer(number, fixed or {})() if prepared is None else prepared.answer.result()
 
-    def prepare(self, number: int) -> None:
+    def prepare(self, number: int, fixed: Mapping[str, Any] | None = None) -> None:
         """Begin to work out the suggestion for the next trial number, on a thread of its own.
 
         It is what `ask` would return now. What the view is told meanwhile does not reach it: that
         counts for the next one.
         """
-        if self._prepared is not None and self._prepared.number == number:
+        fixed = fixed or {}
+        known = self._prepared
+        if known is not None and (known.number, known.fixed) == (number, fixed):
             return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
-        answer = self._answer(number, {})
-        self._prepared = _Prepared(number, self._executor.submit(answer))
+        answer = self._answer(number, fixed)
+        self._prepared = _Prepared(number, fixed, self._executor.submit(answer))
 
     def close(self) -> None:
         """End the thread, once what it works on is done."""

@@ -24,6 +24,7 @@ from sweep.grid import space_of
 from sweep.messages import about
 from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point
+from sweep.reuse_check import check_reuse
 from sweep.samplers import SPACE_SAMPLES
 from sweep.search_check import check_grid, check_metrics, check_objective, check_sampler
 from sweep.study import Study
@@ -101,6 +102,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     check_early_stop(study, base)
     check_sampler(study, searched, conditional)
     _check_search(study)
+    check_reuse(study, base.plan, searched)
     _check_slots(study)
     return CheckedStudy(
         study=study,
@@ -191,11 +193,6 @@ def _check_nothing_fixed_is_searched(study: Study, varied: Collection[str]) -> N
 
 
 def _check_search(study: Study) -> None:
-    if study.search.reuse > 0:
-        raise ValueError(
-            f"search/reuse: prefix-aware search is not available yet, got {study.search.reuse:g}; "
-            f"set it to 0."
-        )
     seeds = study.seeds.trials
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds/trials: each seed once, got {seeds}.")

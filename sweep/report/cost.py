@@ -14,6 +14,7 @@ class Cost:
         saved_s: What stages that were reused had cost when this study trained them.
         num_reused: How often a stage was reused.
         num_reused_elsewhere: Those of them that another study trained, at a cost not known here.
+        num_on_prefixes: Trials that the search placed on the finished prefix of an earlier one.
         elapsed_s: Time in which the driver was at work.
         cores: Cores of a slot, if known.
     """
@@ -22,6 +23,7 @@ class Cost:
     saved_s: float
     num_reused: int
     num_reused_elsewhere: int
+    num_on_prefixes: int
     elapsed_s: float
     cores: float | None
 
@@ -45,6 +47,7 @@ def cost_of(ledger: Ledger, *, cores_per_slot: float | None) -> Cost:
         saved_s=sum(first_s.get(key, 0.0) for key in reused),
         num_reused=len(reused),
         num_reused_elsewhere=sum(key not in first_s for key in reused),
+        num_on_prefixes=sum(trial.prefix_of is not None for trial in ledger.trials.values()),
         elapsed_s=ledger.elapsed_s,
         cores=cores_per_slot,
     )

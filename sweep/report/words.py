@@ -5,6 +5,7 @@ from typing import Any
 
 from sweep.display import shown_duration
 from sweep.ledger import TrialState
+from sweep.messages import counted
 from sweep.naming import metric_words, shown_number, unit_of
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed
@@ -55,6 +56,9 @@ def cost_sentence(result: StudyResult) -> str:
         stages = "stage was" if cost.num_reused == 1 else "stages were"
         saved = f", which saved {cost.in_unit(cost.saved_s):,.0f} more" if cost.saved_s else ""
         parts.append(f"{cost.num_reused} {stages} not trained again{saved}.")
+    if cost.num_on_prefixes:
+        trials = counted(cost.num_on_prefixes, "trial")
+        parts.append(f"The search placed {trials} on finished first phases of earlier ones.")
     return " ".join(parts)
 
 

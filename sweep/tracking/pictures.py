@@ -108,6 +108,9 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
     }
     if trial.arm is not None:
         tags["arm"] = trial.arm
+    if trial.prefix_of is not None:
+        labels = [stage.label for stage in trial.stages[: trial.prefix_of.steps]]
+        tags["prefix_of"] = f"trial {trial.prefix_of.trial} ({', '.join(labels)})"
     if trial.error_class is not None:
         tags["error_class"] = trial.error_class
     if trial.message is not None:

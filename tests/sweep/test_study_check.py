@@ -77,6 +77,17 @@ def test_without_trials_nothing_is_searched():
             "settings: pretrain/loss/temperature would have no effect, because the space "
             "composition searches it; leave it out, give it to an arm, or search another space.",
         ),
+        (
+            {"space": "ordered_composition", "settings": {"pretrain/augment/blur/order": 1.0}},
+            "settings: pretrain/augment/blur/order would have no effect, because the space",
+        ),
+        (
+            {
+                "space": "balanced_pretraining",
+                "settings": {"pretrain/optimizer/sqrt_scaling": True},
+            },
+            "settings: pretrain/optimizer/sqrt_scaling would have no effect, because the space",
+        ),
         ({"space": "compositon"}, "space: there is no search space 'compositon'; did you mean"),
         (
             {"space": None},
@@ -134,7 +145,6 @@ def test_without_trials_nothing_is_searched():
             },
             "early_stop/proxy: no phase before the last one reports a proxy",
         ),
-        ({"search": {"trials": 2, "reuse": 0.5}}, "search/reuse: prefix-aware search is not avail"),
         ({"seeds": {"trials": [1, 1]}}, "seeds/trials: each seed once, got [1, 1]."),
         ({"slots": {"gpu": 1.5}}, "slots/gpu: a share of one GPU or a whole number of them, got 1"),
         (

@@ -72,6 +72,19 @@ def test_cost_counts_training_once_and_what_reuse_saved(journal_script):
     assert (cost.unit, cost.in_unit(cost.trained_s)) == ("core", 26.0)
 
 
+def test_the_cost_says_how_many_trials_went_on_from_a_finished_prefix(journal_script):
+    script = journal_script()
+    keys = {"pretrain": "p" * 64}
+    script.trial(0, keys=keys)
+    assert "finished first phases" not in shown(script.records)
+    script.trial(1, keys=keys, reused=("pretrain",))
+    trial = next(r for r in script.records if r["kind"] == "trial" and r["number"] == 1)
+    trial["prefix_of"] = {"trial": 0, "steps": 1}
+    assert result(script.records).cost.num_on_prefixes == 1
+    text = "The search placed 1 trial on finished first phases of earlier ones."
+    assert text in shown(script.records)
+
+
 def test_a_stage_of_another_study_saves_an_unknown_amount(journal_script):
     script = journal_script()
     script.trial(0, reused=("pretrain",))

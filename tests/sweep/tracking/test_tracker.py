@@ -125,6 +125,15 @@ def test_a_reused_stage_has_a_run_with_its_key_and_its_history(start, held, sear
     assert run.data.metrics == {"train/loss": 4.0}
 
 
+def test_a_trial_on_a_reused_prefix_says_whose_it_is(start, held, searched_records):
+    record = next(r for r in searched_records if r["kind"] == "trial" and r["number"] == 9)
+    record["prefix_of"] = {"trial": 6, "steps": 1}
+    start(searched_records).close(60)
+    (run,) = [run for run in held() if "prefix_of" in run.data.tags]
+    assert run.data.tags["trial"] == "9"
+    assert run.data.tags["prefix_of"] == "trial 6 (pretrain)"
+
+
 def test_the_study_run_holds_question_lineage_and_the_report(
     start, held, searched_records, tmp_path
 ):

@@ -1,0 +1,244 @@
+"""Prefix-aware search: which finished first phases of an earlier trial a new point takes over.
+
+Where the first phases of a plan cost most, a point that shares them with an earlier trial costs
+only what follows (Li et al., "Hippo", 2020, shares such prefixes after the fact; here the search
+asks for them). What a study's prefixes are and which one comes next follows from the ledger, the
+study's seed and the trial's number alone, so a restart changes nothing.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sweep.facts import DIVERGED
+from sweep.ledger import Ledger, StageEntry, Trial, TrialState
+from sweep.objectives import violations
+from sweep.study import Study
+from trainables.plans import Plan
+
+MIN_FRESH = 0.25
+"""Share of the searched points whose prefix is their own, whatever `search/reuse` says: without new
+ones a search can only end at the best of its first few."""
+
+GOOD_SHARE, MOST_GOOD = 0.1, 25
+"""How many points count as good: what Optuna's TPE takes (`default_gamma`)."""
+
+PRIOR = (0.5, 2.0)
+"""Beta prior of the rate at which points on a prefix are good; its mean is one in five."""
+
+FINISHED = ("done", "reused")
+
+_STREAM = 0x507265  # tells these draws from the sampler's, which have the same seed and number
+
+Loss = tuple[float, float]
+"""How a point ended, for comparison: by how much it breaks constraints, then its objective, signed
+so that less is better."""
+
+WORST: Loss = (math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The first steps of a plan as earlier trials have finished them.
+
+    Attributes:
+        trial: The first trial that finished them.
+        keys: Of their stages.
+        params: What the space suggested for them.
+        losses: Of the points on it that have ended.
+        pending: Points on it that have not.
+    """
+
+    trial: int
+    keys: tuple[str, ...]
+    params: Mapping[str, Any]
+    losses: tuple[Loss, ...]
+    pending: int
+
+    @property
+    def steps(self) -> int:
+        """Return how many steps of the plan it covers."""
+        return len(self.keys)
+
+
+def reusable_lengths(study: Study, plan: Plan, searched: Sequence[str]) -> list[int]:
+    """Return how many steps a prefix of this study may have.
+
+    There must be something searched in it, else every point has it anyway, and after it, else there
+    is nothing left to choose. Steps that given weights replace are not trained and do not count.
+
+    Args:
+        study: The study.
+        plan: Its plan.
+        searched: The parameters of its space.
+    """
+    labels = trained_labels(study, plan)
+    places = {labels.index(label) for label in map(label_of, searched) if label in labels}
+    return [k for k in range(1, len(labels)) if min(places) < k <= max(places)] if places else []
+
+
+def trained_labels(study: Study, plan: Plan) -> list[str]:
+    """Return the labels of the steps that are trained: those after the last given weights."""
+    labels = [step.label for step in plan]
+    given = [labels.index(label) for label in study.from_weights]
+    return labels[max(given, default=-1) + 1 :]
+
+
+def label_of(param: str) -> str:
+    """Return the plan label that a parameter's name begins with."""
+    return param.split("/", 1)[0]
+
+
+def is_reuse_due(study: Study, ledger: Ledger, number: int) -> bool:
+    """Say whether this searched point is to take over a prefix, if there is one.
+
+    Drawn with the probability the study asks for; not where it would leave fewer fresh prefixes
+    than `MIN_FRESH`. Trial seeds of one point count once.
+    """
+    points = [
+        trial
+        for trial in ledger.trials.values()
+        if trial.arm is None and trial.seed == study.seeds.trials[0]
+    ]
+    reusing = sum(trial.prefix_of is not None for trial in points)
+    leaves_enough_fresh = reusing + 1 <= (1 - MIN_FRESH) * (len(points) + 1)
+    return _draws(study, number).random() < study.search.reuse and leaves_enough_fresh
+
+
+def finished_prefixes(
+    study: Study, ledger: Ledger, *, labels: Sequence[str], lengths: Sequence[int]
+) -> list[Prefix]:
+    """Return the prefixes a new point may take over, in the order in which they were finished.
+
+    They are told apart by the keys of their stages, so two suggestions that mean the same are one.
+    A prefix is no candidate
+
+    - if one of its phases made a trial diverge or was where one was stopped early (which, before
+      the objective exists, is on a proxy): it was found wanting itself;
+    - as long as no point on it is complete: nothing speaks for it.
+
+    Args:
+        study: The study.
+        ledger: What happened so far.
+        labels: Of the steps that are trained, in order.
+        lengths: How many steps a prefix may have.
+    """
+    results = _results(study, ledger)
+    prefixes = []
+    for steps in lengths:
+        groups: dict[tuple[str, ...], list[Trial]] = {}
+        for trial in ledger.trials.values():
+            first = trial.stages[:steps]
+            is_of_plan = [stage.label for stage in first] == list(labels[:steps])
+            if is_of_plan and trial.seed == study.seeds.trials[0]:
+                groups.setdefault(tuple(stage.key for stage in first), []).append(trial)
+        for keys, trials in groups.items():
+            prefix = _prefix(keys, trials, results, labels[:steps])
+            if prefix is not None:
+                prefixes.append(prefix)
+    return prefixes
+
+
+def by_belief(prefixes: Sequence[Prefix], study: Study, number: int) -> list[Prefix]:
+    """Return the prefixes in the order in which this point should take one over.
+
+    A sampler such as TPE splits what is known into few good points and the rest and goes where the
+    good are dense (Bergstra et al., 2011). Each prefix is judged by the same split: the rate at
+    which points on it are good has a Beta posterior, from how many were and how many were tried,
+    and the prefix with the highest draw comes first (Thompson sampling; Chapelle and Li, 2011).
+    What counts is so the best that a prefix may lead to and not its mean, as in the max k-armed
+    bandit, for which Streeter and Smith (2006) count rewards above a rising threshold as well. A
+    prefix tried often without success fades; one tried once keeps a chance. Points that have not
+    ended count as tried, so that several slots do not all take the same.
+    """
+    split = _worst_good([loss for prefix in prefixes for loss in prefix.losses])
+    draws = _draws(study, number)
+    draws.random()  # the one `is_reuse_due` used
+    rates = [
+        draws.beta(PRIOR[0] + good, PRIOR[1] + len(prefix.losses) + prefix.pending - good)
+        for prefix in prefixes
+        for good in [sum(loss <= split < WORST for loss in prefix.losses)]
+    ]
+    order = sorted(range(len(prefixes)), key=lambda i: -rates[i])
+    return [prefixes[i] for i in order]
+
+
+def num_shared(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return how many leading stage keys two trials have in common."""
+    pairs = zip(first, second, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+
+
+def _prefix(
+    keys: tuple[str, ...],
+    trials: Sequence[Trial],
+    results: Mapping[int, Loss | None],
+    labels: Sequence[str],
+) -> Prefix | None:
+    """Return what these trials finished together, or None if it is no candidate."""
+    finished = [t for t in trials if all(s.status in FINISHED for s in t.stages[: len(keys)])]
+    losses = [results[trial.number] for trial in trials if trial.number in results]
+    known = tuple(loss for loss in losses if loss is not None)
+    if not finished or all(loss == WORST for loss in known):
+        return None
+    if any(_was_found_wanting(trial, trial.stages[: len(keys)]) for trial in trials):
+        return None
+    params = finished[0].params
+    return Prefix(
+        trial=finished[0].number,
+        keys=keys,
+        params={name: value for name, value in params.items() if label_of(name) in labels},
+        losses=known,
+        pending=len(losses) - len(known),
+    )
+
+
+def _was_found_wanting(trial: Trial, stages: Sequence[StageEntry]) -> bool:
+    """Say whether a trial ended in these stages by what they reached."""
+    if trial.state is TrialState.PRUNED and trial.rungs:
+        return trial.rungs[-1].label in [stage.label for stage in stages]
+    diverged = trial.state is TrialState.FAIL and trial.error_class == DIVERGED
+    return diverged and any(stage.status not in FINISHED for stage in stages)
+
+
+def _results(study: Study, ledger: Ledger) -> dict[int, Loss | None]:
+    """Return how each point ended, by its trial with the first trial seed; None: it has not.
+
+    The trial seeds of a point count with their mean, as far as they are complete. A point that
+    failed for another reason than diverging says nothing about where it lies and is left out.
+    """
+    points: dict[Any, list[Trial]] = {}
+    for trial in ledger.trials.values():
+        points.setdefault((trial.arm, tuple(sorted(trial.params.items()))), []).append(trial)
+    results: dict[int, Loss | None] = {}
+    for trials in points.values():
+        complete = [_loss(t, study) for t in trials if t.state is TrialState.COMPLETE]
+        for trial in trials:
+            if complete:
+                mean = np.mean(complete, axis=0)
+                results[trial.number] = (float(mean[0]), float(mean[1]))
+            elif trial.state is TrialState.RUNNING:
+                results[trial.number] = None
+            elif trial.state is TrialState.PRUNED or trial.error_class == DIVERGED:
+                results[trial.number] = WORST
+    return results
+
+
+def _loss(trial: Trial, study: Study) -> Loss:
+    assert trial.objective is not None, trial
+    sign = 1.0 if study.objective.direction == "minimize" else -1.0
+    excess = sum(max(0.0, value) for value in violations(trial, study.objective).values())
+    return excess, sign * trial.objective
+
+
+def _worst_good(losses: Sequence[Loss]) -> Loss:
+    """Return the worst loss that still counts as good."""
+    num_good = min(math.ceil(GOOD_SHARE * len(losses)), MOST_GOOD)
+    return sorted(losses)[num_good - 1] if losses else WORST
+
+
+def _draws(study: Study, number: int) -> np.random.Generator:
+    return np.random.default_rng([study.seeds.study, number, _STREAM])
