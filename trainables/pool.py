@@ -24,7 +24,8 @@ from trainables.slot import SlotActor, SlotConfig, SlotShape
 
 ASK_S = 0.3
 SILENT_SLOT_S = 60.0
-"""A slot that does not answer for this long, restarts included, is replaced."""
+"""A slot that does not answer for this long, restarts included, is replaced; doubled each time in a
+row, since on a machine that is busy enough no slot starts within a minute."""
 WAITING_SLOT_S = 60.0
 """After this long without a worker group, people are told what a slot waits for."""
 ORPHAN_S = 10.0
@@ -110,7 +111,7 @@ class SlotPool:
         self._slots: dict[str, _Slot] = {}
         self._ending: dict[ObjectRef, _Slot] = {}  # given back, their workers are leaving
         self._wanted_at = time.monotonic()  # when a slot was asked for last and none was ready
-        self._setbacks: Counter[int] = Counter()  # place -> how often in a row its slot broke
+        self._setbacks: Counter[int] = Counter()  # place -> how often in a row its slot failed
         self._orphans: dict[str, float] = {}  # placement group -> when it lost its worker group
         self._notes: list[str] = []
         self._foreign: set[str] = set()  # placement groups that were there before
@@ -304,8 +305,10 @@ class SlotPool:
             slot.used_at = now
         elif slot.phase is SlotPhase.STARTING:
             slot.used_at = max(slot.used_at, self._wanted_at)
-        if now - slot.answered_at > SILENT_SLOT_S:
-            self._replace(slot, f"no answer for {SILENT_SLOT_S:.0f} s, it was replaced")
+        silence_s = SILENT_SLOT_S * 2 ** self._setbacks[slot.index]
+        if now - slot.answered_at > silence_s:
+            self._setbacks[slot.index] += 1
+            self._replace(slot, f"no answer for {silence_s:.0f} s, it was replaced")
         elif slot.broken_at is not None and not slot.lent:
             patience_s = RETRY_BROKEN_S * 2 ** self._setbacks[slot.index]
             if now - slot.broken_at > patience_s:

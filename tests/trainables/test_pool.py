@@ -2,13 +2,14 @@
 
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 import ray
 from slot_driver import PATIENCE_S, Trial, assignment, lend, status
 
 from trainables.placement_groups import why_waiting
-from trainables.pool import NoSlotLeft, SlotPool, SlotShape
+from trainables.pool import NoSlotLeft, SlotPool, SlotShape, _Slot
 
 
 def test_refuses_a_pool_without_slots(tmp_path):
@@ -45,6 +46,22 @@ def test_refuses_a_shape_that_cannot_be(shape, words):
 )
 def test_says_whether_a_slot_lacks_resources_or_is_slow(free, is_unplaced, words):
     assert re.search(words, why_waiting(SlotShape(workers=2), free=free, is_unplaced=is_unplaced))
+
+
+def test_a_slot_that_never_answers_is_given_twice_as_long_each_time(tmp_path, monkeypatch):
+    pool = SlotPool(count=1, shape=SlotShape(), store_root=tmp_path)
+    now_s, replaced_s = [0.0], []
+    monkeypatch.setattr("trainables.pool.time", SimpleNamespace(monotonic=lambda: now_s[0]))
+    monkeypatch.setattr(
+        pool,
+        "_replace",
+        lambda slot, reason: replaced_s.append(now_s[0]) or setattr(slot, "answered_at", now_s[0]),
+    )
+    slot = _Slot(index=0, name="slot-0", actor=None, answered_at=0.0, told_waiting=True)
+    slot.used_at = float("inf")
+    for now_s[0] in range(1000):
+        pool._look_after(slot)
+    assert replaced_s == [61, 61 + 121, 61 + 121 + 241, 61 + 121 + 241 + 481]
 
 
 @pytest.mark.ray
