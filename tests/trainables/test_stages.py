@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from hpe.phases.phase import Artifacts
-from trainables import manifest
+from trainables import manifest, stages
 from trainables.assignment import Stage
+from trainables.file_lock import lock_file
 from trainables.manifest import CorruptStage
 from trainables.sealed_json import StageFormat
 from trainables.stages import StageStore
@@ -227,6 +228,18 @@ def test_commit_removes_what_killed_writers_left(store):
         "manifest.json",
         *store.manifest(STAGE.key)["files"],
     }
+
+
+def test_nobody_else_writes_a_stage_while_it_is_committed(store, monkeypatch):
+    others = []
+
+    def write_manifest(*arguments, **named):
+        others.append(lock_file(store.root / stages.LOCKS / STAGE.key, shared=True, wait=False))
+        manifest.write_manifest(*arguments, **named)
+
+    monkeypatch.setattr(stages, "write_manifest", write_manifest)
+    store.commit(STAGE, ARTIFACTS, HISTORY, lineage={})
+    assert others == [None]
 
 
 @pytest.mark.slow
