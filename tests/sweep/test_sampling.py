@@ -158,6 +158,15 @@ def test_trial_seeds_of_a_point_share_its_place_on_the_grid():
     assert view_of(pair, **changes).ask(2).params == {"draft/x": 0.0, "final/y": 2.0}
 
 
+def test_trial_seeds_of_a_point_share_its_place_in_the_sequence():
+    search = search_by("qmc")
+    first, second = points_of(searched(2, search=search))
+    pair = [begun(number, view_of([], search=search).ask(0), seed=number) for number in (0, 1)]
+    view = view_of(pair, search=search, seeds={"trials": [0, 1]})
+    assert pair[0]["params"] == first
+    assert view.ask(2).params == second
+
+
 def test_settled_parameters_are_taken_as_they_are():
     suggestion = view_of(searched(15)).ask(15, fixed={"draft/x": 9.5, "final/fancy": False})
     assert suggestion.params["draft/x"] == 9.5
