@@ -82,7 +82,9 @@ def held_mib(trials: int) -> tuple[dict[str, float], dict[str, float], int]:
             command += ["--set", f"settings/{phase}/load/state_bytes={STATE_BYTES}"]
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         journal = Path(folder) / "overhead" / "journal.jsonl"
-        early, late, seen = {}, {}, 0
+        early: dict[str, float] = {}
+        late: dict[str, float] = {}
+        seen = 0
         while running.poll() is None:
             ended = ended_trials(journal)
             held = by_process(running.pid)
