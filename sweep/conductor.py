@@ -350,6 +350,8 @@ class Conductor:
             "trial": run.trial,
             "error_class": failure.error_class,
         }
+        if course == "lighter" and self._lighten(run, trial, failure):
+            return
         if failure.error_class not in LOSSES:
             self._end(trial, failed(failure))
             return
@@ -359,6 +361,17 @@ class Conductor:
         else:
             self._book.write(note)
             self._release(run, abandon=not failure.by_slot)
+
+    def _lighten(self, run: Run, trial: Trial, failure: Failure) -> bool:
+        """Hand a trial out again with settings that need less memory; say whether there are any."""
+        found = None if failure.label is None else self._new_trials.lighter(trial, failure.label)
+        if found is None:
+            return False
+        records, prepared = found
+        self._book.write(*records)
+        self._release(run, abandon=not failure.by_slot)
+        self._plan(trial, prepared)
+        return True
 
     def _end(self, trial: Trial, ending: Ending, *before: Mapping[str, Any]) -> None:
         """End a trial, once and for ever; its slot is free for the next one.

@@ -24,17 +24,21 @@ class Failure:
 
     Attributes:
         by_slot: Whether the slot said so; else it may still be training.
+        label: The plan step it happened in, if it is known.
     """
 
     error_class: str
     message: str
     by_slot: bool
+    label: str | None = None
 
 
 def failure_in(report: Report) -> Failure | None:
     """Return the failure a report states, or is, because a metric in it is not a number."""
     if report["event"] == Event.FAILED:
-        return Failure(report["error_class"], report["message"], by_slot=True)
+        return Failure(
+            report["error_class"], report["message"], by_slot=True, label=report["label"]
+        )
     for name, value in report["metrics"].items():
         if not math.isfinite(value):
             message = f"{report['label']}/{name} was {value} after epoch {report['epoch']}."

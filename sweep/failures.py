@@ -15,17 +15,23 @@ up."""
 LOSSES = (WORKER_LOST, STAGE_LOST)
 """Failures by what surrounds a trial. All others are the trial's own: it would fail again."""
 
-Course = Literal["again", "end"]
+OUT_OF_MEMORY = "out_of_memory"
+
+Course = Literal["again", "lighter", "end"]
 
 
 def course_after(failure: Failure, trial: Trial, ledger: Ledger) -> Course:
     """Return whether a trial is handed out again after this failure, or ends with it.
+
+    One that ran out of memory is tried once more with less of it, if its phase knows how.
 
     Args:
         failure: What happened now; the ledger does not have it yet.
         trial: To whom.
         ledger: With every loss before as a note.
     """
+    if failure.error_class == OUT_OF_MEMORY and not trial.lighter:
+        return "lighter"
     if failure.error_class not in LOSSES:
         return "end"
     return "again" if losses(trial, ledger) + 1 < MAX_LOSSES else "end"
@@ -33,7 +39,10 @@ def course_after(failure: Failure, trial: Trial, ledger: Ledger) -> Course:
 
 def losses(trial: Trial, ledger: Ledger) -> int:
     """Return how often a trial lost what it ran on, in all sessions."""
-    return sum(note.get("trial") == trial.number for note in ledger.notes)
+    return sum(
+        note.get("trial") == trial.number and note.get("error_class") in LOSSES
+        for note in ledger.notes
+    )
 
 
 def quarantined_twin(trial: Trial, ledger: Ledger) -> Trial | None:

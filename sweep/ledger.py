@@ -102,6 +102,7 @@ class Trial:
         params: The searched parameters, by path; for an arm, those its settings give to the space.
         distributions: Path -> Optuna distribution as JSON, for the same paths.
         settings: Every setting given for this trial (study, arm, params), by path.
+        lighter: Those of them that were changed because it had run out of memory.
         prefix_of: For a searched point that took over a finished prefix: whose.
         objective: The last phase's objective once it is COMPLETE.
         others: Metric -> value of what else it is judged by (further objectives, constraints), once
@@ -118,6 +119,7 @@ class Trial:
     stages: list[StageEntry]
     created_s: float
     prefix_of: PrefixOf | None = None
+    lighter: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 0
     state: TrialState = TrialState.RUNNING
     objective: float | None = None
@@ -155,8 +157,8 @@ class Ledger:
             stages = [{label, key, phase, epochs, config, seed}],
             prefix_of = {trial, steps} or null.
         `restage`: trial, stages as above: what it was to run has changed (the code, say), so it
-            starts again with nothing of what it did before. May have settings, if these changed,
-            and the reason.
+            starts again with nothing of what it did before in the stages that changed. May have
+            settings, if these changed, and lighter (path -> value), if it ran out of memory.
         `attempt`: trial, attempt (counted from 1).
         `stage`: trial, label, status = running | done | reused, resumed_from.
         `epoch`: trial, label, epoch, metrics (keys without the label).
@@ -252,10 +254,13 @@ class Ledger:
 
     def _apply_restage(self, record: Record) -> None:
         trial = self.trials[record["trial"]]
-        trial.stages = _entries(record["stages"])
+        before = {stage.key: stage for stage in trial.stages}
+        trial.stages = [before.get(stage.key, stage) for stage in _entries(record["stages"])]
         trial.settings = record.get("settings", trial.settings)
-        trial.rungs = []
-        trial.progress = 0.0
+        trial.lighter = record.get("lighter", trial.lighter)
+        kept = {stage.label for stage in trial.stages if stage.key in before}
+        trial.rungs = [rung for rung in trial.rungs if rung.label in kept]
+        trial.progress = _progress(trial)
 
     def _apply_stage(self, record: Record) -> None:
         trial = self.trials[record["trial"]]

@@ -136,7 +136,32 @@ class NewTrials:
 
         What a searched point means was settled when it was chosen: the space is not asked again.
         """
-        return self._prepared(trial.arm, trial.seed, trial.settings)
+        return self._prepared(trial.arm, trial.seed, trial.settings, trial.lighter)
+
+    def lighter(self, trial: Trial, label: str) -> tuple[list[dict[str, Any]], Prepared] | None:
+        """Return the records of a trial that is to need less memory in one of its steps.
+
+        And what it is to run then; None where its phase knows no way.
+        """
+        stage = trial.stage(label)
+        spec = self._phases[stage.phase]
+        changes = spec.lighter(spec.config.model_validate(stage.config))
+        if changes is None:
+            return None
+        lighter = {f"{label}/{name}": value for name, value in changes.items()}
+        prepared = self._prepared(trial.arm, trial.seed, trial.settings, lighter)
+        shown = ", ".join(f"{path} = {value}" for path, value in lighter.items())
+        message = (
+            f"trial {trial.number} ran out of memory in {label}: tried once more with {shown}."
+        )
+        restage = {
+            "kind": "restage",
+            "trial": trial.number,
+            "stages": prepared.entries,
+            "settings": prepared.settings,
+            "lighter": lighter,
+        }
+        return [{"kind": "note", "message": message}, restage], prepared
 
     def _parameters(
         self, due: Due, number: int, fixed: Mapping[str, Any]
@@ -153,12 +178,18 @@ class NewTrials:
         params = self._space.canonical(suggestion.params)
         return params, distributions_to_json(suggestion.distributions)
 
-    def _prepared(self, arm: str | None, seed: int, searched: Mapping[str, Any]) -> Prepared:
+    def _prepared(
+        self,
+        arm: str | None,
+        seed: int,
+        searched: Mapping[str, Any],
+        lighter: Mapping[str, Any] | None = None,
+    ) -> Prepared:
         if arm is not None:
-            point = self._arms[arm]
+            point = self._arms[arm].changed(lighter or {})
             return Prepared(point.settings, self._stages_of(point, seed))
         try:
-            point = searched_point(self._study, searched, self._phases)
+            point = searched_point(self._study, {**searched, **(lighter or {})}, self._phases)
         except ValueError as error:  # one impossible suggestion must not end the study
             fault = f"the space suggested what the plan refuses: {error}"
             return Prepared({**self._study.settings, **searched}, (), fault)

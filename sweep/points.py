@@ -1,7 +1,7 @@
 """What a trial runs: the plan and every setting that an arm or a searched point comes to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpe.names import nearest
@@ -26,6 +26,15 @@ class Point:
     plan: Plan
     settings: Mapping[str, Any]
     configs: Configs
+
+    def changed(self, changes: Mapping[str, Any]) -> "Point":
+        """Return this point with some settings changed.
+
+        Raises:
+            ValueError: If a setting is not possible.
+        """
+        settings = {**self.settings, **changes}
+        return replace(self, settings=settings, configs=configure(self.plan, settings))
 
 
 def arm_point(study: Study, name: str, phases: Mapping[str, PhaseSpec]) -> Point:

@@ -113,6 +113,8 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
         tags["prefix_of"] = f"trial {trial.prefix_of.trial} ({', '.join(labels)})"
     if trial.error_class is not None:
         tags["error_class"] = trial.error_class
+    if trial.lighter:
+        tags["lighter"] = ", ".join(f"{path}={value}" for path, value in trial.lighter.items())
     if trial.message is not None:
         tags["message"] = trial.message
     if trial.state is TrialState.PRUNED and trial.rungs:

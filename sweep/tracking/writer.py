@@ -53,10 +53,12 @@ class RunWriter:
     def fold(self, record: Record) -> None:
         """Take a record into account and mark the runs it changes."""
         if record["kind"] == "restage":
+            kept = {stage["key"] for stage in record["stages"]}
             for stage in self.ledger.trials[record["trial"]].stages:
-                key = phase_key(record["trial"], stage.label)
-                self._outdated[key] = None
-                self._changed.pop(key, None)
+                if stage.key not in kept:
+                    key = phase_key(record["trial"], stage.label)
+                    self._outdated[key] = None
+                    self._changed.pop(key, None)
         self.remember(record)
         match record["kind"]:
             case "study" | "session":

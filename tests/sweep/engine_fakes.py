@@ -259,6 +259,9 @@ class Play:
             if getattr(config, "y", 0) > getattr(config, "limit", 100):
                 yield {"event": "failed", "epoch": epoch - 1, **DIVERGED}
                 return
+            if getattr(config, "batch", 0) > getattr(config, "room", 0):
+                yield {"event": "failed", "epoch": epoch - 1, **OUT_OF_MEMORY}
+                return
             metrics = METRICS[stage.phase](config, epoch)
             self.stages.epochs_trained += 1
             history.append({"epoch": epoch, "metrics": metrics})
@@ -268,6 +271,7 @@ class Play:
 
 
 DIVERGED = {"error_class": "diverged", "message": "train/loss is nan."}
+OUT_OF_MEMORY = {"error_class": "out_of_memory", "message": "it does not fit."}
 
 
 def report_of(assignment: Assignment, seq: int, **event: Any) -> dict[str, Any]:

@@ -23,13 +23,15 @@ class DraftConfig(Config):
 
 
 class FinalConfig(Config):
-    """The last phase; it diverges above `limit`."""
+    """The last phase; it diverges above `limit`, and batches above `room` are out of memory."""
 
     epochs: int = 3
     y: float = 0.0
     fancy: bool = False
     strength: float = 0.0
     limit: float = 100.0
+    batch: int = 4
+    room: int = 100
     rest_s: float = 0.0
     keep: KeepConfig = KeepConfig()
 
@@ -57,6 +59,8 @@ def final(config: FinalConfig, inputs: PhaseInputs, resume: State | None = None)
         time.sleep(config.rest_s)
         if config.y > config.limit:
             raise Diverged(f"train/loss is nan in epoch {epoch}.")
+        if config.batch > config.room:
+            raise MemoryError(f"a batch of {config.batch} does not fit.")
         yield _report(epoch, config.epochs, final_metrics(config, epoch))
     return Artifacts(tensors={"net": {"y": torch.tensor(config.y)}})
 
@@ -85,6 +89,7 @@ PHASES: Mapping[str, PhaseSpec] = {
         metrics=lambda _: ("val/error",),
         epochs=lambda config: int(config.epochs),
         follows=("draft",),
+        lighter=lambda config: {"batch": config.batch // 2} if config.batch > 1 else None,
     ),
 }
 

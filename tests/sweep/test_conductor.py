@@ -236,6 +236,32 @@ def test_a_failure_is_a_result_and_the_study_goes_on(tmp_path, error_class):
     assert [config["trial"] for config in play.hand_out()] == [1]
 
 
+def test_f9_a_trial_out_of_memory_is_tried_once_more_with_less_of_it(tmp_path):
+    whole = Play(make_study(), tmp_path / "whole").run()
+    study = make_study(settings={"final/room": 2})
+    play = Play(study, tmp_path)
+    ledger = play.run()
+    trial = ledger.trials[0]
+    assert (trial.state, trial.attempt) == (TrialState.COMPLETE, 2)
+    assert trial.lighter == {"final/batch": 2}
+    assert trial.settings["final/batch"] == 2
+    assert [stage.status for stage in trial.stages] == ["done", "done"], "the first is kept"
+    assert trial.objective == whole.trials[0].objective
+    assert any("tried once more with final/batch = 2" in note["message"] for note in ledger.notes)
+    assert {trial.state for trial in ledger.trials.values()} == {TrialState.COMPLETE}
+    assert [trial.params for trial in ledger.trials.values()] == [
+        trial.params for trial in whole.trials.values()
+    ]
+
+
+@pytest.mark.parametrize(("batch", "room", "attempts"), [(4, 1, 2), (1, 0, 1)])
+def test_a_trial_that_is_still_out_of_memory_fails(tmp_path, batch, room, attempts):
+    study = make_study(settings={"final/batch": batch, "final/room": room}, search={"trials": 1})
+    for trial in Play(study, tmp_path).run().trials.values():
+        assert (trial.state, trial.error_class) == (TrialState.FAIL, "out_of_memory")
+        assert trial.attempt == attempts
+
+
 def test_a_last_phase_without_the_objective_is_a_failure(tmp_path):
     study = make_study(objective={"metric": "final/val/other"}, search={"trials": 0})
     trial = Play(study, tmp_path).run().trials[0]
@@ -548,17 +574,20 @@ def test_an_interrupted_study_leaves_its_trials_open_and_continues_them(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rules", "written"),
+    ("rules", "room", "written"),
     [
-        (ASHA, True),
-        (ASHA, False),
-        ({**ASHA, "promote": True}, True),
-        ({**ASHA, "rule": "sync", "cohort": 3}, True),
+        (ASHA, 4, True),
+        (ASHA, 2, False),
+        ({**ASHA, "promote": True}, 2, True),
+        ({**ASHA, "rule": "sync", "cohort": 3}, 4, True),
     ],
     ids=["asha_after", "asha_before", "promote_after", "sync_after"],
 )
-def test_f2_killed_at_any_record_the_study_ends_as_if_it_had_not_been(tmp_path, rules, written):
-    study = make_study(early_stop=rules, search={"trials": 5}, settings={"final/limit": 8.0})
+def test_f2_killed_at_any_record_the_study_ends_as_if_it_had_not_been(
+    tmp_path, rules, room, written
+):
+    settings = {"final/limit": 8.0, "final/room": room}
+    study = make_study(early_stop=rules, search={"trials": 5}, settings=settings)
     whole = Play(study, tmp_path / "whole").run()
     assert {trial.state for trial in whole.trials.values()} == {
         TrialState.COMPLETE,

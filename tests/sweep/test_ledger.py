@@ -133,10 +133,23 @@ def test_a_trial_is_paused_from_a_rung_until_it_is_promoted_or_ends():
     assert not story.trial.paused
 
 
+def test_a_trial_keeps_what_it_did_in_stages_that_a_change_left_alone():
+    story = Story()
+    story.epoch(1, "draft", 1)
+    story.epoch(2, "final", 1)
+    pause_at(story, 3)
+    kept, changed = STAGES[0], {**STAGES[1], "key": "other"}
+    story.tell(4, "restage", trial=0, stages=[kept, changed], lighter={"final/batch": 2})
+    assert [len(stage.epochs) for stage in story.trial.stages] == [1, 0]
+    assert story.trial.lighter == {"final/batch": 2}
+    assert story.trial.rungs == []
+
+
 def test_a_paused_trial_that_starts_again_from_nothing_is_paused_no_more():
     story = Story()
     pause_at(story, 3)
-    story.tell(4, "restage", trial=0, stages=STAGES)
+    others = [{**stage, "key": f"{stage['key']}2"} for stage in STAGES]
+    story.tell(4, "restage", trial=0, stages=others)
     assert not story.trial.paused
 
 
