@@ -38,6 +38,15 @@ def unfinished(study: Study, ledger: Ledger) -> list[Trial]:
     return [trial for trial in ledger.in_state(TrialState.RUNNING) if is_of(study, trial)]
 
 
+def num_left(study: Study, ledger: Ledger) -> int:
+    """Return how many trials of this study have not ended, those that have not begun included."""
+    points = 0 if study.space is None and not study.search.grid else study.search.trials
+    asked = (len(study.arms) + points) * len(study.seeds.trials)
+    begun = [trial for trial in ledger.trials.values() if is_of(study, trial)]
+    ended = sum(trial.state is not TrialState.RUNNING for trial in begun)
+    return max(asked, len(begun)) - ended
+
+
 def is_of(study: Study, trial: Trial) -> bool:
     """Say whether this study, which may be cut down to one arm, has such a trial."""
     return study.search.trials > 0 if trial.arm is None else trial.arm in study.arms

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
-from sweep.agenda import Agenda, unfinished
+from sweep.agenda import Agenda, num_left, unfinished
 from sweep.book import Book
 from sweep.cohorts import next_may_be_asked_for
 from sweep.endings import Ending, ending_of, failed, pruned_at
@@ -14,7 +14,7 @@ from sweep.facts import Failure, Report, StoredEpochs
 from sweep.failures import LOSSES, WORKER_LOST, course_after, quarantined_as, quarantined_twin
 from sweep.intake import Run, news_in
 from sweep.ledger import Trial, TrialState
-from sweep.new_trials import NewTrials, Prepared, StagesOf
+from sweep.new_trials import NewTrials, Prepared, StagesOf, restaged
 from sweep.promotion import Promotions
 from sweep.resources import Claims, FinishedStages, Slots
 from sweep.rungs import RungJudge
@@ -92,6 +92,11 @@ class Conductor:
         self._interrupted = True
 
     @property
+    def num_left(self) -> int:
+        """Return how many trials have not ended, those that have not begun included."""
+        return num_left(self._study, self._book.ledger)
+
+    @property
     def interrupted(self) -> bool:
         """Return whether the session was told to end early."""
         return self._interrupted
@@ -117,7 +122,7 @@ class Conductor:
         self._settle()
         if self._ready() is None and self._promotable() is None and not self._may_begin():
             return FINISHED if not self._plans and self._agenda.due() is None else None
-        slot = self._slots.lend()
+        slot = self._slots.lend(self.num_left - len(self._active))
         if slot is None:
             return None
         self._stages.lent(slot)
@@ -254,20 +259,10 @@ class Conductor:
         self._plan(trial, prepared)
 
     def _resume(self, trial: Trial) -> None:
-        """Take up an unfinished trial, from nothing if it would not be the same any more.
-
-        A stage's key covers code, data and libraries; a trial never mixes two origins.
-        """
+        """Take up an unfinished trial, anew where it would not be the same any more."""
         prepared = self._new_trials.again(trial)
-        if [stage.key for stage in prepared.stages] != [stage.key for stage in trial.stages]:
-            message = (
-                f"trial {trial.number} starts again from nothing: code, data or libraries are not "
-                f"what they were when it began."
-            )
-            self._book.write(
-                {"kind": "note", "message": message},
-                {"kind": "restage", "trial": trial.number, "stages": prepared.entries},
-            )
+        if changed := restaged(trial, prepared):
+            self._book.write(*changed)
             self._tell_sampler(trial)
         self._plan(trial, prepared)
 

@@ -48,6 +48,23 @@ class Prepared:
         ]
 
 
+def restaged(trial: Trial, prepared: Prepared) -> list[dict[str, Any]]:
+    """Return the records of an unfinished trial that is not any more what it was; else none.
+
+    A stage's key covers code, data and libraries; a trial never mixes two origins.
+    """
+    if [stage.key for stage in prepared.stages] == [stage.key for stage in trial.stages]:
+        return []
+    message = (
+        f"trial {trial.number} starts again from nothing: code, data or libraries are not what "
+        f"they were when it began."
+    )
+    return [
+        {"kind": "note", "message": message},
+        {"kind": "restage", "trial": trial.number, "stages": prepared.entries},
+    ]
+
+
 class NewTrials:
     """Prepares the trials of one study.
 

@@ -8,8 +8,12 @@ from sweep.facts import StoredEpochs
 class Slots(Protocol):
     """Where trials run: `trainables.pool.SlotPool`, as the conductor sees it."""
 
-    def lend(self) -> str | None:
-        """Return a slot that is ready and now lent, or None."""
+    def lend(self, wanted: int) -> str | None:
+        """Return a slot that is ready and now lent, or None.
+
+        Args:
+            wanted: How many there is work for, beside those that are lent.
+        """
 
     def withdraw(self, slot: str, trial: int) -> None:
         """Tell a slot to abandon a trial."""

@@ -24,6 +24,7 @@ from sweep.cluster import ClusterLost, Pulse
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
 from sweep.grid import space_of
+from sweep.interruption import interruption_behind
 from sweep.ledger import Ledger
 from sweep.optuna_log import OptunaLog
 from sweep.points import Point
@@ -173,8 +174,9 @@ def run_study(
         try:
             fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)
             conductor.close()
-        except Exception:
-            pool.close()  # not on a second signal, which is to end the process at once
+        except Exception as error:
+            if interruption_behind(error) is None:  # a second signal ends the process at once
+                pool.close()
             raise
         # Of a cluster that is lost nothing answers, and nothing is left to be ended.
         notes = [] if isinstance(fault, ClusterLost) else pool.close()
@@ -207,7 +209,7 @@ def _work(
         conductor, on_tick=on_tick, require_cluster=lambda: pulse.check(now=True)
     )
     try:
-        pool.start()
+        pool.start(conductor.num_left)
         _tune(conductor, searcher, scratch, num_slots=slots)
     except (NoSlotLeft, ClusterLost) as fault:
         conductor.interrupt()

@@ -91,7 +91,8 @@ class FakeSlots:
         self.holding: set[str] = set()  # have not let go yet of what was withdrawn
         self.news: list[str] = []
 
-    def lend(self) -> str | None:
+    def lend(self, wanted: int) -> str | None:
+        assert wanted > 0
         ready = next((slot for slot in self.free if slot not in self.holding), None)
         if ready is not None:
             self.free.remove(ready)

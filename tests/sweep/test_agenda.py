@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweep.agenda import Due, budget_used_up, is_over, next_due, unfinished
+from sweep.agenda import Due, budget_used_up, is_over, next_due, num_left, unfinished
 from sweep.ledger import Ledger
 from tests.sweep.engine_fakes import make_study
 
@@ -48,6 +48,17 @@ def test_a_point_begun_with_one_seed_is_finished_with_the_others_before_a_new_on
     assert next_due(study, ledger) == Due(arm=None, seed=4, sibling=ledger.trials[0])
     ledger.apply(begun(1, seed=4))
     assert next_due(study, ledger) is None
+
+
+def test_what_is_left_is_what_was_asked_for_or_begun_and_has_not_ended():
+    study = make_study(seeds={"trials": [0, 1]}, search={"trials": 3})
+    ledger = Ledger()
+    assert num_left(study, ledger) == (2 + 3) * 2
+    ledger = Ledger([begun(0, "published"), ended(0), begun(1, "published", seed=1), begun(2)])
+    assert num_left(study, ledger) == 9
+    assert num_left(make_study(search={"trials": 0}), ledger) == 1
+    fewer = make_study(arms={}, search={"trials": 1})
+    assert num_left(fewer, Ledger([begun(0), begun(1), begun(2), ended(0)])) == 2
 
 
 def test_a_study_is_over_when_nothing_is_unfinished_and_nothing_is_to_begin():

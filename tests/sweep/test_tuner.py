@@ -166,7 +166,8 @@ def test_f14_sigterm_ends_the_session_within_its_notice_and_the_study_continues(
 def test_slots_that_cannot_work_end_the_session_with_the_reason(tmp_path):
     with pytest.raises(NoSlotLeft, match="no_such_module"):
         run(make_study(), tmp_path, phases_at="no_such_module:PHASES")
-    assert journal_of(tmp_path)[-1]["event"] == "interrupted"
+    sessions = [record for record in journal_of(tmp_path) if record["kind"] == "session"]
+    assert sessions[-1]["event"] == "interrupted"
 
 
 def test_f2_a_driver_killed_twice_loses_and_repeats_nothing(tmp_path, address):
