@@ -50,9 +50,9 @@ class Space:
     def canonical(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that stand for all those that mean the same as these.
 
-        A sampler learns more from them: of sort keys only how they sort matters, so what else it
-        saw in them would be noise (`benchmarks/composition_search.py`). A value that would change
-        by rounding alone is kept, so that the settings are the same to the last bit.
+        They are what the journal, the sampler and the leaderboard get, so that one point has one
+        place wherever it came from. A value that would change by rounding alone is kept, so that
+        the settings are the same to the last bit.
         """
         located = self.locate(self.settings(params).get)
         return {
