@@ -22,6 +22,17 @@ class Interrupted(BaseException):
         return 128 + self.signum
 
 
+def interruption_behind(error: BaseException) -> Interrupted | None:
+    """Return the interruption that an error stands for, if it does.
+
+    One that is raised while Ray's compiled code runs comes out as the cause of a `SystemError`.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Interrupted):
+        cause = cause.__cause__
+    return cause
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into `Interrupted` within the block."""
@@ -33,6 +44,11 @@ def terminable() -> Iterator[None]:
         signal.signal(number, _interrupt)
     try:
         yield
+    except SystemError as error:
+        interruption = interruption_behind(error)
+        if interruption is None:
+            raise
+        raise interruption from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

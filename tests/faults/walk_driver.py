@@ -1,6 +1,7 @@
 """A driver of studies of `walk_phase`; as a program, one that tests may kill and interrupt.
 
 usage: python -m tests.faults.walk_driver STUDY_JSON RUNS_DIR
+It tracks in MLflow, as the command does.
 """
 
 import sys
@@ -15,6 +16,7 @@ from sweep.interruption import Interrupted, terminable
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
 from sweep.study import Study
+from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
 from tests.faults.walk_phase import PHASES, SPACES
 from trainables.pool import SlotShape
@@ -87,9 +89,16 @@ def outcome(ledger: Ledger) -> list[tuple[Any, ...]]:
 
 def main() -> int:
     """Run the study on a cluster of this process's own and return the command's exit code."""
+    runs = RunsDir(Path(sys.argv[2]))
+    tracker = MlflowTracker(
+        study="walk",
+        uri=runs.mlflow_uri,
+        memory=runs.study("walk").tracking,
+        past=journal_of(runs.root),
+    )
     try:
         with terminable(), local_cluster(cpus=2):
-            run(Study.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+            run(Study.model_validate_json(sys.argv[1]), runs.root, listeners=[tracker])
     except Interrupted as end:
         return end.exit_code
     except StudyInterrupted as end:
@@ -97,6 +106,8 @@ def main() -> int:
     except ClusterLost as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    finally:
+        tracker.close(20.0)
     return 0
 
 

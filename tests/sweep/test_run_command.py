@@ -185,6 +185,14 @@ def test_signals_mean_what_they_did_before_afterwards():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_an_interruption_within_rays_compiled_code_is_one_all_the_same():
+    with pytest.raises(Interrupted) as end, terminable():
+        raise SystemError("returned a result with an exception set") from Interrupted(2)
+    assert end.value.exit_code == 130
+    with pytest.raises(SystemError, match="something else"), terminable():
+        raise SystemError("something else")
+
+
 @pytest.mark.parametrize(
     ("arguments", "again"),
     [

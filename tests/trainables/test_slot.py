@@ -157,6 +157,16 @@ def test_a_worker_killed_while_training_costs_no_reported_epoch(pool, slot, stor
     assert _was_noted(pool, "loss 1 of 3")
 
 
+def test_a_worker_killed_between_its_report_and_the_answer_reports_nothing_twice(slot, store):
+    trial = Trial(slot, store, assignment(21, epochs=4, decisions=(2,)))
+    trial.until(lambda report: report["epoch"] == 2)  # granted by the next step only
+    kill(status(slot)["pids"][0])
+    trial.run()
+    assert trial.epochs() == [1, 2, 3, 4]
+    assert trial.reports[-2]["metrics"]["val/total"] == 10.0
+    assert len(trial.pids()) == 2
+
+
 def test_a_worker_killed_while_idle_is_replaced(pool, slot, store):
     before = status(slot)["pids"]
     kill(before[0])
