@@ -22,6 +22,9 @@ class StudySearcher(Searcher):
         on_tick: Called whenever the conductor was asked: several times a second.
         require_cluster: Called when a Tune actor died; raises if all of the cluster did, which is
             no trial's loss.
+
+    Attributes:
+        fault: What it raised. Tune turns it into text in an exception of its own.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class StudySearcher(Searcher):
         self._sleep = sleep
         self._on_tick = on_tick
         self._require_cluster = require_cluster
+        self.fault: Exception | None = None
         self._running: dict[str, tuple[int, int]] = {}  # Tune's trial id -> trial, attempt
 
     def __getstate__(self) -> dict[str, Any]:
@@ -74,7 +78,11 @@ class StudySearcher(Searcher):
         """Forget a Tune trial; if its actor died, the conductor hands the trial out again."""
         number, attempt = self._running.pop(trial_id)
         if error:
-            self._require_cluster()
+            try:
+                self._require_cluster()
+            except Exception as fault:
+                self.fault = fault
+                raise
             self._conductor.on_lost(number, attempt, "its Tune actor, or its slot, was lost.")
 
     def save(self, checkpoint_path: str) -> None:

@@ -259,8 +259,9 @@ def _tune(conductor: Conductor, searcher: StudySearcher, scratch: Path, *, num_s
         try:
             tuner.fit()
         except TuneError:
-            if scheduler.fault is not None:
-                raise scheduler.fault from None
+            fault = scheduler.fault or searcher.fault
+            if fault is not None:
+                raise fault from None
             raise
 
 

@@ -1,7 +1,9 @@
 """The conductor as Tune's searcher."""
 
+import pytest
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
+from sweep.cluster import ClusterLost
 from sweep.conductor import FINISHED
 from sweep.searcher import POLL_S, StudySearcher
 
@@ -63,6 +65,20 @@ def test_an_actor_that_died_is_told_with_its_trial_and_attempt():
     searcher.on_trial_complete("a", error=True)
     searcher.on_trial_complete("b", result={})
     assert searcher._conductor.lost == [(7, 2)]
+
+
+def test_f3_an_actor_that_died_with_all_of_the_cluster_is_no_trials_loss():
+    lost = ClusterLost("Ray is gone.")
+
+    def require_cluster():
+        raise lost
+
+    searcher = StudySearcher(Conductor([config(7)]), require_cluster=require_cluster)
+    searcher.suggest("a")
+    with pytest.raises(ClusterLost):
+        searcher.on_trial_complete("a", error=True)
+    assert searcher.fault is lost, "Tune keeps its text alone"
+    assert searcher._conductor.lost == []
 
 
 def test_tunes_limiter_stays_out_of_the_way():
