@@ -34,10 +34,10 @@ from trainables.stages import StageStore
 
 BUSY_SHARE = 0.5  # of the cores, before anything was tried
 
-SESSION_START_S = 20.0
+SESSION_START_S = 22.0
 BETWEEN_TRIALS_S = 1.0
-"""Seconds until the first slot trains, and from one trial's end to the next one's start: both from
-benchmarks/profile_accuracy.py, rounded up."""
+"""Seconds until the first slot trains, and at most from one trial's end to the next one's start, on
+two cores; benchmarks/profile_accuracy.py prints what a machine takes."""
 
 
 @dataclass(frozen=True)
