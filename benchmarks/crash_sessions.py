@@ -1,0 +1,124 @@
+"""Drivers as processes that `crash_resume.py` starts, watches and kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE_S = 180.0
+DRIVER_S = 900.0
+
+
+@dataclass
+class Session:
+    """A driver's process and all that it started."""
+
+    process: subprocess.Popen[bytes]
+
+    def members(self) -> list[int]:
+        """Return the driver and its descendants."""
+        children: dict[int, list[int]] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                parent = int(_stat(int(folder.name))[1])
+                children.setdefault(parent, []).append(int(folder.name))
+        found = [self.process.pid]
+        for pid in found:
+            found += children.get(pid, [])
+        return found
+
+    def titled(self, title: str) -> list[int]:
+        """Return the members with this in their command line."""
+        return [pid for pid in self.members() if title in _command_line(pid)]
+
+    def kill(self) -> float:
+        """Kill the driver and return the seconds until nothing of its session is left."""
+        members = {pid: _started(pid) for pid in self.members()}
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        killed_s = time.monotonic()
+        while left := [pid for pid, started in members.items() if _is_running(pid, started)]:
+            if time.monotonic() - killed_s > PATIENCE_S:
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+        return time.monotonic() - killed_s
+
+
+def _stat(pid: int) -> list[str]:
+    """Return state, parent and so on of a process (proc(5), from its third field on)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _started(pid: int) -> str | None:
+    """Return what tells a process from a later one of its number; None if it is gone."""
+    try:
+        return _stat(pid)[19]
+    except OSError:
+        return None
+
+
+def _is_running(pid: int, started: str | None) -> bool:
+    """Say whether this process exists and is more than a zombie."""
+    try:
+        return _stat(pid)[19] == started and _stat(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+@contextmanager
+def session(role: str, runs: Path, trials: int) -> Iterator[Session]:
+    """Start a driver; it is dead in the end."""
+    runs.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OMP_NUM_THREADS": "1",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")]),
+    }
+    driver = "import crash_drivers; crash_drivers.main()"
+    with (runs / "driver.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", driver, role, str(runs), str(trials)],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    running = Session(process)
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            running.kill()
+
+
+def run_to_the_end(role: str, runs: Path, trials: int) -> bool:
+    """Run a driver that nobody kills; say whether it ended well."""
+    with session(role, runs, trials) as running:
+        return running.process.wait(DRIVER_S) == 0
+
+
+def wait_until(condition: Callable[[], bool], running: Session) -> bool:
+    """Wait for something, or for the driver's end; say whether it came."""
+    deadline = time.monotonic() + DRIVER_S
+    while not condition():
+        if running.process.poll() is not None or time.monotonic() > deadline:
+            return condition()
+        time.sleep(0.02)
+    return True
