@@ -233,6 +233,9 @@ class SlotPool:
                         "RAY_ADDRESS": context.gcs_address,
                         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
                         "RAY_TRAIN_METRICS_ENABLED": "0",
+                        # A slot may wait for a node to come; remaking its placement group every
+                        # minute, as Ray does otherwise, gives up its place among those waiting.
+                        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
                         # Every epoch is saved: a notice of preemption would change nothing.
                         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
                         "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",  # it is in a thread
