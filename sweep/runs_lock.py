@@ -18,9 +18,12 @@ class RunsInUse(ValueError):
 def in_use(runs: RunsDir) -> Iterator[None]:
     """Keep collections away for as long as a driver uses the folder.
 
+    A folder that was made for this alone, because the driver then refused its input, goes again.
+
     Raises:
         RunsInUse: If one is at work.
     """
+    is_new = not runs.root.exists()
     descriptor = lock_file(runs.lock, shared=True, wait=False)
     if descriptor is None:
         raise RunsInUse(
@@ -30,6 +33,9 @@ def in_use(runs: RunsDir) -> Iterator[None]:
     try:
         yield
     finally:
+        if is_new and list(runs.root.iterdir()) == [runs.lock]:
+            runs.lock.unlink()
+            runs.root.rmdir()
         os.close(descriptor)
 
 
