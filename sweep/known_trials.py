@@ -13,16 +13,21 @@ class KnownTrials(InMemoryStorage):
     Optuna's own storages let a trial end once and for ever. Here trials are handed over as they
     stand, so that one that was paused may go on, and nothing that a sampler noted about an earlier
     question remains: what it suggests is a function of what it is given.
+
+    Args:
+        known: The trials.
+        number: Of the trial that is asked for; None: it follows those given.
     """
 
-    def __init__(self, known: Sequence[FrozenTrial]) -> None:
+    def __init__(self, known: Sequence[FrozenTrial], *, number: int | None = None) -> None:
         super().__init__()
         self._known = list(known)
+        self._number = len(self._known) if number is None else number
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Make the trial that is asked for; its number follows the known ones."""
+        """Make the trial that is asked for."""
         trial_id = super().create_new_trial(study_id, template_trial)
-        super().get_trial(trial_id).number = len(self._known)
+        super().get_trial(trial_id).number = self._number
         return trial_id
 
     def get_all_trials(

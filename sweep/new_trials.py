@@ -11,7 +11,7 @@ from sweep.ledger import Ledger, Trial
 from sweep.placement import distributions_to_json, place
 from sweep.points import Point, arm_point, searched_point
 from sweep.prefix_choice import PrefixChoice
-from sweep.prefixes import num_shared
+from sweep.prefixes import Prefix, num_shared
 from sweep.sampling import SamplerView
 from sweep.study import Study
 from trainables.assignment import Stage
@@ -110,7 +110,7 @@ class NewTrials:
         if self._sampler is None:
             return
         prefix = None if self._reuse is None else self._reuse.foresee(number)
-        self._sampler.prepare(number, {} if prefix is None else prefix.params)
+        self._sampler.prepare(number, **self._given(prefix))
 
     def begin(self, due: Due, number: int) -> tuple[dict[str, Any], Prepared]:
         """Return the `trial` record of the next trial, and what it is to run.
@@ -120,18 +120,18 @@ class NewTrials:
         """
         if self._reuse is not None and due.arm is None and due.sibling is None:
             for prefix in self._reuse.prefixes(number):
-                record, prepared = self._begin(due, number, prefix.params)
+                record, prepared = self._begin(due, number, prefix)
                 source = [stage.key for stage in self._ledger.trials[prefix.trial].stages]
                 steps = num_shared(source, [stage.key for stage in prepared.stages])
                 if steps >= prefix.steps:
                     record["prefix_of"] = {"trial": prefix.trial, "steps": steps}
                     return record, prepared
-        return self._begin(due, number, {})
+        return self._begin(due, number, None)
 
     def _begin(
-        self, due: Due, number: int, fixed: Mapping[str, Any]
+        self, due: Due, number: int, prefix: Prefix | None
     ) -> tuple[dict[str, Any], Prepared]:
-        params, distributions = self._parameters(due, number, fixed)
+        params, distributions = self._parameters(due, number, prefix)
         searched = self._space.settings(params) if due.arm is None and self._space else {}
         prepared = self._prepared(due.arm, due.seed, searched)
         shared = None if due.sibling is None else due.sibling.prefix_of
@@ -181,7 +181,7 @@ class NewTrials:
         return [{"kind": "note", "message": message}, restage], prepared
 
     def _parameters(
-        self, due: Due, number: int, fixed: Mapping[str, Any]
+        self, due: Due, number: int, prefix: Prefix | None
     ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return the searched parameters of a trial and their distributions."""
         if due.sibling is not None:
@@ -191,9 +191,16 @@ class NewTrials:
         if due.arm is not None:
             params, distributions = place(self._space, self._arms[due.arm].configs)
             return params, distributions_to_json(distributions)
-        suggestion = self._sampler.ask(number, fixed=fixed)
+        suggestion = self._sampler.ask(number, **self._given(prefix))
         params = self._space.canonical(suggestion.params)
         return params, distributions_to_json(suggestion.distributions)
+
+    def _given(self, prefix: Prefix | None) -> dict[str, Any]:
+        """Return what of a question follows from the prefix of a point, None for a fresh one."""
+        if self._reuse is None:
+            return {}
+        fixed = {} if prefix is None else prefix.params
+        return {"fixed": fixed, "parts": self._reuse.parts_after(prefix)}
 
     def _prepared(
         self,

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
 from sweep.ledger import Ledger, Trial
+from sweep.parts import Part
 from sweep.prefixes import (
     Prefix,
     by_belief,
     finished_prefixes,
     is_reuse_due,
+    parts_after,
     reusable_lengths,
     trained_labels,
 )
@@ -61,6 +63,16 @@ class PrefixChoice:
                 yield self._foreseen[1]
             return
         yield from self._ranked(number)
+
+    def parts_after(self, prefix: Prefix | None) -> list[Part]:
+        """Return the parts in which the rest of a point is asked for; None: all of it."""
+        return parts_after(
+            0 if prefix is None else prefix.steps,
+            self._study,
+            self._ledger,
+            labels=self._labels,
+            lengths=self._lengths,
+        )
 
     def _ranked(self, number: int) -> Iterator[Prefix]:
         if not is_reuse_due(self._study, self._ledger, number):

@@ -16,6 +16,7 @@ import numpy as np
 from sweep.facts import DIVERGED
 from sweep.ledger import Ledger, StageEntry, Trial, TrialState
 from sweep.objectives import violations
+from sweep.parts import Part, label_of
 from sweep.study import Study
 from trainables.plans import Plan
 
@@ -87,11 +88,6 @@ def trained_labels(study: Study, plan: Plan) -> list[str]:
     return labels[max(given, default=-1) + 1 :]
 
 
-def label_of(param: str) -> str:
-    """Return the plan label that a parameter's name begins with."""
-    return param.split("/", 1)[0]
-
-
 def is_reuse_due(study: Study, ledger: Ledger, number: int) -> bool:
     """Say whether this searched point is to take over a prefix, if there is one.
 
@@ -140,6 +136,37 @@ def finished_prefixes(
             if prefix is not None:
                 prefixes.append(prefix)
     return prefixes
+
+
+def parts_after(
+    steps: int, study: Study, ledger: Ledger, *, labels: Sequence[str], lengths: Sequence[int]
+) -> list[Part]:
+    """Return the parts in which the rest of a point is asked for, after a prefix of so many steps.
+
+    Points that share a prefix lie in one place as far as it goes. Shown all of them, a sampler
+    takes them for evidence of a place well explored (the kernels of Optuna's TPE become as narrow
+    as neighbours are close) and its fresh prefixes keep to old ones. So a prefix is asked for first
+    and the rest then, and for a prefix the sampler sees each known one once, by the best that came
+    of it.
+
+    Args:
+        steps: Steps that are settled.
+        study: The study.
+        ledger: What happened so far.
+        labels: Of the steps that are trained, in order.
+        lengths: How many steps a prefix may have.
+    """
+    ends = [*lengths, len(labels)]
+    return [
+        Part(
+            labels=frozenset(labels[start:end]),
+            among=frozenset(ledger.trials)
+            if end == len(labels)
+            else frozenset(_bests(study, ledger, labels[:end])),
+        )
+        for start, end in zip([0, *lengths], ends, strict=True)
+        if start >= steps
+    ]
 
 
 def by_belief(prefixes: Sequence[Prefix], study: Study, number: int) -> list[Prefix]:
@@ -194,6 +221,29 @@ def _prefix(
         losses=known,
         pending=len(losses) - len(known),
     )
+
+
+def _bests(study: Study, ledger: Ledger, labels: Sequence[str]) -> list[int]:
+    """Return for each prefix with these steps the trial that came of it best."""
+    bests: dict[tuple[str, ...], Trial] = {}
+    for trial in ledger.trials.values():
+        first = trial.stages[: len(labels)]
+        is_of_plan = [stage.label for stage in first] == list(labels)
+        if is_of_plan and trial.seed == study.seeds.trials[0]:
+            keys = tuple(stage.key for stage in first)
+            bests[keys] = min(bests.get(keys, trial), trial, key=lambda t: _standing(t, study))
+    return [trial.number for trial in bests.values()]
+
+
+def _standing(trial: Trial, study: Study) -> tuple[int, Loss]:
+    """Return what orders trials: complete ones by their loss, then what a sampler learns from."""
+    if trial.state is TrialState.COMPLETE:
+        return 0, _loss(trial, study)
+    if trial.state is TrialState.PRUNED:
+        return 1, WORST
+    if trial.error_class == DIVERGED:
+        return 2, WORST
+    return (3 if trial.state is TrialState.RUNNING else 4), WORST
 
 
 def _was_found_wanting(trial: Trial, stages: Sequence[StageEntry]) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from sweep.prefixes import label_of, reusable_lengths, trained_labels
+from sweep.parts import label_of
+from sweep.prefixes import reusable_lengths, trained_labels
 from sweep.study import Study
 from trainables.plans import Plan
 

@@ -17,6 +17,7 @@ from sweep.grid import grid_point
 from sweep.known_trials import KnownTrials
 from sweep.ledger import Ledger, Trial
 from sweep.objectives import targets
+from sweep.parts import Part, label_of
 from sweep.samplers import SAMPLERS, Question, reach_of
 from sweep.study import Study
 from sweep.told_trials import Told, shown, told
@@ -62,7 +63,12 @@ class SamplerView:
         for trial in ledger.trials.values():
             self.begin(trial)
 
-    def ask(self, number: int, fixed: Mapping[str, Any] | None = None) -> Suggestion:
+    def ask(
+        self,
+        number: int,
+        fixed: Mapping[str, Any] | None = None,
+        parts: Sequence[Part] = (),
+    ) -> Suggestion:
         """Return the suggestion for the next trial number.
 
         Args:
@@ -70,6 +76,9 @@ class SamplerView:
             fixed: Parameters that are settled. They are taken as they are, and which others there
                 are follows from them; those are sampled as if the settled ones had been sampled too
                 (no sampler of Optuna's draws the rest of a point given a part).
+            parts: If given, the sampler is asked for these one after the other, each time with the
+                trials the part names and with nothing else in them than such parameters. The last
+                part completes the point.
 
         Raises:
             Exception: Whatever the sampler raised, also when it did so on the thread of `prepare`.
@@ -79,9 +88,16 @@ class SamplerView:
             if not prepared.answer.cancel():
                 wait([prepared.answer])  # samplers never work on two threads at once
             prepared = None
-        return self._answer(number, fixed or {})() if prepared is None else prepared.answer.result()
+        if prepared is None:
+            return self._answer(number, fixed or {}, parts)()
+        return prepared.answer.result()
 
-    def prepare(self, number: int, fixed: Mapping[str, Any] | None = None) -> None:
+    def prepare(
+        self,
+        number: int,
+        fixed: Mapping[str, Any] | None = None,
+        parts: Sequence[Part] = (),
+    ) -> None:
         """Begin to work out the suggestion for the next trial number, on a thread of its own.
 
         It is what `ask` would return now. What the view is told meanwhile does not reach it: that
@@ -93,7 +109,7 @@ class SamplerView:
             return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
-        answer = self._answer(number, fixed)
+        answer = self._answer(number, fixed, parts)
         self._prepared = _Prepared(number, fixed, self._executor.submit(answer))
 
     def close(self) -> None:
@@ -133,39 +149,85 @@ class SamplerView:
             self._num_points += trial.seed == self._study.seeds.trials[0]
             self._places[trial.number] = max(0, self._num_points - 1)
 
-    def _answer(self, number: int, fixed: Mapping[str, Any]) -> "partial[Suggestion]":
+    def _answer(
+        self, number: int, fixed: Mapping[str, Any], parts: Sequence[Part]
+    ) -> "partial[Suggestion]":
         """Return the work that a suggestion takes; it shares nothing that changes with the view."""
         assert number == len(self._told), (number, len(self._told))
-        seed = self._study.seeds.study
-        question = Question(
-            reach=self._reach,
-            places=dict(self._places),
-            place=self._num_points,
-            study_seed=seed,
-            seed=_derived_seed(seed, number),
-        )
         if self._study.search.grid:
             fixed = {**grid_point(self._study.search.grid, self._num_points), **fixed}
+        everything = Part(
+            labels=frozenset(map(label_of, self._reach.parameters)), among=frozenset(self._told)
+        )
+        trials = self.trials
         return partial(
-            _suggest,
+            _suggest_in_parts,
             self._space,
-            self._kind.make(question),
-            self.trials,
+            [
+                _PartQuestion(
+                    part=part or everything,
+                    sampler=self._kind.make(self._question(number, place, part)),
+                    known=trials if part is None else part.of_trials(trials),
+                )
+                for place, part in enumerate(parts or [None])
+            ],
+            number=number,
             directions=[target.direction for target in targets(self._study.objective)],
             fixed=fixed,
         )
+
+    def _question(self, number: int, place: int, part: Part | None) -> Question:
+        """Return what a sampler is made for that is asked for one part, or for a whole point."""
+        seed = self._study.seeds.study
+        return Question(
+            reach=self._reach if part is None else part.of_reach(self._reach),
+            places=dict(self._places),
+            place=self._num_points,
+            study_seed=seed,
+            seed=_derived_seed(seed, number, *([place] if place else [])),
+        )
+
+
+@dataclass(frozen=True)
+class _PartQuestion:
+    part: Part
+    sampler: BaseSampler
+    known: Sequence[FrozenTrial]
+
+
+def _suggest_in_parts(
+    space: Space,
+    questions: Sequence[_PartQuestion],
+    *,
+    number: int,
+    directions: Sequence[Direction],
+    fixed: Mapping[str, Any],
+) -> Suggestion:
+    """Put one question after the other; what comes after a part is settled later."""
+    settled = dict(fixed)
+    for question in questions:
+        suggestion = _suggest(
+            space,
+            question.sampler,
+            KnownTrials(question.known, number=number),
+            directions=directions,
+            fixed=settled,
+        )
+        part = {n: value for n, value in suggestion.params.items() if question.part.has(n)}
+        settled = {**part, **settled}
+    return suggestion
 
 
 def _suggest(
     space: Space,
     sampler: BaseSampler,
-    known: Sequence[FrozenTrial],
+    known: KnownTrials,
     *,
     directions: Sequence[Direction],
     fixed: Mapping[str, Any],
 ) -> Suggestion:
     """Put one question to a sampler."""
-    study = optuna.create_study(storage=KnownTrials(known), sampler=sampler, directions=directions)
+    study = optuna.create_study(storage=known, sampler=sampler, directions=directions)
     if fixed:
         study.enqueue_trial(dict(fixed))
     trial = study.ask()
@@ -173,5 +235,5 @@ def _suggest(
     return Suggestion(params=dict(trial.params), distributions=dict(trial.distributions))
 
 
-def _derived_seed(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+def _derived_seed(*of: int) -> int:
+    return int(np.random.SeedSequence(of).generate_state(1)[0])

@@ -107,6 +107,7 @@ def test_trial_seeds_of_a_point_share_its_origin_and_find_their_own_prefix(tmp_p
         assert first.prefix_of == second.prefix_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill_at", [30, 75, 110, 140])
 def test_a_killed_driver_takes_over_the_same_prefixes(tmp_path, kill_at):
     study = make_study(search={"trials": 12, "reuse": 0.75})

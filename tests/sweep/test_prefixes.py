@@ -10,6 +10,7 @@ from sweep.prefixes import (
     finished_prefixes,
     is_reuse_due,
     num_shared,
+    parts_after,
     reusable_lengths,
 )
 from tests.sweep.engine_fakes import make_study
@@ -252,3 +253,30 @@ def test_the_choice_follows_from_the_studys_seed_and_the_trials_number(story):
     assert choices(0) == choices(0)
     assert choices(0) != choices(1)
     assert len(set(choices(0))) > 1
+
+
+# In which parts
+
+
+def test_a_fresh_prefix_is_asked_for_among_the_best_of_each_and_the_rest_among_all(story):
+    story.trial(1.0, 1.0, objective=7.0)
+    story.trial(1.0, 2.0, objective=5.0)
+    story.trial(1.0, 3.0)
+    story.trial(2.0, 1.0, state="FAIL", error="diverged")
+    story.trial(2.0, 2.0)
+    story.trial(3.0)
+    first, rest = parts_after(0, make_study(), story.ledger, labels=LABELS, lengths=[1])
+    assert (first.labels, first.among) == ({"draft"}, {1, 3, 5})
+    assert (rest.labels, rest.among) == ({"final"}, set(range(6)))
+
+
+def test_after_a_prefix_only_what_follows_it_is_asked_for():
+    labels, lengths = ["a", "b", "c", "d"], [1, 3]
+    parts = [
+        [
+            sorted(part.labels)
+            for part in parts_after(steps, make_study(), Ledger(), labels=labels, lengths=lengths)
+        ]
+        for steps in (0, 1, 3)
+    ]
+    assert parts == [[["a"], ["b", "c"], ["d"]], [["b", "c"], ["d"]], [["d"]]]

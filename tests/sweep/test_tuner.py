@@ -212,3 +212,20 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_a_prefix_that_is_taken_over_trains_nothing_again(tmp_path):
+    study = make_study(arms={}, search={"trials": 8, "reuse": 1.0})
+    ledger = run(study, tmp_path)
+    reusing = [trial for trial in ledger.trials.values() if trial.prefix_of is not None]
+    assert len(reusing) >= 3
+    stages = [record for record in journal_of(tmp_path) if record["kind"] == "stage"]
+    statuses: dict[tuple[int, str], list[str]] = {}
+    for record in stages:
+        statuses.setdefault((record["trial"], record["label"]), []).append(record["status"])
+    for trial in reusing:
+        assert statuses[trial.number, "draft"] == ["reused"]
+        assert statuses[trial.number, "final"] == ["running", "done"]
+    trained = sum(record["status"] == "done" for record in stages if record["label"] == "draft")
+    assert trained == len(ledger.trials) - len(reusing)
+    assert outcome(ledger) == played(study, tmp_path)
