@@ -1,8 +1,8 @@
 """Prefix-aware search (`search: {reuse: p}`) against plain TPE at equal cost.
 
-Claim: where pretraining costs ten times what finetuning costs, a search that goes on from finished
-pretrainings ends closer to the optimum than plain TPE of the same cost: at most 0.6 times its
-regret, and no farther from it where finetuning's settings hardly matter.
+Claim: where pretraining costs ten times what finetuning costs and either matters as much, a search
+that goes on from finished pretrainings has at most 0.6 times the regret of plain TPE of the same
+cost (`reuse: 0.75`); where finetuning's settings hardly matter it has no more.
 
 Planted problems: pretraining has five searched settings x and finetuning four z, all in [0, 1]. The
 error in mm is
