@@ -94,6 +94,7 @@ def main() -> int:
         study="walk",
         uri=runs.mlflow_uri,
         memory=runs.study("walk").tracking,
+        artifacts=runs.mlflow_artifacts.absolute(),
         past=journal_of(runs.root),
     )
     try:

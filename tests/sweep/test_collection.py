@@ -214,6 +214,7 @@ def test_a_collection_is_refused_while_a_driver_runs_a_study(lab):
 
 
 def test_drivers_share_a_runs_folder_and_keep_collections_out(lab):
+    lab.runs.root.mkdir(exist_ok=True)
     refused = pytest.raises(RunsInUse, match="another command uses it")
     with in_use(lab.runs), in_use(lab.runs), refused:
         collect(lab.runs, delete=False)
