@@ -31,13 +31,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            _sync(temporary)
+            sync(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def is_temporary(path: Path) -> bool:
@@ -45,7 +45,7 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(".") and path.suffix == _SUFFIX
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have a file's content, or a folder's list of files, put on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -159,7 +159,7 @@ def _next_searched(study: Study, ledger: Ledger) -> Due | None:
     """Return the missing seed of the newest point, or a new point while there are too few."""
     if study.space is None and not study.search.grid:
         return None
-    searched = [trial for trial in ledger.trials.values() if trial.arm is None]
+    searched = ledger.searched()
     seeds = study.seeds.trials
     points, place = divmod(len(searched), len(seeds))
     if place > 0:

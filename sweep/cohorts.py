@@ -5,14 +5,9 @@ from sweep.ledger import Ledger, Trial
 from sweep.study import Study
 
 
-def searched_trials(ledger: Ledger) -> list[Trial]:
-    """Return the trials that are no arms, by number."""
-    return [trial for trial in ledger.trials.values() if trial.arm is None]
-
-
 def cohorts(ledger: Ledger, size: int) -> list[list[Trial]]:
     """Return the cohorts in the order in which they were asked for; the last may be incomplete."""
-    trials = searched_trials(ledger)
+    trials = ledger.searched()
     return [trials[start : start + size] for start in range(0, len(trials), size)]
 
 
@@ -30,6 +25,6 @@ def next_may_be_asked_for(study: Study, ledger: Ledger) -> bool:
 
     That is every trial of the study which is not of its own cohort, arms included.
     """
-    searched, size = searched_trials(ledger), study.early_stop.cohort
+    searched, size = ledger.searched(), study.early_stop.cohort
     cohort = {trial.number for trial in searched[len(searched) // size * size :]}
     return all(trial.number in cohort for trial in unfinished(study, ledger))

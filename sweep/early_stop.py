@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from scipy.stats import rankdata
 
 from hpe.metrics.direction import Direction, direction_of
-from sweep.study import EarlyStop, Study
+from sweep.study import EarlyStop, Study, split_metric
 from trainables.plans import Plan, PlanStep
 
 TRIALS_TO_JUDGE_A_PROXY = 8
@@ -38,12 +38,6 @@ class Rung:
     metric: str
     direction: Direction
     is_proxy: bool
-
-
-def split_metric(metric: str) -> tuple[str, str]:
-    """Return the plan label and the phase's metric key of `<plan label>/<metric key>`."""
-    label, _, key = metric.partition("/")
-    return label, key
 
 
 def rungs_of(study: Study, plan: Plan) -> tuple[Rung, ...]:

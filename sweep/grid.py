@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 
 from search_spaces.space import Space
-from sweep.study import Study
+from sweep.study import Study, label_of
 
 Grid = Mapping[str, Sequence[Any]]
 """Path -> values."""
@@ -31,7 +31,7 @@ def grid_space(grid: Grid) -> Space:
     def suggest(trial: optuna.Trial) -> Mapping[str, Any]:
         return {path: trial.suggest_categorical(path, values) for path, values in grid.items()}
 
-    labels = tuple(dict.fromkeys(path.split("/", 1)[0] for path in grid))
+    labels = tuple(dict.fromkeys(label_of(path) for path in grid))
     return Space(suggest=suggest, plan=labels, about="every combination of given values")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from hpe.whole_file import sync
 from sweep.ledger import Record
 
 FORMAT_VERSION = 1
@@ -70,7 +71,7 @@ class Journal:
         if content.end == 0:
             self._write(_FORMAT_LINE)
         if is_new:
-            _sync_folder(self.path.parent)
+            sync(self.path.parent)
         return content.records
 
     def append(self, records: Sequence[Record]) -> None:
@@ -176,11 +177,3 @@ def _refuse_other_formats(path: Path, first: Any) -> None:
             f"{path} has format version {first['version']}, this program reads {FORMAT_VERSION}; "
             f"use the program version that wrote it, or start the study again with --fresh."
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -298,6 +298,10 @@ class Ledger:
             if stage.started_s is not None and stage.ended_s is None:
                 stage.ended_s = stage.epochs[-1].time_s if stage.epochs else record["time_s"]
 
+    def searched(self) -> list[Trial]:
+        """Return the trials that are no arms, by number."""
+        return [trial for trial in self.trials.values() if trial.arm is None]
+
     def in_state(self, *states: TrialState) -> list[Trial]:
         """Return the trials in one of these states, by number."""
         return [trial for trial in self.trials.values() if trial.state in states]

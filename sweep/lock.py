@@ -1,13 +1,12 @@
 """One driver per study: a lock that the operating system frees with its holder."""
 
-import fcntl
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
+
+from trainables.file_lock import lock_file, sign
 
 
 class StudyInUse(ValueError):
@@ -21,29 +20,17 @@ def driver_lock(path: Path) -> Iterator[None]:
     Raises:
         StudyInUse: If somebody else holds it, with host, process and start.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = lock_file(path, wait=False)
+    if descriptor is None:
+        raise StudyInUse(
+            f"{path.parent}: this study is being run {_holder(path)}; "
+            f"wait until it ends, or stop it there."
+        )
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StudyInUse(
-                f"{path.parent}: this study is being run {_holder(path)}; "
-                f"wait until it ends, or stop it there."
-            ) from None
-        _state_holder(descriptor)
+        sign(descriptor)
         yield
     finally:
         os.close(descriptor)
-
-
-def _state_holder(descriptor: int) -> None:
-    holder = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
 def _holder(path: Path) -> str:

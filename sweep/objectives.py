@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sweep.ledger import Ledger, StageEntry, Trial, TrialState
-from sweep.study import Constraint, Objective, Target
+from sweep.study import Constraint, Objective, Target, split_metric
 
 COST_SLOT_S = "cost/slot_s"
 COST_EPOCHS = "cost/epochs"
@@ -117,7 +117,7 @@ def _measured(trial: Trial, metric: str, ledger: Ledger) -> float:
         return float(sum(stage.epochs_planned for stage in trial.stages))
     if metric == COST_SLOT_S:
         return sum(_slot_s(stage, ledger) for stage in trial.stages)
-    label, _, key = metric.partition("/")
+    label, key = split_metric(metric)
     return trial.stage(label).epochs[-1].metrics[key]
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from hpe.config import Config
 from hpe.names import nearest
-from sweep.study import Study
+from sweep.study import Study, label_of
 from sweep.yaml_file import parse_value
 
 FROZEN_KEYS = ("arms", "sizes")
@@ -105,7 +105,7 @@ def _changed_data(data: Mapping[str, Any], key: str, override: Override) -> dict
 
 def _changed_settings(raw: Mapping[str, Any], override: Override) -> dict[str, Any]:
     path = override.path.removeprefix(f"{SETTINGS}/")
-    label = path.split("/", 1)[0]
+    label = label_of(path)
     phases = [str(name) for name in raw["plan"]]
     if re.sub(r"_\d+$", "", label) not in phases and label not in phases:
         keys = [name for name in Study.model_fields if name not in (*FROZEN_KEYS, SETTINGS)]

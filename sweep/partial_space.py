@@ -7,6 +7,7 @@ from typing import Any, cast
 import optuna
 
 from search_spaces.space import Space
+from sweep.study import label_of
 from trainables.plans import Configs, setting_of
 
 Choice = None | bool | int | float | str
@@ -24,7 +25,7 @@ def without_phases(space: Space, replaced: Sequence[str], configs: Configs) -> S
     def suggest(trial: optuna.Trial) -> Mapping[str, Any]:
         partial = _PartialTrial(trial, frozenset(replaced), configs)
         settings = space.suggest(cast(optuna.Trial, partial))
-        return {path: value for path, value in settings.items() if _label(path) not in replaced}
+        return {path: value for path, value in settings.items() if label_of(path) not in replaced}
 
     labels = tuple(label for label in space.plan if label not in replaced)
     return replace(space, suggest=suggest, plan=labels)
@@ -61,7 +62,7 @@ class _PartialTrial:
         return self._trial.suggest_categorical(name, choices)
 
     def _is_fixed(self, name: str) -> bool:
-        return _label(name) in self._replaced
+        return label_of(name) in self._replaced
 
     def _fixed(self, name: str, *, otherwise: Any) -> Any:
         try:
@@ -69,7 +70,3 @@ class _PartialTrial:
         except KeyError:  # no setting itself; what it serves is left out whatever it is
             return otherwise
         return otherwise if value is None else value
-
-
-def _label(path: str) -> str:
-    return path.split("/", 1)[0]

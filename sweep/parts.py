@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from sweep.samplers import Reach
+from sweep.study import label_of
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,3 @@ class Part:
             intermediate_values=trial.intermediate_values,
             trial_id=trial._trial_id,
         )
-
-
-def label_of(param: str) -> str:
-    """Return the plan label that a parameter's name begins with."""
-    return param.split("/", 1)[0]

@@ -7,7 +7,7 @@ from typing import Any
 from hpe.names import nearest
 from hpe.phases.phase import PhaseSpec
 from search_spaces.baselines import BASELINES
-from sweep.study import Arm, Study
+from sweep.study import Arm, Study, label_of
 from trainables.plans import Configs, Plan, configure, parse_plan
 
 
@@ -50,7 +50,7 @@ def arm_point(study: Study, name: str, phases: Mapping[str, PhaseSpec]) -> Point
     plan = parse_plan(arm.plan or study.plan, phases)
     labels = {step.label for step in plan}
     settings = {
-        **{path: value for path, value in study.settings.items() if _label(path) in labels},
+        **{path: value for path, value in study.settings.items() if label_of(path) in labels},
         **_baseline_settings(arm),
         **arm.settings,
     }
@@ -79,7 +79,3 @@ def _baseline_settings(arm: Arm) -> Mapping[str, Any]:
             f"baselines are {', '.join(BASELINES)}."
         )
     return BASELINES[arm.baseline].settings
-
-
-def _label(path: str) -> str:
-    return path.split("/", 1)[0]

@@ -16,8 +16,8 @@ import numpy as np
 from sweep.facts import DIVERGED
 from sweep.ledger import Ledger, StageEntry, Trial, TrialState
 from sweep.objectives import violations
-from sweep.parts import Part, label_of
-from sweep.study import Study
+from sweep.parts import Part
+from sweep.study import Study, label_of
 from trainables.plans import Plan
 
 MIN_FRESH = 0.25

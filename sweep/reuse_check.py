@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from sweep.parts import label_of
 from sweep.prefixes import reusable_lengths, trained_labels
-from sweep.study import Study
+from sweep.study import Study, label_of
 from trainables.plans import Plan
 
 

@@ -10,11 +10,10 @@ from sweep.early_stop import (
     median_stops,
     rung_epochs,
     rungs_of,
-    split_metric,
 )
 from sweep.ledger import CONTINUE, PAUSE, STOP, Decision, Ledger, StageEntry, Trial
 from sweep.proxies import is_switched_off, switching_off
-from sweep.study import Study
+from sweep.study import Study, split_metric
 from trainables.assignment import Assignment, Stage
 from trainables.plans import Plan
 

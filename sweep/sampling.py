@@ -17,9 +17,9 @@ from sweep.grid import grid_point
 from sweep.known_trials import KnownTrials
 from sweep.ledger import Ledger, Trial
 from sweep.objectives import targets
-from sweep.parts import Part, label_of
+from sweep.parts import Part
 from sweep.samplers import SAMPLERS, Question, reach_of
-from sweep.study import Study
+from sweep.study import Study, label_of
 from sweep.told_trials import Told, shown, told
 
 Direction = Literal["minimize", "maximize"]

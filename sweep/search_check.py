@@ -12,7 +12,7 @@ from sweep.messages import about
 from sweep.objectives import COSTS, bound_text, constrained, targets
 from sweep.points import Point, searched_point
 from sweep.samplers import SAMPLERS, Reach
-from sweep.study import Study
+from sweep.study import Study, label_of
 
 SCALAR = (bool, int, float, str, type(None))
 
@@ -140,7 +140,7 @@ def check_objective(study: Study) -> None:
 
 def _check_values(study: Study, replaced: Sequence[str]) -> None:
     for path, values in study.search.grid.items():
-        if path.split("/", 1)[0] in replaced:
+        if label_of(path) in replaced:
             raise ValueError(
                 f"search/grid: {path} has no effect, because the given weights replace its phase; "
                 f"leave it out."

@@ -16,6 +16,17 @@ Settings = dict[str, Any]
 """Fixed values by path into the plan's phase settings, such as `{"pretrain/epochs": 20}`."""
 
 
+def label_of(path: str) -> str:
+    """Return the plan label that the path of a setting, or of a metric, begins with."""
+    return path.split("/", 1)[0]
+
+
+def split_metric(metric: str) -> tuple[str, str]:
+    """Return the plan label and the phase's metric key of `<plan label>/<metric key>`."""
+    label, _, key = metric.partition("/")
+    return label, key
+
+
 class Arm(Config):
     """A named, fixed point: a published setting or a control."""
 

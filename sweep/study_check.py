@@ -27,7 +27,7 @@ from sweep.points import Point, arm_point, searched_point
 from sweep.reuse_check import check_reuse
 from sweep.samplers import SPACE_SAMPLES
 from sweep.search_check import check_grid, check_metrics, check_objective, check_sampler
-from sweep.study import Study
+from sweep.study import Study, label_of
 from trainables.plans import default_settings, unknown_path
 
 Phases = Mapping[str, PhaseSpec]
@@ -231,7 +231,7 @@ def _arms_told_apart_by(
         name
         for name, point in arms.items()
         if any(
-            path.split("/", 1)[0] in replaced and study.settings.get(path) != value
+            label_of(path) in replaced and study.settings.get(path) != value
             for path, value in point.settings.items()
         )
     ]

@@ -1,12 +1,9 @@
 """Who trains a stage: drivers that share a runs folder never train one at the same time."""
 
-import json
 import os
-import socket
-from datetime import datetime
 from pathlib import Path
 
-from trainables.file_lock import lock_file
+from trainables.file_lock import lock_file, sign
 
 CLAIMS = ".claims"
 
@@ -34,7 +31,7 @@ class Claims:
         if descriptor is None:
             return False
         self._held[key] = descriptor
-        _sign(descriptor)
+        sign(descriptor)
         return True
 
     def release(self, key: str) -> None:
@@ -48,13 +45,3 @@ class Claims:
         """Release every stage."""
         for key in list(self._held):
             self.release(key)
-
-
-def _sign(descriptor: int) -> None:
-    holder = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(holder).encode(), 0)

@@ -1,7 +1,10 @@
 """Locks on files, which the operating system frees with their holder."""
 
 import fcntl
+import json
 import os
+import socket
+from datetime import datetime
 from pathlib import Path
 
 
@@ -30,6 +33,17 @@ def lock_file(path: Path, *, shared: bool = False, wait: bool = True) -> int | N
         if _is_open_as(path, descriptor):
             return descriptor
         os.close(descriptor)  # it was deleted while this waited: the name is another file's now
+
+
+def sign(descriptor: int) -> None:
+    """Write into a locked file, for people, who holds it: host, process and start, as JSON."""
+    holder = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 
 
 def _is_open_as(path: Path, descriptor: int) -> bool:

@@ -286,8 +286,8 @@ class SlotPool:
             self._notes.append(f"slot {slot.index}: its actor died and came back.")
             slot.notes_read = 0
         slot.incarnation = status["incarnation"]
-        if slot.group not in (None, status["group"]):
-            self._orphans[slot.group] = time.monotonic()
+        if slot.group != status["group"]:
+            self._orphan(slot)
         slot.group = status["group"]
         slot.phase = SlotPhase(status["phase"])
         slot.message = status["message"]
@@ -326,8 +326,7 @@ class SlotPool:
     def _replace(self, slot: _Slot, reason: str) -> None:
         self._notes.append(f"slot {slot.index}: {reason}.")
         ray.kill(slot.actor)
-        if slot.group is not None:
-            self._orphans[slot.group] = time.monotonic()
+        self._orphan(slot)
         del self._slots[slot.name]
         self._start_slot(slot.index)
 
@@ -347,8 +346,12 @@ class SlotPool:
         for answer in [answer for answer in self._ending if _is_there(answer)]:
             slot = self._ending.pop(answer)
             ray.kill(slot.actor)
-            if slot.group is not None:
-                self._orphans[slot.group] = time.monotonic()
+            self._orphan(slot)
+
+    def _orphan(self, slot: _Slot) -> None:
+        """Note that a slot's placement group, if it has one, has lost its worker group."""
+        if slot.group is not None:
+            self._orphans[slot.group] = time.monotonic()
 
     def _remove_orphans(self) -> None:
         now = time.monotonic()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sweep.ledger import Epoch, Ledger, Trial, TrialState
 from sweep.report.history import EpochsOf
-from sweep.study import Objective
+from sweep.study import Objective, split_metric
 
 TEMPLATE = "template_"
 
@@ -14,7 +14,7 @@ def template_value(ledger: Ledger, objective: Objective, epochs_of: EpochsOf) ->
 
     `finetune/val/root_epe_mm` is compared with `val/template_root_epe_mm` of the same phase.
     """
-    label, _, key = objective.metric.partition("/")
+    label, key = split_metric(objective.metric)
     split, _, name = key.rpartition("/")
     template_key = f"{split}/{TEMPLATE}{name}" if split else f"{TEMPLATE}{name}"
     for epoch in _last_epochs(ledger.in_state(TrialState.COMPLETE), label, epochs_of):

@@ -24,7 +24,7 @@ from sweep.report.style import (
     legend,
     new_figure,
 )
-from sweep.study import Objective, Study
+from sweep.study import Objective, Study, split_metric
 
 MIN_FOR_CORRELATION = 3
 
@@ -101,7 +101,7 @@ def proxy_against_objective(
     ledger: Ledger, study: Study, *, path: str, epochs_of: EpochsOf, best: Trial | None
 ) -> Chart | None:
     """Draw the last value of a phase's proxy (`<label>/<key>`) against the objective."""
-    name, _, key = path.partition("/")
+    name, key = split_metric(path)
     points: list[tuple[Trial, float, float]] = []
     for trial in ledger.in_state(TrialState.COMPLETE):
         for stage in trial.stages:

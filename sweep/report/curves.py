@@ -22,7 +22,7 @@ from sweep.report.style import (
     legend,
     new_figure,
 )
-from sweep.study import Study
+from sweep.study import Study, split_metric
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def learning_curves(
         best: The trial to stress.
         template: What the fixed template hand scores, drawn as a line.
     """
-    name, _, key = path.partition("/")
+    name, key = split_metric(path)
     curves = list(_curves(ledger, name, key, epochs_of))
     if not curves:
         return None

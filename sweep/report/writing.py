@@ -25,7 +25,7 @@ from sweep.report.pictures import composition_sheet, prediction_sheet
 from sweep.report.ranking import write_csv, write_leaderboard
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
-from sweep.study import Study
+from sweep.study import Study, label_of
 from trainables.manifest import CorruptStage
 
 PAGE = "index.html"
@@ -112,8 +112,8 @@ def _numbers(
     yield front_chart(ledger, study)
     yield charts.objective_over_time(ledger, study)
     proxies = {name: spec.proxy for name, spec in phases.items() if spec.proxy is not None}
-    last = study.objective.metric.partition("/")[0]
-    paths = [p for p in charts.proxies_of(ledger, proxies) if p.partition("/")[0] != last]
+    last = label_of(study.objective.metric)
+    paths = [p for p in charts.proxies_of(ledger, proxies) if label_of(p) != last]
     for path in paths:
         yield charts.proxy_against_objective(
             ledger, study, path=path, epochs_of=epochs_of, best=result.best

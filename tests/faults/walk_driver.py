@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.book import Listener, open_book
+from sweep.book import Listener
 from sweep.cluster import ClusterLost, local_cluster
 from sweep.folders import RunsDir
 from sweep.interruption import Interrupted, terminable
@@ -17,9 +17,8 @@ from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
 from sweep.study import Study
 from sweep.tracking import MlflowTracker
-from sweep.tuner import Machinery, StudyInterrupted, run_study
-from tests.faults.walk_phase import PHASES, SPACES
-from trainables.pool import SlotShape
+from sweep.tuner import StudyInterrupted
+from tests.sweep import engine_driver
 
 
 def make_study(**changes: Any) -> Study:
@@ -48,23 +47,14 @@ def run(
     watchdog_s: float | None = None,
 ) -> Ledger:
     """Run what is left of a study on the cluster this process is connected to."""
-    runs = RunsDir(runs_dir)
-    folder = runs.study(study.name)
-    machinery = Machinery(
-        store_root=runs.stages,
-        data={"config": {}, "root": "", "digest": "0" * 8},
+    return engine_driver.run(
+        study,
+        runs_dir,
         slots=slots,
-        shape=SlotShape(cpus_per_worker=0.5),
+        listeners=listeners,
         watchdog_s=watchdog_s,
-        phases=PHASES,
-        phases_at="tests.faults.walk_phase:PHASES",
-        spaces=SPACES,
-        opener="tests.faults.walk_phase:open_nothing",
+        module="tests.faults.walk_phase",
     )
-    with open_book(folder) as book:
-        return run_study(
-            study, book=book, machinery=machinery, folder=folder, lineage={}, listeners=listeners
-        )
 
 
 def journal_of(runs_dir: Path) -> list[Record]:

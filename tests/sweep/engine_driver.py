@@ -1,8 +1,9 @@
-"""A driver of studies whose phases compute a formula; as a program, one that tests may kill.
+"""A driver of studies of tiny phases; as a program, one that tests may kill.
 
 usage: python -m tests.sweep.engine_driver STUDY_JSON RUNS_DIR ADDRESS|local
 """
 
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ from sweep.folders import RunsDir
 from sweep.ledger import Ledger
 from sweep.study import Study
 from sweep.tuner import Machinery, run_study
-from tests.sweep.engine_phases import PHASES, SPACES
 from trainables.pool import SlotShape
 
 
@@ -23,9 +23,22 @@ def run(
     *,
     slots: int = 1,
     listeners: Sequence[Listener] = (),
-    phases_at: str = "tests.sweep.engine_phases:PHASES",
+    watchdog_s: float | None = None,
+    module: str = "tests.sweep.engine_phases",
+    phases_at: str | None = None,
 ) -> Ledger:
-    """Run what is left of a study on the cluster this process is connected to."""
+    """Run what is left of a study on the cluster this process is connected to.
+
+    Args:
+        study: The study.
+        runs_dir: The runs folder.
+        slots: Worker groups.
+        listeners: Told of every record.
+        watchdog_s: See `Machinery`.
+        module: Has PHASES, SPACES and open_nothing.
+        phases_at: Where workers look for the phases instead.
+    """
+    tiny = importlib.import_module(module)
     runs = RunsDir(runs_dir)
     folder = runs.study(study.name)
     machinery = Machinery(
@@ -33,10 +46,11 @@ def run(
         data={"config": {}, "root": "", "digest": "0" * 8},
         slots=slots,
         shape=SlotShape(cpus_per_worker=0.5),
-        phases=PHASES,
-        phases_at=phases_at,
-        spaces=SPACES,
-        opener="tests.sweep.engine_phases:open_nothing",
+        watchdog_s=watchdog_s,
+        phases=tiny.PHASES,
+        phases_at=phases_at or f"{module}:PHASES",
+        spaces=tiny.SPACES,
+        opener=f"{module}:open_nothing",
     )
     with open_book(folder) as book:
         return run_study(
