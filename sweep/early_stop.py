@@ -127,22 +127,22 @@ def median_stops(
 
 
 def best_share(
-    values: Mapping[int, float], *, keep: float, direction: Direction, at_least: int
-) -> list[int]:
-    """Return the trials that a rung sends on, best first; of equal ones the lower number first.
+    values: Mapping[str, float], *, keep: float, direction: Direction, at_least: int
+) -> list[str]:
+    """Return what a rung sends on, best first; of equal ones what is named first.
 
     The successive halving of Jamieson and Talwalkar (2016): with all of a cohort there it is the
     synchronous form; with those that are there so far, and `at_least` 0, it is the set of
     candidates in the asynchronous form (Li et al., 2020, Algorithm 2, `get_job`).
 
     Args:
-        values: Trial number -> value, of all that reached the rung.
+        values: Stage key -> value, of all that reached the rung.
         keep: Share that goes on, rounded down.
         direction: Which values are better.
         at_least: How many go on however small the share is.
     """
     sign = 1.0 if direction == "minimize" else -1.0
-    ranked = sorted(values, key=lambda number: (sign * values[number], number))
+    ranked = sorted(values, key=lambda key: sign * values[key])
     share = math.floor(keep * len(values) + 1e-9)  # 0.29 * 100 is 28.999...
     return ranked[: max(at_least, share)]
 

@@ -50,15 +50,15 @@ class Promotions:
             if is_switched_off(rung, ledger):
                 return min(waiting, key=lambda trial: trial.number)
             best = best_share(
-                values_at(index, ledger),
+                values_at(index, ledger.trials.values()),
                 keep=self._rules.keep,
                 direction=rung.direction,
                 at_least=0,
             )
-            numbers = {trial.number for trial in waiting}
-            for number in best:
-                if number in numbers:
-                    return ledger.trials[number]
+            for key in best:
+                for trial in waiting:
+                    if trial.stage(rung.label).key == key:
+                        return trial
         return None
 
     def settled(self, ledger: Ledger, *, last_call: bool, may_promote: bool) -> list[Verdict]:
@@ -122,19 +122,16 @@ class Promotions:
             index = min(_pause_of(trial).rung for trial in paused)
             if not all(_has_passed(trial, index) for trial in members):
                 continue
-            values = {
-                trial.number: entry.value
-                for trial in members
-                for entry in trial.rungs
-                if entry.rung == index
-            }
             best = best_share(
-                values, keep=self._rules.keep, direction=self._rungs[index].direction, at_least=1
+                values_at(index, members),
+                keep=self._rules.keep,
+                direction=self._rungs[index].direction,
+                at_least=1,
             )
             return [
-                Verdict(trial, _pause_of(trial), goes_on=trial.number in best)
+                Verdict(trial, pause, goes_on=trial.stage(pause.label).key in best)
                 for trial in paused
-                if _pause_of(trial).rung == index
+                if (pause := _pause_of(trial)).rung == index
             ]
         return []
 

@@ -1,6 +1,6 @@
 """Decisions at rungs: which are due for a trial, and what they say, as journal records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sweep.cohorts import settled_before
@@ -89,8 +89,9 @@ class RungJudge:
             return CONTINUE
         if rule == "sync" or self._rules.promote:
             return PAUSE
-        reached = values_at(rung.index, ledger)
-        others = [other for number, other in reached.items() if number != trial.number]
+        own = trial.stage(rung.label).key
+        reached = values_at(rung.index, ledger.trials.values())
+        others = [other for key, other in reached.items() if key != own]
         grace = self._rules.grace
         if rule == "median":
             stops = median_stops(value, others, grace=grace, direction=rung.direction)
@@ -111,11 +112,15 @@ class RungJudge:
             yield note
 
 
-def values_at(index: int, ledger: Ledger) -> dict[int, float]:
-    """Return trial number -> value of all that have reached a rung."""
+def values_at(index: int, trials: Iterable[Trial]) -> dict[str, float]:
+    """Return stage key -> value of all that has reached a rung, as it was reached.
+
+    Trials that share a stage count once: what was trained once is one result, however many trials
+    go on from it.
+    """
     return {
-        trial.number: entry.value
-        for trial in ledger.trials.values()
+        trial.stage(entry.label).key: entry.value
+        for trial in trials
         for entry in trial.rungs
         if entry.rung == index
     }
