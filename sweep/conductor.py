@@ -55,7 +55,7 @@ class Conductor:
         shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._study = study
-        self._store, self._store_root = stages, store_root
+        self._store_root = store_root
         self._stages = StageWatch(stages, slots, claims)
         self._slots, self._num_slots = slots, num_slots
         self._book = book
@@ -317,12 +317,13 @@ class Conductor:
         if run is not None and run.attempt == attempt:
             self._take_failure(run, Failure(WORKER_LOST, message, by_slot=False))
 
-    def _stored(self, report: Report, trial: Trial) -> StoredEpochs:
+    def _stored(self, report: Report, trial: Trial) -> StoredEpochs | Failure:
+        """Return the epochs of the stage that a report says is finished, or that it is lost."""
         if report["event"] not in (Event.REUSED, Event.FINISHED):
             return ()
-        key = trial.stage(report["label"]).key
-        self._stages.finished(key)
-        return self._store.metrics(key)
+        stage = trial.stage(report["label"])
+        self._stages.finished(stage.key)
+        return self._stages.epochs_of(stage)
 
     def _conclude(self, trial: Trial) -> None:
         """Take the decisions that are due for a trial, and end it if it is over."""

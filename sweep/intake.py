@@ -51,7 +51,7 @@ def news_in(
     reports: Sequence[Report],
     run: Run,
     trial: Trial,
-    stored: Callable[[Report], StoredEpochs],
+    stored: Callable[[Report], StoredEpochs | Failure],
 ) -> News:
     """Return what reports add to what the ledger has of a trial.
 
@@ -59,7 +59,8 @@ def news_in(
         reports: In the order in which they came.
         run: The trial's present run.
         trial: The trial as the ledger has it.
-        stored: What the stage store has of the epochs of the stage that a report is about.
+        stored: What the stage store has of the epochs of the stage that a report is about, or why
+            it cannot tell.
     """
     records: list[dict[str, Any]] = []
     dropped = 0
@@ -67,10 +68,10 @@ def news_in(
         if not run.is_news(report):
             dropped += 1
             continue
-        failure = failure_in(report)
-        if failure is not None:
-            return News(list(_once(records)), failure, dropped)
-        records += facts_in(report, trial, stored(report))
+        found = failure_in(report) or stored(report)
+        if isinstance(found, Failure):
+            return News(list(_once(records)), found, dropped)
+        records += facts_in(report, trial, found)
     return News(list(_once(records)), None, dropped)
 
 

@@ -35,7 +35,15 @@ class FinishedStages(Protocol):
         """Say whether a stage is finished."""
 
     def metrics(self, key: str) -> StoredEpochs:
-        """Return the epochs of a finished stage."""
+        """Return the epochs of a finished stage.
+
+        Raises:
+            CorruptStage: If what holds them is damaged.
+            FileNotFoundError: If the stage is gone.
+        """
+
+    def set_aside(self, key: str) -> object:
+        """Put a damaged stage out of the way, to be trained again."""
 
 
 class Claims(Protocol):

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from sweep.facts import Failure, StoredEpochs
+from sweep.failures import STAGE_LOST
+from sweep.ledger import StageEntry
 from sweep.resources import Claims, FinishedStages, Slots
 from trainables.assignment import Stage
+from trainables.manifest import CorruptStage
 
 
 class StageWatch:
@@ -30,6 +34,18 @@ class StageWatch:
         if key in self._taken:
             self._taken.remove(key)
             self._release(key)
+
+    def epochs_of(self, stage: StageEntry) -> StoredEpochs | Failure:
+        """Return the epochs of a finished stage; if they cannot be read, it is lost.
+
+        A damaged stage is set aside, so that whoever needs it next trains it.
+        """
+        try:
+            return self._store.metrics(stage.key)
+        except (CorruptStage, FileNotFoundError) as error:
+            self._store.set_aside(stage.key)
+            message = f"{stage.label} has to be trained again: {error}"
+            return Failure(STAGE_LOST, message, by_slot=False, label=stage.label)
 
     def forget(self, stages: Iterable[Stage]) -> None:
         """Ask the store again about these, the next time."""

@@ -18,6 +18,7 @@ from sweep.resources import Claims
 from sweep.study import Study
 from tests.sweep.engine_phases import PHASES, SPACES, draft_metrics, final_metrics
 from trainables.assignment import Assignment, Stage
+from trainables.manifest import CorruptStage
 
 METRICS: Mapping[str, Callable[[Any, int], dict[str, float]]] = {
     "draft": draft_metrics,
@@ -73,13 +74,21 @@ class FakeStages:
     def __init__(self) -> None:
         self.committed: dict[str, list[dict[str, Any]]] = {}
         self.saved: dict[str, list[dict[str, Any]]] = {}
+        self.damaged: set[str] = set()
         self.epochs_trained = 0
 
     def is_committed(self, key: str) -> bool:
         return key in self.committed
 
     def metrics(self, key: str) -> list[dict[str, Any]]:
+        if key in self.damaged:
+            raise CorruptStage("history.json is not what was written")
         return self.committed[key]
+
+    def set_aside(self, key: str) -> None:
+        if key in self.damaged:
+            self.damaged.remove(key)
+            del self.committed[key]
 
 
 class FakeSlots:

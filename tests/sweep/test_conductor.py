@@ -359,6 +359,29 @@ def test_a_trial_whose_parent_stage_was_lost_trains_it_anew(tmp_path):
     assert play.ledger.notes[-1]["error_class"] == "stage_lost"
 
 
+def test_a_finished_stage_whose_epochs_cannot_be_read_is_trained_again(tmp_path):
+    arms = {"low": {"settings": {"final/y": 2.0}}, "high": {"settings": {"final/y": 3.0}}}
+    play = Play(make_study(arms=arms, space=None, search={"trials": 0}), tmp_path).open()
+    play.hand_out()
+    while 0 in play.training:
+        play.step(0)
+    (config,) = play.hand_out()
+    draft, final = map(Assignment.from_json, config["assignments"])
+    play.stages.damaged.add(draft.stage.key)
+    play.stages.saved.pop(draft.stage.key)
+    trained = play.stages.epochs_trained
+    while 1 in play.training:
+        play.step(1)
+    (config,) = play.hand_out()
+    assert (config["trial"], config["attempt"]) == (1, 2)
+    while 1 in play.training:
+        play.step(1)
+    trial = play.ledger.trials[1]
+    assert trial.state is TrialState.COMPLETE
+    assert play.stages.epochs_trained == trained + draft.stage.epochs + final.stage.epochs
+    assert play.ledger.notes[-1]["error_class"] == "stage_lost"
+
+
 def test_a_stage_is_not_handed_out_while_the_slot_that_abandoned_it_is_still_at_it(tmp_path):
     play = Play(make_study(), tmp_path, slots=2).open()
     play.hand_out()
