@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 180.0
 DRIVER_S = 900.0
+RAY_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 
 @dataclass
@@ -38,8 +39,13 @@ class Session:
         return [pid for pid in self.members() if title in _command_line(pid)]
 
     def kill(self) -> float:
-        """Kill the driver and return the seconds until nothing of its session is left."""
-        members = {pid: _started(pid) for pid in self.members()}
+        """Kill the driver and return the seconds until nothing of its session is left.
+
+        But for Ray's agents: they give themselves a minute to tell a head node that died as well
+        that their raylet did. They hold nothing.
+        """
+        agents = {pid for title in RAY_AGENTS for pid in self.titled(title)}
+        members = {pid: _started(pid) for pid in self.members() if pid not in agents}
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         killed_s = time.monotonic()

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 GONE_S = 30.0
+RAY_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 
 @contextmanager
@@ -50,12 +51,17 @@ def epochs_on_record(runs):
 
 
 def kill_and_see_all_go(process):
-    """Kill the driver; everything it started must end within half a minute."""
+    """Kill the driver; everything it started must end within half a minute.
+
+    But for Ray's two agents: they give themselves a minute to tell a head node that died as well
+    that their raylet did. They hold nothing.
+    """
     members = descendants(process.pid)
-    assert members
+    agents = {pid for title in RAY_AGENTS for pid in titled(title, under=process.pid)}
+    assert len(agents) == len(RAY_AGENTS) < len(members)
     process.kill()
     process.wait()
-    wait_until(lambda: not any(map(is_running, members)), patience_s=GONE_S)
+    wait_until(lambda: not any(map(is_running, set(members) - agents)), patience_s=GONE_S)
 
 
 def assert_as_if_nothing_had_happened(runs, whole):
@@ -89,7 +95,6 @@ def whole(tmp_path_factory):
     return Ledger(journal_of(runs))
 
 
-@pytest.mark.soak  # on a busy machine Ray's own processes take longer than half a minute to go
 def test_f2_f3_a_driver_killed_and_one_whose_raylet_is_killed_leave_a_study_that_goes_on(
     tmp_path, whole
 ):
