@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 from pydantic import Field, model_validator
 
 from hpe.augment.kernels import kernels
+from hpe.augment.view import HsvChange
 from hpe.config import Config
 
 Image = UInt8[np.ndarray, "side side 3"]
@@ -169,10 +170,18 @@ class HsvJitter(Config):
         self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
     ) -> Image:
         """Return the image in other colours."""
+        return self.recolored(image, self.draw(rng))
+
+    def draw(self, rng: np.random.Generator) -> HsvChange:
+        """Draw a change of colours."""
         smallest = np.array([self.min_hue, self.min_saturation, self.min_value])
         factors = smallest + rng.random(3) * (1 - smallest)
-        offsets = np.array([0.0, 0.0, rng.uniform(5.0, 20.0)])
-        table = np.clip(np.arange(256.0)[:, None] * factors + offsets, 0, 255).astype(np.uint8)
+        return np.append(factors, rng.uniform(5.0, 20.0))
+
+    def recolored(self, image: Image, change: HsvChange) -> Image:
+        """Return the image with a change applied."""
+        offsets = np.array([0.0, 0.0, change[3]])
+        table = np.clip(np.arange(256.0)[:, None] * change[:3] + offsets, 0, 255).astype(np.uint8)
         forward, back = _HSV_CONVERSIONS[self.channels]
         hsv = cv2.LUT(cv2.cvtColor(image, forward), table[None])
         jittered: Image = cv2.cvtColor(hsv, back)

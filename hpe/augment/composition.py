@@ -19,7 +19,7 @@ from hpe.augment.appearance import (
 from hpe.augment.backgrounds import Backgrounds, over
 from hpe.augment.crop import hand_crop, normalized_from_source
 from hpe.augment.geometric import PoseSampler, RotateConfig, TranslateConfig, ZoomConfig
-from hpe.augment.view import View
+from hpe.augment.view import UNCHANGED_COLORS, View
 from hpe.augment.warp import warp
 from hpe.config import Config
 from hpe.data.hands import HandSample
@@ -114,8 +114,14 @@ class Composition:
         source_to_view = compose(pixels_from_normalized(self.image_px), compose(affine, crop))
         keypoints_px = transform(source_to_view, sample.keypoints_px)
         image = self._paint(sample, source_to_view, rng)
+        hsv_change = np.array(UNCHANGED_COLORS)
         for operation in self.appearance:
-            if rng.random() < operation.prob:
+            if rng.random() >= operation.prob:
+                continue
+            if isinstance(operation, HsvJitter):
+                hsv_change = operation.draw(rng)
+                image = operation.recolored(image, hsv_change)
+            else:
                 image = operation(image, keypoints_px, rng)
         return View(
             image=image,
@@ -126,6 +132,7 @@ class Composition:
             angle_deg=pose.angle_deg,
             zoom=pose.zoom,
             shift=pose.shift,
+            hsv_change=hsv_change,
         )
 
     def _paint(

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+HsvChange = Float[np.ndarray, " 4"]
+"""Factors of hue, saturation and value, and what is added to the value, of 255."""
+
+UNCHANGED_COLORS = (1.0, 1.0, 1.0, 0.0)
+
 
 @dataclass(frozen=True)
 class View:
@@ -25,6 +30,7 @@ class View:
         angle_deg: The turn, counter-clockwise on screen.
         zoom: The scale; above 1 the hand appears larger than in the reference crop.
         shift: The translation in normalised view coordinates.
+        hsv_change: What `hsv_jitter` did; `UNCHANGED_COLORS` where it is off or was not applied.
     """
 
     image: UInt8[np.ndarray, "side side 3"]
@@ -35,3 +41,4 @@ class View:
     angle_deg: float
     zoom: float
     shift: Float[np.ndarray, " 2"]
+    hsv_change: HsvChange
