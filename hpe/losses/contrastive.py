@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from hpe.losses.nt_xent_chunks import MOST_ROWS_AT_ONCE, nearest_rows, nt_xent_in_chunks
+
 
 def nt_xent(
     anchor: Float[Tensor, "batch dim"],
@@ -15,6 +17,8 @@ def nt_xent(
     temperature: float,
 ) -> Float[Tensor, ""]:
     """Normalised-temperature cross-entropy over in-batch negatives (Chen et al., 2020, eq. 1).
+
+    Above `MOST_ROWS_AT_ONCE` views the similarities are computed in chunks and never held at once.
 
     Args:
         anchor: Raw projections of the first view; normalised here.
@@ -33,6 +37,8 @@ def nt_xent(
     if batch < 2:
         raise ValueError(f"nt_xent needs at least 2 pairs to have a negative, got {batch}.")
     views = normalize(torch.cat([anchor, positive]), dim=-1)
+    if len(views) > MOST_ROWS_AT_ONCE:
+        return nt_xent_in_chunks(views, temperature=temperature)
     logits = (views @ views.T / temperature).fill_diagonal_(-torch.inf)  # never its own negative
     return cross_entropy(logits, torch.arange(2 * batch, device=views.device).roll(batch))
 
@@ -44,8 +50,11 @@ def top1_share(
     """Return the share of the 2 * batch anchors whose positive is the most similar other view."""
     batch = anchor.shape[0]
     views = normalize(torch.cat([anchor, positive]), dim=-1)
-    nearest = (views @ views.T).fill_diagonal_(-torch.inf).argmax(dim=-1)
-    return (nearest == torch.arange(2 * batch, device=views.device).roll(batch)).float().mean()
+    return (
+        (nearest_rows(views) == torch.arange(2 * batch, device=views.device).roll(batch))
+        .float()
+        .mean()
+    )
 
 
 def collapse_level(batch: int) -> float:
