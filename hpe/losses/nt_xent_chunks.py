@@ -32,7 +32,10 @@ def similarities(
 
 def nearest_rows(views: Float[Tensor, "rows dim"]) -> Int[Tensor, " rows"]:
     """Return which other row is the most similar one to each row."""
-    return torch.cat([similarities(views, c).argmax(dim=-1) for c in row_chunks(len(views))])
+    nearest = torch.empty(len(views), dtype=torch.int64, device=views.device)
+    for chunk in row_chunks(len(views)):
+        nearest[chunk] = similarities(views, chunk).argmax(dim=-1)
+    return nearest
 
 
 def nt_xent_in_chunks(views: Float[Tensor, "rows dim"], *, temperature: float) -> Float[Tensor, ""]:
@@ -53,11 +56,10 @@ def nt_xent_in_chunks(views: Float[Tensor, "rows dim"], *, temperature: float) -
 class _NtXentInChunks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, views: Tensor, temperature: float) -> Tensor:
-        log_sums = [
-            similarities(views, chunk).div_(temperature).logsumexp(dim=-1)
-            for chunk in row_chunks(len(views))
-        ]
-        log_sum = torch.cat(log_sums)
+        log_sum = views.new_empty(len(views))
+        for chunk in row_chunks(len(views)):
+            logits = similarities(views, chunk).div_(temperature)
+            torch.logsumexp(logits, dim=-1, out=log_sum[chunk])
         ctx.save_for_backward(views, log_sum)
         ctx.temperature = temperature
         positives = (views * _positives(views)).sum(dim=-1) / temperature
