@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -10,8 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from hpe.config import Config
-from hpe.data.freihand import FOLDER_NAMES, FreiHandConfig, open_freihand, prepare_freihand
+from hpe.data import freihand, interhand
+from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
 from hpe.data.hands import HandData
+from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhand
 from hpe.data.no_data import NoDataConfig, open_no_data
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
@@ -128,14 +130,23 @@ def _rendered_hands_root(
     return (data_dir or made_dir) / f"{config.name}-{digest[:12]}"
 
 
-def _freihand_root(config: FreiHandConfig, data_dir: Path | None, _made_dir: Path) -> Path:
-    if data_dir is None:
-        raise ValueError(
-            f"{config.name} is not made here: give the folder of its original files with "
-            f"--data-dir."
-        )
-    inside = [data_dir / name for name in FOLDER_NAMES]
-    return next((folder for folder in inside if folder.is_dir()), data_dir)
+def _brought(folder_names: Sequence[str]) -> Callable[[Any, Path | None, Path], Path]:
+    """Return where a data set lies that is not made here: in `data_dir`, or in a folder of it.
+
+    Args:
+        folder_names: What the data set's folder may be called inside a folder of data sets.
+    """
+
+    def root(config: Any, data_dir: Path | None, _made_dir: Path) -> Path:
+        if data_dir is None:
+            raise ValueError(
+                f"{config.name} is not made here: give the folder of its original files with "
+                f"--data-dir."
+            )
+        inside = [data_dir / name for name in folder_names]
+        return next((folder for folder in inside if folder.is_dir()), data_dir)
+
+    return root
 
 
 def _no_root(config: NoDataConfig, _data_dir: Path | None, made_dir: Path) -> Path:
@@ -175,9 +186,16 @@ DATA_SETS: Mapping[str, DataSet] = {
     "freihand": DataSet(
         about="FreiHAND's original files, which you bring",
         config=FreiHandConfig,
-        root=_freihand_root,
+        root=_brought(freihand.FOLDER_NAMES),
         prepare=_prepare_freihand,
         open=open_freihand,
+    ),
+    "interhand": DataSet(
+        about="InterHand2.6M at 5 frames/s, which you bring",
+        config=InterHandConfig,
+        root=_brought(interhand.FOLDER_NAMES),
+        prepare=prepare_interhand,
+        open=open_interhand,
     ),
     "none": DataSet(
         about="no samples at all, for phases that train nothing",

@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from pydantic import Field, field_validator, model_validator
 
 from hpe.config import Config, identity_settings, operational
 from hpe.data.freihand_files import HOME_PAGE, Part, picture_name, read_part, write_index
-from hpe.data.hands import HandData, HandSample, HandSplit, UnreadableSample
-from hpe.data.splits import partition
+from hpe.data.hands import HandData, HandSample, HandSplit
+from hpe.data.index import require_within_budget
+from hpe.data.pictures import read_grey, read_rgb
+from hpe.data.splits import partition, require_training_share
 from hpe.geometry.camera import project
 
 Version = Literal["gs", "hom", "sample", "auto"]
@@ -31,8 +32,6 @@ Version = Literal["gs", "hom", "sample", "auto"]
 VERSIONS: tuple[Version, ...] = ("gs", "hom", "sample", "auto")
 """The backgrounds of the training part in the order of its files: the green screen as photographed,
 then three ways to put another picture behind the hand and fit its colours to it."""
-
-MAX_LISTED = 50
 
 FOLDER_NAMES = ("freihand", "freihand_dataset", "FreiHAND", "FreiHAND_pub_v2")
 """What the data set's folder is called inside a folder of data sets."""
@@ -69,11 +68,7 @@ class FreiHandConfig(Config):
 
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> "FreiHandConfig":
-        if self.val_share + self.test_share >= 1:
-            raise ValueError(
-                f"val_share + test_share must be below 1, got {self.val_share} + "
-                f"{self.test_share}, which leaves nothing to train on; lower one of them"
-            )
+        require_training_share(self.val_share, self.test_share)
         return self
 
 
@@ -112,9 +107,7 @@ class FreiHandSplit:
             ValueError: If a mask does not fit its photograph.
         """
         photograph, version = int(self.photographs[index]), int(self.versions[index])
-        image = _decoded(
-            self.part.image_path(photograph=photograph, version=version), cv2.IMREAD_COLOR_RGB
-        )
+        image = read_rgb(self.part.image_path(photograph=photograph, version=version))
         joints_m, intrinsics = self.part.joints_m[photograph], self.part.intrinsics[photograph]
         return HandSample(
             image=image,
@@ -132,7 +125,7 @@ class FreiHandSplit:
         if not self.part.has_mask[photograph]:
             return None
         path = self.part.mask_path(photograph=photograph)
-        mask = _decoded(path, cv2.IMREAD_GRAYSCALE)
+        mask = read_grey(path)
         if mask.shape != image.shape[:2]:
             raise ValueError(
                 f"{path} must be as large as its photograph, {image.shape[:2]}, got {mask.shape}."
@@ -230,24 +223,14 @@ def _readable(split: FreiHandSplit) -> FreiHandSplit:
 
 
 def _require_readable(part: Part, num_images: int, *, max_share: float) -> None:
-    found = part.unreadable
-    if len(found) > max_share * num_images:
-        shown = [f"{picture_name(number)} ({fault})" for number, fault in sorted(found.items())]
-        raise ValueError(
-            f"{part.root / part.name / 'rgb'}: {len(found)} of {num_images} pictures cannot be "
-            f"read, more than the share of {max_share:g} that may be left out: "
-            f"{', '.join(shown[:MAX_LISTED])}{', ...' if len(shown) > MAX_LISTED else ''}. Unpack "
-            f"the original files ({HOME_PAGE}) once more, or raise data/max_unreadable_share."
-        )
-
-
-def _decoded(path: Path, mode: int) -> np.ndarray:
-    picture: np.ndarray | None = cv2.imread(str(path), mode)
-    if picture is None:
-        raise UnreadableSample(
-            f"{path} cannot be decoded; unpack FreiHAND's original files once more."
-        )
-    return picture
+    require_within_budget(
+        {picture_name(number): fault for number, fault in part.unreadable.items()},
+        num_images,
+        where=part.root / part.name / "rgb",
+        max_share=max_share,
+        setting="data/max_unreadable_share",
+        home_page=HOME_PAGE,
+    )
 
 
 def _digest(config: FreiHandConfig, parts: Mapping[str, Part]) -> str:

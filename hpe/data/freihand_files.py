@@ -16,15 +16,15 @@ be missing.
 import hashlib
 import json
 import os
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hpe.data.jpeg_check import jpeg_fault
+from hpe.data.index import file_times, found_in, listed, load_arrays, save_arrays
+from hpe.data.pictures import picture_faults
 
 HOME_PAGE = "https://lmb.informatik.uni-freiburg.de/projects/freihand/"
 
@@ -78,43 +78,34 @@ def read_part(root: Path, name: str, *, num_versions: int) -> Part:
 
 def write_index(part: Part) -> None:
     """Keep a part's annotations in a form that opens at once; a read-only folder stays as it is."""
-    if not os.access(part.root, os.W_OK):
-        return
-    path = _index_path(part.root, part.name)
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    with unfinished.open("wb") as file:
-        np.savez(
-            file,
-            stamp=np.array(_stamp(part.root, part.name)),
-            intrinsics=part.intrinsics,
-            joints_m=part.joints_m,
-            has_mask=part.has_mask,
-            unreadable=np.array(list(part.unreadable), dtype=np.int64),
-            faults=np.array(list(part.unreadable.values()), dtype=np.str_),
-            digest=np.array(part.digest),
-        )
-    unfinished.replace(path)
+    save_arrays(
+        _index_path(part.root, part.name),
+        stamp=_stamp(part.root, part.name),
+        arrays={
+            "intrinsics": part.intrinsics,
+            "joints_m": part.joints_m,
+            "has_mask": part.has_mask,
+            "unreadable": np.array(list(part.unreadable), dtype=np.int64),
+            "faults": np.array(list(part.unreadable.values()), dtype=np.str_),
+            "digest": np.array(part.digest),
+        },
+    )
 
 
 def _from_index(root: Path, name: str) -> Part | None:
     """Return the indexed part, or None where there is no index or a file changed since."""
-    try:
-        with _index_path(root, name).open("rb") as file, np.load(file) as index:
-            if index["stamp"].item() != _stamp(root, name):
-                return None
-            return Part(
-                root=root,
-                name=name,
-                intrinsics=index["intrinsics"],
-                joints_m=index["joints_m"],
-                has_mask=index["has_mask"],
-                unreadable=dict(
-                    zip(index["unreadable"].tolist(), index["faults"].tolist(), strict=True)
-                ),
-                digest=index["digest"].item(),
-            )
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-        return None  # none yet, or one that was cut off: the files themselves still tell
+    kept = load_arrays(_index_path(root, name), stamp=_stamp(root, name))
+    if kept is None:
+        return None
+    return Part(
+        root=root,
+        name=name,
+        intrinsics=kept["intrinsics"],
+        joints_m=kept["joints_m"],
+        has_mask=kept["has_mask"],
+        unreadable=dict(zip(kept["unreadable"].tolist(), kept["faults"].tolist(), strict=True)),
+        digest=kept["digest"].item(),
+    )
 
 
 def _from_files(root: Path, name: str, *, num_versions: int) -> Part:
@@ -130,8 +121,8 @@ def _from_files(root: Path, name: str, *, num_versions: int) -> Part:
         )
     images, masks = (_pictures(root / name / kind) for kind in ("rgb", "mask"))
     _require_images(root, name, images=images, num_images=num_versions * len(joints_m))
-    faults = _faults(root / name / "rgb", images)
-    no_masks = _faults(root / name / "mask", masks)
+    faults = picture_faults(root / name / "rgb", images)
+    no_masks = picture_faults(root / name / "mask", masks)
     contents = {
         "annotations": [hashlib.sha256(content).hexdigest() for content in annotations.values()],
         "images": sorted(images.items()),
@@ -173,22 +164,15 @@ def _pictures(folder: Path) -> dict[str, int]:
         return {entry.name: entry.stat().st_size for entry in entries if _is_picture(entry.name)}
 
 
-def _faults(folder: Path, pictures: Iterable[str]) -> dict[str, str]:
-    """Return name -> what is wrong, of the pictures that are not whole."""
-    faults = ((name, jpeg_fault(folder / name)) for name in sorted(pictures))
-    return {name: fault for name, fault in faults if fault is not None}
-
-
 def _require_layout(root: Path, name: str) -> None:
     wanted = [*_annotation_paths(root, name), root / name / "rgb"]
     missing = [path.relative_to(root) for path in wanted if not path.exists()]
     if missing:
-        found = sorted(path.name for path in root.iterdir())[:12] if root.is_dir() else []
         raise ValueError(
             f"FreiHAND's {name} part is not complete in {root}: looked for "
-            f"{_listed(path.relative_to(root) for path in wanted)}; missing {_listed(missing)}; "
-            f"found {_listed(found) if root.is_dir() else 'no such folder'}. Unpack the original "
-            f"files ({HOME_PAGE}) and give their folder with --data-dir."
+            f"{listed(path.relative_to(root) for path in wanted)}; missing {listed(missing)}; "
+            f"found {found_in(root)}. Unpack the original files ({HOME_PAGE}) and give their "
+            f"folder with --data-dir."
         )
 
 
@@ -199,7 +183,7 @@ def _require_images(root: Path, name: str, *, images: dict[str, int], num_images
         raise ValueError(
             f"FreiHAND's {name} part is not complete in {root}: looked for {num_images} pictures, "
             f"{expected[0]} to {expected[-1]}, in {name}/rgb; found {num_images - len(missing)} of "
-            f"them; missing: {_listed(missing[:3])}{', ...' if len(missing) > 3 else ''}. "
+            f"them; missing: {listed(missing[:3])}{', ...' if len(missing) > 3 else ''}. "
             f"Unpack the original files ({HOME_PAGE}) once more."
         )
 
@@ -209,11 +193,10 @@ def _stamp(root: Path, name: str) -> str:
 
     A picture rewritten in place goes unnoticed; one added, removed or replaced does not.
     """
-    files = {path.name: path.stat() for path in _annotation_paths(root, name)}
     folders = [root / name / kind for kind in ("rgb", "mask")]
     return json.dumps(
         {
-            "files": {key: (stat.st_size, stat.st_mtime_ns) for key, stat in files.items()},
+            "files": file_times(_annotation_paths(root, name)),
             "folders": [path.stat().st_mtime_ns if path.is_dir() else None for path in folders],
         }
     )
@@ -234,7 +217,3 @@ def picture_name(number: int) -> str:
 
 def _is_picture(name: str) -> bool:
     return name.endswith(".jpg")
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(map(str, items)) or "nothing"

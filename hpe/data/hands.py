@@ -1,11 +1,13 @@
 """What every hand data set offers to the phases: splits of samples, and an identity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+
+from hpe.geometry.camera import mirrored_intrinsics, mirrored_joints, mirrored_keypoints
 
 SPLITS = ("unlabelled", "train", "val", "test")
 
@@ -28,6 +30,10 @@ class HandSample:
         visible: Whether a joint is annotated; everything scored or trained on is weighted by it.
         foreground: Hand (and arm) pixels, for replacing the background; None where unknown.
         unique_id: Samples with one id are versions of one photograph and stay in one split.
+        has_depth: Whether `joints_m` says where joints are in space, the wrist and the scale bone
+            included. Where it does not, only keypoints count; what is in `joints_m` still projects
+            onto them under `intrinsics`, such as (u, v, 1) under the identity (`flat_joints`).
+        sequence: The recording it comes from, for scores by sequence; None where unknown.
     """
 
     image: UInt8[np.ndarray, "height width 3"]
@@ -37,6 +43,8 @@ class HandSample:
     visible: Bool[np.ndarray, " 21"]
     foreground: Bool[np.ndarray, "height width"] | None
     unique_id: int
+    has_depth: bool = True
+    sequence: str | None = None
 
 
 @runtime_checkable
@@ -63,3 +71,21 @@ class HandData:
     digest: str
     splits: Mapping[str, HandSplit]
     card: Mapping[str, Any]
+
+
+def mirrored(sample: HandSample) -> HandSample:
+    """Return the sample as a mirror shows it: a left hand becomes a right one, its K included."""
+    width_px = sample.image.shape[1]
+    return replace(
+        sample,
+        image=np.ascontiguousarray(sample.image[:, ::-1]),
+        joints_m=mirrored_joints(sample.joints_m),
+        intrinsics=mirrored_intrinsics(sample.intrinsics, width_px=width_px),
+        keypoints_px=mirrored_keypoints(sample.keypoints_px, width_px=width_px),
+        foreground=None if sample.foreground is None else sample.foreground[:, ::-1].copy(),
+    )
+
+
+def flat_joints(keypoints_px: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "21 3"]:
+    """Return (u, v, 1) for each keypoint: what stands for joints of which no depth is known."""
+    return np.concatenate([keypoints_px, np.ones((len(keypoints_px), 1))], axis=1)

@@ -71,5 +71,18 @@ def partition(
     )
 
 
+def require_training_share(val_share: float, test_share: float) -> None:
+    """Refuse shares that leave no training share.
+
+    Raises:
+        ValueError: If they add up to 1 or more.
+    """
+    if val_share + test_share >= 1:
+        raise ValueError(
+            f"val_share + test_share must be below 1, got {val_share} + {test_share}, which leaves "
+            f"nothing to train on; lower one of them"
+        )
+
+
 def _shuffled(ids: Int[np.ndarray, " samples"], seed: int) -> Int[np.ndarray, " ids"]:
     return np.random.default_rng(seed).permutation(np.unique(ids))

@@ -330,7 +330,7 @@ def test_f7_what_is_left_out_is_part_of_the_datas_identity_and_the_same_when_ope
     prepare_freihand(config, root, progress=silent)
     opened = open_freihand(config, root)
     assert opened.digest != whole
-    monkeypatch.setattr(freihand_files, "jpeg_fault", None)  # the index knows
+    monkeypatch.setattr(freihand_files, "picture_faults", None)  # the index knows
     again = open_freihand(config, root)
     assert (again.digest, again.card) == (opened.digest, opened.card)
     for name in SPLITS:

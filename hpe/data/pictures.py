@@ -1,0 +1,55 @@
+"""Picture files: whether they are whole, and their pixels."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from hpe.data.hands import UnreadableSample
+from hpe.data.jpeg_check import jpeg_fault
+from hpe.data.png_check import png_fault
+
+MISSING = "missing"
+
+
+def picture_fault(path: Path) -> str | None:
+    """Return what is wrong with a picture file, or None; it is not decoded."""
+    try:
+        return png_fault(path) if path.suffix.lower() == ".png" else jpeg_fault(path)
+    except FileNotFoundError:
+        return MISSING
+
+
+def picture_faults(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return name -> what is wrong, of the pictures that are not whole."""
+    faults = ((name, picture_fault(folder / name)) for name in sorted(names))
+    return {name: fault for name, fault in faults if fault is not None}
+
+
+def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """Return a picture's pixels.
+
+    Raises:
+        UnreadableSample: If it cannot be decoded.
+    """
+    return _decoded(path, cv2.IMREAD_COLOR_RGB)
+
+
+def read_grey(path: Path) -> UInt8[np.ndarray, "height width"]:
+    """Return a picture's grey levels.
+
+    Raises:
+        UnreadableSample: If it cannot be decoded.
+    """
+    return _decoded(path, cv2.IMREAD_GRAYSCALE)
+
+
+def _decoded(path: Path, mode: int) -> np.ndarray:
+    picture: np.ndarray | None = cv2.imread(str(path), mode)
+    if picture is None:
+        raise UnreadableSample(
+            f"{path} cannot be decoded; unpack the data set's original files once more."
+        )
+    return picture
