@@ -1,5 +1,6 @@
 """Writing the journal: on disk first, then into the ledger, then to whoever listens."""
 
+import json
 import logging
 import os
 import socket
@@ -80,9 +81,12 @@ class Book:
 
     def open_session(self, study: Mapping[str, Any], lineage: Mapping[str, Any]) -> None:
         """Record that a driver starts; the study too when it is new or changed."""
-        known = (self.ledger.study, self.ledger.lineage)
-        if known != (study, lineage):
-            self.write({"kind": "study", "study": study, "lineage": lineage})
+        now = {"study": study, "lineage": lineage}
+        if json.loads(json.dumps(now)) != {
+            "study": self.ledger.study,
+            "lineage": self.ledger.lineage,
+        }:
+            self.write({"kind": "study", **now})
         self.write({"kind": "session", "event": "opened", **_holder()})
 
     def end_session(self, *, interrupted: bool) -> None:

@@ -46,10 +46,19 @@ class StageEntry:
 
     @property
     def trained_s(self) -> float:
-        """Return the seconds that training it took, over all attempts."""
-        if self.started_s is None or self.ended_s is None:
+        """Return the seconds that training it took, over all attempts.
+
+        As long as it has not ended they are counted up to its last epoch.
+        """
+        if self.started_s is None:
             return 0.0
-        return self.earlier_s + self.ended_s - self.started_s
+        return self.earlier_s + max(0.0, self._last_known_s(self.started_s) - self.started_s)
+
+    def _last_known_s(self, otherwise: float) -> float:
+        """Return until when it is known to have been trained."""
+        if self.ended_s is not None:
+            return self.ended_s
+        return self.epochs[-1].time_s if self.epochs else otherwise
 
     def epoch(self, number: int) -> Epoch | None:
         """Return the report of one epoch, if it is known."""
@@ -108,6 +117,7 @@ class Trial:
         others: Metric -> value of what else it is judged by (further objectives, constraints), once
             it is COMPLETE.
         progress: Share of the plan's epochs that were reached, in [0, 1].
+        replaced_s: Seconds spent on stages that it does not have any more.
     """
 
     number: int
@@ -125,6 +135,7 @@ class Trial:
     objective: float | None = None
     others: Mapping[str, float] = field(default_factory=dict)
     progress: float = 0.0
+    replaced_s: float = 0.0
     error_class: str | None = None
     message: str | None = None
     ended_s: float | None = None
@@ -143,8 +154,8 @@ class Trial:
 
     @property
     def duration_s(self) -> float:
-        """Return the seconds between the start and end of its stages, reused ones not counted."""
-        return sum(stage.trained_s for stage in self.stages)
+        """Return the seconds that training took which was done for this trial."""
+        return self.replaced_s + sum(stage.trained_s for stage in self.stages)
 
 
 class Ledger:
@@ -228,13 +239,16 @@ class Ledger:
                 raise ValueError(f"the journal holds a record of unknown kind {kind!r}.")
 
     def _count_time(self, record: Record) -> None:
-        """Add up sessions: by their own clock if they ended well, else up to their last record."""
+        """Add up sessions: by their own clock if they ended well, else up to their last record.
+
+        A `study` record comes before the opening of the session that writes it.
+        """
         if record["kind"] == "session" and record["event"] == "opened":
             self._elapsed_before_s += self._session_s
             self._session_s = 0.0
         elif record["kind"] == "session":
             self._session_s = record.get("elapsed_s", self._session_s)
-        elif self.sessions:
+        elif record["kind"] != "study" and self.sessions:
             since_opened_s = record["time_s"] - self.sessions[-1]["time_s"]
             self._session_s = max(self._session_s, since_opened_s)
 
@@ -255,9 +269,11 @@ class Ledger:
     def _apply_restage(self, record: Record) -> None:
         trial = self.trials[record["trial"]]
         before = {stage.key: stage for stage in trial.stages}
+        spent_s = trial.duration_s
         trial.stages = [before.get(stage.key, stage) for stage in _entries(record["stages"])]
         trial.settings = record.get("settings", trial.settings)
         trial.lighter = record.get("lighter", trial.lighter)
+        trial.replaced_s += spent_s - trial.duration_s
         kept = {stage.label for stage in trial.stages if stage.key in before}
         trial.rungs = [rung for rung in trial.rungs if rung.label in kept]
         trial.progress = _progress(trial)
@@ -268,10 +284,8 @@ class Ledger:
         stage.status = record["status"]
         match record["status"]:
             case "running":
-                if stage.started_s is not None:
-                    last_s = stage.epochs[-1].time_s if stage.epochs else stage.started_s
-                    stage.earlier_s += max(0.0, last_s - stage.started_s)
-                stage.started_s = record["time_s"]
+                stage.earlier_s = stage.trained_s
+                stage.started_s, stage.ended_s = record["time_s"], None
                 stage.resumed_from = record["resumed_from"]
             case "done":
                 stage.ended_s = record["time_s"]

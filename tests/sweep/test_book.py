@@ -73,3 +73,13 @@ def test_stamps_follow_the_steady_clock(path):
         book.write(note("two"))
     first, second = (record["time_s"] for record in read_journal(path))
     assert second - first == 1.0
+
+
+def test_a_study_that_has_not_changed_is_recorded_once(path):
+    for _ in range(2):
+        with Journal(path) as journal:
+            book = Book(journal)
+            book.open_session({"name": "toy"}, {"gpus": (), "git": None})
+            book.end_session(interrupted=False)
+    kinds = [record["kind"] for record in read_journal(path)]
+    assert kinds == ["study", "session", "session", "session", "session"]

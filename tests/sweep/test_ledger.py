@@ -175,6 +175,37 @@ def test_elapsed_time_adds_up_sessions_and_leaves_out_the_time_between():
     assert story.ledger.elapsed_s == 100 + 45
 
 
+def test_a_session_that_begins_with_a_changed_study_does_not_count_the_days_before_it():
+    story = Story()
+    story.tell(100, "session", event="closed", host="lab", pid=1, elapsed_s=100.0)
+    story.tell(90_000, "study", study={}, lineage={})
+    assert story.ledger.elapsed_s == 100
+    story.tell(90_000, "session", event="opened", host="lab", pid=2)
+    story.stage(90_020, "draft", "running")
+    assert story.ledger.elapsed_s == 120
+
+
+def test_what_is_trained_so_far_counts_while_a_trial_runs_or_is_paused():
+    story = Story()
+    story.stage(10, "draft", "running")
+    assert story.trial.duration_s == 0
+    story.epoch(15, "draft", 1)
+    assert story.trial.duration_s == 5
+    pause_at(story, 0)
+    assert story.trial.duration_s == 5
+
+
+def test_what_was_spent_on_stages_that_were_replaced_stays_spent():
+    story = Story()
+    story.stage(10, "draft", "running")
+    story.epoch(15, "draft", 1)
+    story.tell(20, "restage", trial=0, stages=[{**stage, "key": "new"} for stage in STAGES])
+    assert story.trial.duration_s == 5
+    story.stage(30, "draft", "running")
+    story.stage(32, "draft", "done")
+    assert story.trial.duration_s == 5 + 2
+
+
 def test_an_unknown_kind_is_refused_by_name():
     with pytest.raises(ValueError, match="unknown kind 'rumour'"):
         Ledger([{"kind": "rumour", "time_s": 0.0}])
