@@ -9,9 +9,14 @@ from torch.nn.functional import avg_pool2d, max_pool2d, relu
 NUM_STAGES = 4
 
 
+def small_resnet_channels(width: int) -> int:
+    """Return the channels of the last stage: each doubles those before it."""
+    return width << (NUM_STAGES - 1)
+
+
 def small_resnet_features(width: int) -> int:
     """Return the length of a feature: 2 x 2 cells of the last stage's channels."""
-    return 4 * (width << (NUM_STAGES - 1))
+    return 4 * small_resnet_channels(width)
 
 
 class SmallResNet(nn.Module):
@@ -40,8 +45,14 @@ class SmallResNet(nn.Module):
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch features"]:
         """Return features of normalised images whose sides are at least 33 px."""
-        maps = max_pool2d(relu(self.stem(images)), 3, stride=2, padding=1)
-        return pool_2x2(self.stages(maps)).flatten(1)
+        return pool_2x2(self.forward_features(images)).flatten(1)
+
+    def forward_features(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch channels map_height map_width"]:
+        """Return the last stage's maps, at 1/32 of the resolution; named as in timm's networks."""
+        maps: Tensor = self.stages(max_pool2d(relu(self.stem(images)), 3, stride=2, padding=1))
+        return maps
 
 
 class BasicBlock(nn.Module):

@@ -1,5 +1,6 @@
 """Where a network runs, in which number format and memory layout."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 Precision = Literal["fp32", "bf16"]
 Module = TypeVar("Module", bound=nn.Module)
+Encode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Numerics:
         return pixels if self.channels_last else pixels.contiguous()
 
     def encode(
-        self, encoder: nn.Module, images: UInt8[Tensor, "batch height width 3"]
-    ) -> Float[Tensor, "batch feature_dim"]:
-        """Return float32 features."""
+        self, encoder: Encode, images: UInt8[Tensor, "batch height width 3"]
+    ) -> Float[Tensor, "batch *feature"]:
+        """Return float32 features, or float32 maps where `encoder` is an encoder's `maps`."""
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
             features: Tensor = encoder(self.network_input(images))
@@ -56,13 +58,31 @@ class Numerics:
 class EncodedHead(nn.Module):
     """An encoder and a head as one module, so that gradients are shared between processes once."""
 
-    def __init__(self, encoder: nn.Module, head: nn.Module, numerics: Numerics) -> None:
+    def __init__(
+        self, encoder: nn.Module, head: nn.Module, numerics: Numerics, *, on_maps: bool = False
+    ) -> None:
+        """Join the two.
+
+        Args:
+            encoder: With `maps`, if the head reads them.
+            head: From the encoder's features, or its maps, to whatever it says.
+            numerics: How the encoder is computed.
+            on_maps: Whether the head reads maps.
+        """
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.numerics = numerics
+        self.on_maps = on_maps
+
+    def encode(
+        self, images: UInt8[Tensor, "batch height width 3"]
+    ) -> Float[Tensor, "batch *feature"]:
+        """Return what the head reads, in float32."""
+        encoder: Encode = self.encoder.maps if self.on_maps else self.encoder  # type: ignore[assignment]  # Module's attributes
+        return self.numerics.encode(encoder, images)
 
     def forward(self, images: UInt8[Tensor, "batch height width 3"]) -> Tensor:
         """Return the head's output, in float32."""
-        output: Tensor = self.head(self.numerics.encode(self.encoder, images))
+        output: Tensor = self.head(self.encode(images))
         return output

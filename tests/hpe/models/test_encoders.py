@@ -1,5 +1,7 @@
 """Every encoder: features, seeds, memory formats, ImageNet weights."""
 
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
@@ -9,10 +11,19 @@ from sklearn.datasets import load_sample_image
 from torch.nn.functional import cross_entropy
 
 from hpe.models import encoders
+from hpe.models.architectures import ARCHITECTURES
 from hpe.models.efficientnet_lite import imagenet_weights, source_weights
-from hpe.models.encoders import EncoderConfig, build_encoder, feature_dim
+from hpe.models.encoders import (
+    EncoderConfig,
+    EncoderName,
+    build_encoder,
+    encoder_architecture,
+    feature_dim,
+)
+from hpe.models.torchvision_on_cpu import import_timm
 
-NAMES = ["small_resnet", "resnet18", "resnet50", "efficientnet_lite0"]
+NAMES = ["small_resnet", *ARCHITECTURES]
+QUICK = ["small_resnet", "resnet18", "efficientnet_lite0"]
 PALACE, DAISY = 698, 985  # ImageNet-1k classes
 
 
@@ -24,21 +35,113 @@ def weights_of(config: EncoderConfig, seed: int) -> dict[str, torch.Tensor]:
     return build_encoder(config, seed=seed).state_dict()
 
 
+def test_every_name_is_an_architecture():
+    assert set(get_args(EncoderName)) == set(NAMES)
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(ValidationError, match=r"'small_resnet', .*'hrnet_w32'.* or 'vit_small'"):
+        EncoderConfig(name="resnet19")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_features_have_the_promised_length_in_either_memory_format(name):
+def test_features_have_the_promised_length(name):
+    config = EncoderConfig(name=name)
+    encoder = build_encoder(config, seed=0).to("meta")  # shapes alone
+    features = encoder(torch.zeros(2, 3, 64, 64, device="meta"))
+    assert features.shape == (2, encoder.feature_dim) == (2, feature_dim(config))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [*QUICK, "resnet152", "hrnet_w32", "efficientnet_b0", "convnext_tiny", "vit_small"]
+)
+def test_features_are_the_same_in_either_memory_format(name):
     config = EncoderConfig(name=name)
     encoder = build_encoder(config, seed=0).eval()
     with torch.no_grad():
-        features = encoder(images())
+        features = encoder(images(2))
         encoder = encoder.to(memory_format=torch.channels_last)
-        same = encoder(images().contiguous(memory_format=torch.channels_last))
-    assert features.shape == (4, encoder.feature_dim) == (4, feature_dim(config))
-    torch.testing.assert_close(same, features, rtol=1e-3, atol=1e-4)
+        same = encoder(images(2).contiguous(memory_format=torch.channels_last))
+    scale = max(1.0, float(features.abs().max()))  # fresh HRNets say thousands
+    torch.testing.assert_close(same, features, rtol=1e-3, atol=1e-4 * scale)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "vit_small"])
+def test_maps_have_the_promised_channels_and_resolution(name):
+    config = EncoderConfig(name=name)
+    encoder = build_encoder(config, seed=0).to("meta")  # shapes alone
+    side = 128 // encoder_architecture(config).map_stride
+    maps = encoder.maps(torch.zeros(2, 3, 128, 128, device="meta"))
+    assert maps.shape == (2, encoder.map_channels, side, side)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small_resnet", "resnet152", "hrnet_w32", "convnext_tiny"])
+def test_the_weights_that_train_for_maps_are_those_that_get_gradients(name):
+    encoder = build_encoder(EncoderConfig(name=name), seed=0)
+    encoder.train_maps_only()
+    encoder.maps(images(2, side=64)).square().mean().backward()
+    assert [n for n, p in encoder.named_parameters() if (p.grad is None) == p.requires_grad] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "convnext_tiny"])
+def test_features_are_pooled_maps(name):
+    encoder = build_encoder(EncoderConfig(name=name), seed=0).eval()
+    with torch.no_grad():
+        pooled = encoder.trunk.forward_head(encoder.maps(images()))
+        torch.testing.assert_close(encoder(images()), pooled)
+        if name != "convnext_tiny":  # which normalises what it has pooled
+            torch.testing.assert_close(pooled, encoder.maps(images()).mean((2, 3)))
+
+
+@pytest.mark.slow
+def test_hrnets_maps_are_at_a_quarter_of_the_resolution_and_its_last_head_rests():
+    encoder = build_encoder(EncoderConfig(name="hrnet_w32"), seed=0)
+    encoder.train_maps_only()
+    maps = encoder.to("meta").maps(torch.zeros(1, 3, 128, 128, device="meta"))
+    assert maps.shape == (1, 128, 32, 32)
+    resting = {n.split(".")[1] for n, p in encoder.named_parameters() if not p.requires_grad}
+    assert resting == {"stage4", "incre_modules", "downsamp_modules", "final_layer"}
+
+
+@pytest.mark.slow
+def test_hrnet_refuses_sizes_that_its_branches_cannot_share():
+    encoder = build_encoder(EncoderConfig(name="hrnet_w18_small"), seed=0).to("meta")
+    with pytest.raises(ValueError, match=r"multiples of 32 px, got 64x48; set image_px"):
+        encoder(torch.zeros(1, 3, 64, 48, device="meta"))
+
+
+def test_tracing_what_maps_need_changes_no_statistics_and_no_mode():
+    encoder = build_encoder(EncoderConfig(width=8), seed=0).train()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    encoder.train_maps_only()
+    assert encoder.training and all(p.grad is None for p in encoder.parameters())
+    assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items())
+
+
+@pytest.mark.slow
+def test_a_transformer_has_no_maps_and_takes_any_size():
+    encoder = build_encoder(EncoderConfig(name="vit_small"), seed=0).eval()
+    with torch.no_grad():
+        assert encoder(images(1, side=128)).shape == encoder(images(1, side=50)).shape == (1, 384)
+    with pytest.raises(ValueError, match=r"vit_small has no feature maps.*hrnet_w32"):
+        encoder.maps(images(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_images_are_normalised_as_timm_says(name):
+    timm = import_timm()
+    stated = timm.get_pretrained_cfg(ARCHITECTURES[name].timm_name)
+    assert (stated.mean, stated.std) == ARCHITECTURES[name].mean_std
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUICK)
 def test_weights_depend_on_the_seed_alone(name):
     config = EncoderConfig(name=name)
     torch.manual_seed(1)
