@@ -24,8 +24,8 @@ Keypoints = Float[np.ndarray, "21 2"]
 
 
 @runtime_checkable
-class AppearanceOperation(Protocol):
-    """What the composition needs to know of an operation."""
+class OrderedSettings(Protocol):
+    """What the composition needs to know of an operation to say whether and when it applies."""
 
     @property
     def enabled(self) -> bool:
@@ -38,6 +38,11 @@ class AppearanceOperation(Protocol):
     @property
     def order(self) -> float:
         """Sort key; lower comes first."""
+
+
+@runtime_checkable
+class AppearanceOperation(OrderedSettings, Protocol):
+    """An operation that is ready to apply."""
 
     def __call__(self, image: Image, keypoints_px: Keypoints, rng: np.random.Generator, /) -> Image:
         """Return the changed pixels; the given ones stay as they are."""
@@ -66,16 +71,21 @@ class CutOut(Config):
 
     Attributes:
         max_share: The square's side is uniform between 0 and this share of the view's side.
+        centers: `as_published` reads a joint's x as the row and its y as the column and never picks
+            the last joint, as the reference does; there the square rarely lies on a joint.
     """
 
     enabled: bool = False
     order: float = 2.0
     prob: float = Field(0.5, ge=0, le=1)
     max_share: float = Field(0.16, ge=0, le=1)
+    centers: Literal["joints", "as_published"] = "joints"
 
     def __call__(self, image: Image, keypoints_px: Keypoints, rng: np.random.Generator, /) -> Image:
         """Return the image with the square filled; the part of it outside the view is lost."""
         side_px = len(image)
+        if self.centers == "as_published":
+            keypoints_px = keypoints_px[:-1, ::-1]
         center = keypoints_px[rng.integers(len(keypoints_px))]
         half = rng.uniform(0.0, self.max_share) * side_px / 2
         left, top = np.clip(np.rint(center - half), 0, side_px).astype(int)
@@ -192,6 +202,29 @@ _HSV_CONVERSIONS = {
     "as_published": (cv2.COLOR_BGR2HSV, cv2.COLOR_HSV2BGR),
     "rgb": (cv2.COLOR_RGB2HSV, cv2.COLOR_HSV2RGB),
 }
+
+
+class ChannelGain(Config):
+    """Multiply each channel by its own factor, uniform between `min_gain` and `max_gain`.
+
+    S3 and S4 do that (integral human pose's colour scale); the defaults are S4's, S3's are 0.99 and
+    1.01.
+    """
+
+    enabled: bool = False
+    order: float = 7.0
+    prob: float = Field(1.0, ge=0, le=1)
+    min_gain: float = Field(0.8, ge=0, le=1)
+    max_gain: float = Field(1.2, ge=1, le=4)
+
+    def __call__(
+        self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
+    ) -> Image:
+        """Return the image with its channels scaled and clipped."""
+        gains = rng.uniform(self.min_gain, self.max_gain, 3)
+        table = np.rint(np.clip(np.arange(256.0)[:, None] * gains, 0, 255)).astype(np.uint8)
+        scaled: Image = cv2.LUT(image, table[None])
+        return scaled
 
 
 class Noise(Config):

@@ -45,7 +45,7 @@ def warp(
 
     Args:
         image: RGB source.
-        source_to_view: Maps source pixels to view pixels (left edges at 0); a similarity.
+        source_to_view: Maps source pixels to view pixels (left edges at 0).
         side_px: Side of the square view.
         foreground: What to keep; everything inside the image if None.
 
@@ -77,7 +77,9 @@ def warp(
 
 
 def _source_px_per_view_px(source_to_view: Affine) -> float:
-    return 1.0 / math.hypot(source_to_view[0, 0], source_to_view[1, 0])
+    """Return how far apart in the source neighbours of the view lie, in the wider direction."""
+    (a, b, _), (c, d, _) = inverse(source_to_view).tolist()
+    return max(math.hypot(a, c), math.hypot(b, d))
 
 
 def _shown_part(

@@ -4,6 +4,7 @@ import pytest
 
 from hpe.augment.appearance import (
     Blur,
+    ChannelGain,
     ColorDrop,
     ColorJitter,
     CutOut,
@@ -24,7 +25,17 @@ def plain_image(colour):
 
 
 @pytest.mark.parametrize(
-    "operation", [Sobel(), CutOut(), Blur(), ColorJitter(), HsvJitter(), Noise(), ColorDrop()]
+    "operation",
+    [
+        Sobel(),
+        CutOut(),
+        Blur(),
+        ColorJitter(),
+        HsvJitter(),
+        ChannelGain(),
+        Noise(),
+        ColorDrop(),
+    ],
 )
 def test_the_given_pixels_stay_as_they_are(operation):
     image = noise_image()
@@ -55,6 +66,19 @@ def test_cut_out_fills_a_square_around_a_joint_with_one_grey(seed):
 def test_cut_out_around_a_joint_outside_of_the_view_leaves_it_whole():
     cut = CutOut(max_share=0.2)(plain_image(255), CENTER + 500, np.random.default_rng(0))
     assert (cut == 255).all()
+
+
+@pytest.mark.parametrize(("centers", "row"), [("joints", 40), ("as_published", 16)])
+def test_the_reference_reads_a_joints_x_as_its_row(centers, row):
+    keypoints_px = np.tile([16.0, 40.0], (21, 1))
+    keypoints_px[-1] = 500.0
+    cut_out = CutOut(max_share=0.3, centers=centers)
+    for seed in range(60):
+        cut = cut_out(plain_image(255), keypoints_px, np.random.default_rng(seed))
+        rows, columns = np.nonzero((cut != 255).all(axis=2))
+        if len(rows) > 0:
+            np.testing.assert_allclose(rows.mean() + 0.5, row, atol=0.5)
+            np.testing.assert_allclose(columns.mean() + 0.5, 56 - row, atol=0.5)
 
 
 def test_blur_spreads_a_dot_by_at_most_its_largest_sigma():
@@ -112,6 +136,21 @@ def test_skin_sweeps_the_colour_circle_only_as_published(channels, least, most):
         pixel = jitter(skin, CENTER, np.random.default_rng(seed))
         hues_deg.append(2 * int(cv2.cvtColor(pixel, cv2.COLOR_RGB2HSV)[0, 0, 0]))
     assert least <= np.ptp(hues_deg) <= most
+
+
+def test_gains_are_drawn_for_each_channel_and_clip():
+    gain = ChannelGain(min_gain=0.8, max_gain=1.2)
+    pixels = np.array(
+        [
+            gain(plain_image((100, 100, 250)), CENTER, np.random.default_rng(seed))[5, 5]
+            for seed in range(300)
+        ]
+    ).astype(float)
+    red, green, blue = pixels.T
+    assert (red.min(), red.max()) == pytest.approx((80, 120), abs=1)
+    assert blue.min() == pytest.approx(200, abs=2)
+    assert blue.max() == 255
+    assert abs(np.corrcoef(red, green)[0, 1]) < 0.15
 
 
 def test_noise_has_the_deviation_it_says():

@@ -12,11 +12,21 @@ from hpe.geometry.affine import transform
 from hpe.geometry.camera import project
 
 GEOMETRY = {
+    "flip": {"enabled": True, "horizontal_prob": 0.5, "vertical_prob": 0.5},
     "rotate": {"enabled": True, "max_deg": 180.0},
     "zoom": {"enabled": True, "max_factor": 1.6},
     "translate": {"enabled": True, "max_share": 0.1},
 }
-APPEARANCE = ("sobel", "cut_out", "blur", "color_jitter", "hsv_jitter", "noise", "color_drop")
+APPEARANCE = (
+    "sobel",
+    "cut_out",
+    "blur",
+    "color_jitter",
+    "hsv_jitter",
+    "channel_gain",
+    "noise",
+    "color_drop",
+)
 
 
 def only(operation, **settings):
@@ -79,7 +89,8 @@ def test_the_affine_takes_reference_keypoints_to_the_views_exactly(make_sample, 
 
 
 def test_the_affine_is_made_of_the_recorded_zoom_angle_and_shift(make_sample, compose):
-    view = compose(GEOMETRY)(make_sample(), np.random.default_rng(5))
+    unflipped = {name: value for name, value in GEOMETRY.items() if name != "flip"}
+    view = compose(unflipped)(make_sample(), np.random.default_rng(5))
     turn = Rotation.from_euler("z", -view.angle_deg, degrees=True).as_matrix()[:2, :2]
     np.testing.assert_allclose(view.affine[:, :2], view.zoom * turn)
     np.testing.assert_allclose(view.affine[:, 2], view.shift)
