@@ -226,6 +226,8 @@ def _results(trial: Trial) -> Iterator[Point]:
         yield Point("objective", trial.objective, 0, end_ms)
     yield Point("progress", trial.progress, 0, end_ms)
     yield Point("duration_s", trial.duration_s, 0, end_ms)
+    if not trial.stages:
+        return  # the plan refused what the space suggested
     last = trial.stages[-1]
     if last.epochs:
         final = sorted(last.epochs[-1].metrics.items())[: MAX_METRIC_KEYS - 3]

@@ -109,15 +109,17 @@ class RunWriter:
             self._write(store, key)
             del self._changed[key]
         for number in list(self._settings_due):
-            if trial_key(number) in store.runs:
-                text = yaml.safe_dump(settings_text(self.ledger.trials[number]), sort_keys=False)
-                store.write_text(trial_key(number), text, "settings.yaml")
+            self._write_settings(store, number)
             del self._settings_due[number]
 
     def _write(self, store: "RunStore", key: str) -> None:
         if key in self._given_up:
             return
-        picture = self._picture(key)
+        try:
+            picture = self._picture(key)
+        except Exception as error:  # noqa: BLE001  one run's fault, whichever, stops no other run
+            self._give_up(key, f"MLflow goes without run {key}: {type(error).__name__}: {error}")
+            return
         if picture.parent is not None and picture.parent not in store.runs:
             self._write(store, picture.parent)
         if picture.parent in self._given_up:
@@ -126,8 +128,23 @@ class RunWriter:
         try:
             store.write(picture)
         except Refused as error:
-            self._given_up.add(key)
-            self.refused.append(f"MLflow refuses the run {picture.name!r}: {error}")
+            self._give_up(key, f"MLflow refuses the run {picture.name!r}: {error}")
+
+    def _write_settings(self, store: "RunStore", number: int) -> None:
+        """Keep a trial's settings with its run, if it has one that MLflow takes."""
+        key = trial_key(number)
+        if key not in store.runs or key in self._given_up:
+            return
+        text = yaml.safe_dump(settings_text(self.ledger.trials[number]), sort_keys=False)
+        try:
+            store.write_text(key, text, "settings.yaml")
+        except Refused as error:
+            self._give_up(key, f"MLflow refuses the settings of run {key}: {error}")
+
+    def _give_up(self, key: str, message: str) -> None:
+        """Write a run no more in this session, and tell why, once."""
+        self._given_up.add(key)
+        self.refused.append(message)
 
     def _picture(self, key: str) -> RunPicture:
         if key == STUDY:

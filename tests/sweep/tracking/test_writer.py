@@ -1,0 +1,111 @@
+"""From records to runs, in a store that is a dict."""
+
+import pytest
+
+from sweep.tracking.faults import Refused
+from sweep.tracking.pictures import STUDY, phase_picture
+from sweep.tracking.writer import RunWriter
+from trainables.manifest import CorruptStage
+
+
+class FakeStore:
+    """Holds the last picture of every run."""
+
+    def __init__(self):
+        self.runs, self.texts, self.refusing = {}, {}, set()
+
+    def write(self, picture):
+        self.runs[picture.key] = picture
+
+    def write_text(self, key, text, name):
+        if key in self.refusing:
+            raise Refused("the run was deleted")
+        self.texts[key] = text
+
+
+def flushed(records, history=None):
+    writer, store = RunWriter(history), FakeStore()
+    for record in records:
+        writer.fold(record)
+    writer.flush(store)
+    return writer, store
+
+
+@pytest.fixture
+def script_without_stages(journal_script):
+    """The plan refused what trial 0 suggests, so it has no stage; trial 1 is like any other."""
+    script = journal_script()
+    script.trial(0, plan=())
+    script.records[-1].update(state="FAIL", objective=None, error_class="code", message="refused")
+    script.trial(1)
+    return script
+
+
+def test_a_trial_without_a_stage_is_a_run_like_any_other(script_without_stages):
+    writer, store = flushed(script_without_stages.records)
+    assert set(store.runs) == {STUDY, "0", "1", "1/pretrain", "1/finetune"}
+    assert store.runs["0"].status == "FAILED"
+    assert [(point.key, point.value) for point in store.runs["0"].points] == [
+        ("progress", 0.0),
+        ("duration_s", 0.0),
+    ]
+    assert writer.refused == []
+
+
+def test_a_trial_that_starts_again_without_a_stage_stops_no_other(script_without_stages):
+    script = script_without_stages
+    script.trial(2, state="FAIL")
+    end = script.records.pop()
+    script.write("restage", trial=2, stages=[])
+    script.records.append(end)
+    store = FakeStore()
+    store.discard = lambda key: store.runs.pop(key, None)
+    writer = RunWriter(None)
+    for record in script.records:
+        writer.fold(record)
+    writer.flush(store)
+    assert {"0", "1", "2"} <= set(store.runs)
+
+
+def test_a_run_that_cannot_be_described_is_told_once_and_stops_no_other(journal_script):
+    script = journal_script()
+    script.trial(0, reused=("pretrain",))
+    script.trial(1)
+
+    def history(key):
+        raise ArithmeticError(f"no epochs of {key[:10]}")
+
+    writer, store = flushed(script.records, history)
+    expected = ["MLflow goes without run 0/pretrain: ArithmeticError: no epochs of 00pretrain"]
+    assert writer.refused == expected
+    assert set(store.runs) == {STUDY, "0", "0/finetune", "1", "1/pretrain", "1/finetune"}
+    writer.mark_all()
+    writer.flush(store)
+    assert writer.refused == expected
+
+
+def test_settings_that_are_refused_stop_no_other(journal_script):
+    script = journal_script()
+    script.trial(0)
+    script.trial(1)
+    writer, store = RunWriter(None), FakeStore()
+    store.refusing = {"0"}
+    for record in script.records:
+        writer.fold(record)
+    writer.flush(store)
+    assert writer.refused == ["MLflow refuses the settings of run 0: the run was deleted"]
+    assert set(store.texts) == {"1"}
+
+
+def test_a_reused_stage_that_is_gone_has_a_run_without_epochs(journal_script):
+    script = journal_script()
+    script.trial(0, reused=("pretrain",))
+
+    def history(key):
+        raise CorruptStage(key)
+
+    writer, store = flushed(script.records, history)
+    trial = writer.ledger.trials[0]
+    assert store.runs["0/pretrain"] == phase_picture(
+        trial, trial.stages[0], reused_s=trial.created_s + 2, reused_epochs=[]
+    )
