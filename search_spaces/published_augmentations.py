@@ -1,10 +1,14 @@
-"""The augmentations of S0 and S1 in this project's units, by the codes of their experiments.
+"""The augmentations of the reference systems in this project's units, by their codes or names.
 
 What S0 measures in its own units is said in ours: a crop margin of U(0.9, 1.5) against the
 reference crop's 1.25 is a zoom between 1.25 / 1.5 and 1.25 / 0.9; an origin moved by U(0, 15)
 source pixels right and down is a move of up to 15 / 128 of the view left and up, which is how its
 loss counts it as well. Its angle, floored to whole degrees, is continuous here. Whatever is off,
 every view is the reference crop in size (S0's `resize`).
+
+S2, S3 and S4 draw turns and zooms of their own distributions; what is here has their ranges. S3 and
+S4 turn by a clipped normal angle 3 views in 5; S4's zoom factor, and S2's, is uniform or normal
+where the field of view is uniform here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -62,6 +66,67 @@ EARLY_AUGMENTATIONS: Mapping[str, Settings] = {
     "RC": _scaled(0.6, 2.0),
 }
 """With the ranges of the `nips_*` configurations: the experiments A1 and their downstream runs."""
+
+S2_AUGMENTATIONS: Mapping[str, Settings] = {
+    "rotation": _turned(180.0),
+    "horizontal_flip": {"flip/enabled": True, "flip/horizontal_prob": 0.5},
+    "vertical_flip": {
+        "flip/enabled": True,
+        "flip/horizontal_prob": 0.0,
+        "flip/vertical_prob": 0.5,
+    },
+    "scale": {"zoom/enabled": True, "zoom/min_factor": 0.8, "zoom/max_factor": 1.2},
+    "translation": {
+        "translate/enabled": True,
+        "translate/max_share": 20 / 224,
+        "translate/fixed": True,
+    },
+    "random_translation": {"translate/enabled": True, "translate/max_share": 20 / 224},
+    "color_jitter": {"color_jitter/enabled": True},
+}
+"""S2's translation is fixed, the random one is what its name says; its final model only turns."""
+
+S3_AUGMENTATIONS: Mapping[str, Settings] = {
+    "translation": {"translate/enabled": True, "translate/max_share": 0.01},
+    "scale": {"zoom/enabled": True, "zoom/min_factor": 0.99, "zoom/max_factor": 1.01},
+    "rotation": _turned(10.0),
+    "horizontal_flip": {"flip/enabled": True, "flip/horizontal_prob": 0.5},
+    "channel_gain": {
+        "channel_gain/enabled": True,
+        "channel_gain/min_gain": 0.99,
+        "channel_gain/max_gain": 1.01,
+    },
+}
+
+S4_AUGMENTATIONS: Mapping[str, Settings] = {
+    "scale": {"zoom/enabled": True, "zoom/min_factor": 0.75, "zoom/max_factor": 1.25},
+    "rotation": _turned(60.0),
+    "horizontal_flip": {"flip/enabled": True, "flip/horizontal_prob": 0.5},
+    "channel_gain": {
+        "channel_gain/enabled": True,
+        "channel_gain/min_gain": 0.8,
+        "channel_gain/max_gain": 1.2,
+    },
+    "occlusion": {
+        "occlude/enabled": True,
+        "occlude/prob": 1.0,
+        "occlude/min_count": 1,
+        "occlude/max_count": 7,
+        "occlude/min_scale": 0.2,
+        "occlude/max_scale": 1.0,
+    },
+}
+"""Its occluders are VOC's: `occlude/source` voc with `occlude/folder`; objects drawn here else."""
+
+CONTROL_ARMS: Mapping[str, Settings] = {
+    "rand_augment": {
+        "control": "rand_augment",
+        "rand_augment/num_operations": 2,
+        "rand_augment/magnitude": 9.0,
+    },
+    "trivial_augment": {"control": "trivial_augment"},
+}
+"""Policies that need no search, to compare a search with."""
 
 
 def composed(
