@@ -2,7 +2,8 @@
 
 They become a stage of the store, so that everything after them works as if it had been trained
 here. What can be given: a safetensors file, the folder of a stage, a stage's key, the trial of a
-study in the same runs folder (`quickstart/7`), or the id of a phase's or a trial's MLflow run.
+study in the same runs folder (`quickstart/7`), or the id of a phase's or a trial's MLflow run. A
+ResNet's file may use torchvision's names (`hpe.models.torchvision_format`).
 """
 
 import hashlib
@@ -18,6 +19,11 @@ from torch import Tensor
 
 from hpe.config import Config
 from hpe.models.encoders import EncoderConfig, build_encoder
+from hpe.models.torchvision_format import (
+    encoder_from_torchvision,
+    is_torchvision,
+    resnet_name,
+)
 from hpe.names import nearest
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
@@ -138,7 +144,10 @@ def _artifacts(found: FoundWeights, runs: RunsDir) -> Artifacts:
 
 
 def _read_file(path: Path) -> Artifacts:
-    """Read groups (`encoder.*`), or an encoder's tensors alone; facts are inside or beside it."""
+    """Read groups (`encoder.*`), or an encoder's tensors alone; facts are inside or beside it.
+
+    A ResNet under torchvision's names, such as PeCLR's, is an encoder too.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
@@ -148,7 +157,12 @@ def _read_file(path: Path) -> Artifacts:
     groups = _grouped(tensors)
     if ENCODER not in groups:
         groups = {ENCODER: tensors}
-    return Artifacts(tensors=groups, facts=_facts_beside(path, metadata))
+    facts = _facts_beside(path, metadata)
+    if is_torchvision(groups[ENCODER]):
+        resnet = encoder_from_torchvision(groups[ENCODER])
+        groups = {ENCODER: resnet}
+        facts.setdefault(ENCODER, {"name": resnet_name(resnet)})
+    return Artifacts(tensors=groups, facts=facts)
 
 
 def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from hpe.models.encoders import EncoderConfig, build_encoder
+from hpe.models.torchvision_format import torchvision_from_encoder
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
@@ -88,6 +89,22 @@ def test_a_reports_best_weights_bring_their_facts(runs, encoder, tmp_path):
     artifacts = store.artifacts(found(path, runs).stage_key(store))
     assert artifacts.facts == facts
     assert set(artifacts.tensors) == {"encoder", "head"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", ["", "encoder.", "state_dict.", "backend_model."])
+def test_a_resnet_under_torchvisions_names_becomes_a_stage(prefix, runs, tmp_path):
+    resnet = build_encoder(EncoderConfig(name="resnet18"), seed=1).state_dict()
+    path = tmp_path / "resnet18.safetensors"
+    theirs = torchvision_from_encoder(resnet, num_classes=1000)
+    save_file({f"{prefix}{name}": tensor for name, tensor in theirs.items()}, path)
+    weights = found(path, runs, **{"pretrain/encoder/name": "resnet18"})
+    store = StageStore(runs.stages)
+    artifacts = store.artifacts(weights.stage_key(store))
+    assert_same(artifacts, resnet)
+    assert artifacts.facts["encoder"] == {"name": "resnet18"}
+    message = refusal(path, runs, **{"pretrain/encoder/name": "resnet50"})
+    assert message.startswith("its encoder/name is 'resnet18', the study's is 'resnet50'; set")
 
 
 @pytest.mark.parametrize("length", [8, 64])
