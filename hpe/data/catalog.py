@@ -10,10 +10,16 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from hpe.config import Config
-from hpe.data import freihand, interhand
+from hpe.data import freihand, freihand_course, interhand, mpii_hands, youtube_hands
 from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
+from hpe.data.freihand_course import (
+    FreiHandCourseConfig,
+    open_freihand_course,
+    prepare_freihand_course,
+)
 from hpe.data.hands import HandData
 from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhand
+from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
@@ -21,6 +27,7 @@ from hpe.data.rendered_hands import (
     prepare_rendered_hands,
     recipe_of,
 )
+from hpe.data.youtube_hands import YoutubeHandsConfig, open_youtube_hands, prepare_youtube_hands
 from hpe.names import nearest
 
 Progress = Callable[[int, int], None]
@@ -190,12 +197,33 @@ DATA_SETS: Mapping[str, DataSet] = {
         prepare=_prepare_freihand,
         open=open_freihand,
     ),
+    "freihand_course": DataSet(
+        about="FreiHAND in the layout of a course, which you bring",
+        config=FreiHandCourseConfig,
+        root=_brought(freihand_course.FOLDER_NAMES),
+        prepare=prepare_freihand_course,
+        open=open_freihand_course,
+    ),
     "interhand": DataSet(
         about="InterHand2.6M at 5 frames/s, which you bring",
         config=InterHandConfig,
         root=_brought(interhand.FOLDER_NAMES),
         prepare=prepare_interhand,
         open=open_interhand,
+    ),
+    "mpii_hands": DataSet(
+        about="MPII+NZSL hands, 2D only, which you bring",
+        config=MpiiHandsConfig,
+        root=_brought(mpii_hands.FOLDER_NAMES),
+        prepare=prepare_mpii_hands,
+        open=open_mpii_hands,
+    ),
+    "youtube_hands": DataSet(
+        about="YouTube 3D Hands, used in 2D, which you bring",
+        config=YoutubeHandsConfig,
+        root=_brought(youtube_hands.FOLDER_NAMES),
+        prepare=prepare_youtube_hands,
+        open=open_youtube_hands,
     ),
     "none": DataSet(
         about="no samples at all, for phases that train nothing",

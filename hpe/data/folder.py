@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Int
 
 from hpe.config import Config, identity_settings
-from hpe.data.hands import HandSample
-from hpe.data.index import Index
+from hpe.data.hands import HandSample, HandSplit
+from hpe.data.index import Index, whole_rows
+from hpe.data.splits import partition
 
 Progress = Callable[[int, int], None]
 
@@ -54,12 +55,68 @@ class FolderSplit:
         return replace(sample, unique_id=sample.unique_id + self.first_id)
 
 
-def rows_of(
-    index: Index, rows: Int[np.ndarray, " rows"], ids: Int[np.ndarray, " ids"]
-) -> Int[np.ndarray, " chosen"]:
-    """Return the rows whose unique id is among `ids`, in order."""
-    chosen: Int[np.ndarray, " chosen"] = rows[np.isin(index.arrays["unique_id"][rows], ids)]
-    return chosen
+def held_out_splits(
+    index: Index,
+    rows: Int[np.ndarray, " rows"],
+    read: Callable[[Index, int], HandSample],
+    *,
+    val_share: float,
+    test_share: float,
+    seed: int,
+    max_bad_share: float,
+) -> dict[str, HandSplit]:
+    """Return every split, held out by unique id; the unlabelled one is that of training.
+
+    Args:
+        index: Where the samples are described.
+        rows: Those of them that the settings choose. Which ids a split has depends on these, not on
+            which pictures are broken.
+        read: Makes the sample of a row.
+        val_share: Share of the ids to validate on; 0 for a split from elsewhere.
+        test_share: Share to test on.
+        seed: Decides which ids these are.
+        max_bad_share: Share of the pictures that may be missing or broken.
+
+    Raises:
+        ValueError: If nothing would be left to train on, or more pictures are missing or broken.
+    """
+    whole = whole_rows(index, rows, max_bad_share=max_bad_share)
+    ids = index.arrays["unique_id"]
+    parts = partition(np.unique(ids[rows]), val_share=val_share, test_share=test_share, seed=seed)
+    splits: dict[str, HandSplit] = {
+        name: FolderSplit(index, whole[np.isin(ids[whole], part)], read)
+        for name, part in parts.items()
+    }
+    return {"unlabelled": splits["train"], **splits}
+
+
+def official_split(
+    index: Index,
+    rows: Int[np.ndarray, " rows"],
+    read: Callable[[Index, int], HandSample],
+    *,
+    first_id: int,
+    max_bad_share: float,
+) -> FolderSplit:
+    """Return a part of the data set that is a split of its own.
+
+    Args:
+        index: Where its samples are described.
+        rows: Those of them that the settings choose.
+        read: Makes the sample of a row.
+        first_id: Added to its unique ids, so that they differ from those of other parts.
+        max_bad_share: Share of the pictures that may be missing or broken.
+
+    Raises:
+        ValueError: If more are.
+    """
+    whole = whole_rows(index, rows, max_bad_share=max_bad_share)
+    return FolderSplit(index, whole, read, first_id)
+
+
+def num_ids(index: Index) -> int:
+    """Return how many unique ids an index leaves to those before it."""
+    return int(index.arrays["unique_id"].max(initial=-1)) + 1
 
 
 def folder_digest(config: Config, indices: Mapping[str, Index], **contents: Any) -> str:

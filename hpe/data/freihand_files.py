@@ -111,7 +111,7 @@ def _from_index(root: Path, name: str) -> Part | None:
 def _from_files(root: Path, name: str, *, num_versions: int) -> Part:
     annotations = {path: path.read_bytes() for path in _annotation_paths(root, name)}
     intrinsics, joints_m = (
-        _parse(content, path, shape=shape)
+        parse_matrices(content, path, shape=shape)
         for (path, content), shape in zip(annotations.items(), ((3, 3), (21, 3)), strict=True)
     )
     if len(intrinsics) != len(joints_m):
@@ -145,7 +145,14 @@ def _from_files(root: Path, name: str, *, num_versions: int) -> Part:
     )
 
 
-def _parse(content: bytes, path: Path, *, shape: tuple[int, int]) -> np.ndarray:
+def parse_matrices(
+    content: bytes, path: Path, *, shape: tuple[int, int]
+) -> Float[np.ndarray, "photographs rows columns"]:
+    """Return a matrix per photograph from a JSON file's content.
+
+    Raises:
+        ValueError: If it is something else; the message names `path`.
+    """
     expected = f"a JSON list with a {shape[0]} x {shape[1]} matrix per photograph"
     try:
         values = np.array(json.loads(content), dtype=np.float64)

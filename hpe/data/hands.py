@@ -32,7 +32,7 @@ class HandSample:
         unique_id: Samples with one id are versions of one photograph and stay in one split.
         has_depth: Whether `joints_m` says where joints are in space, the wrist and the scale bone
             included. Where it does not, only keypoints count; what is in `joints_m` still projects
-            onto them under `intrinsics`, such as (u, v, 1) under the identity (`flat_joints`).
+            onto them under `intrinsics`, such as (u, v, 1) under the identity (`flat_sample`).
         sequence: The recording it comes from, for scores by sequence; None where unknown.
     """
 
@@ -86,6 +86,26 @@ def mirrored(sample: HandSample) -> HandSample:
     )
 
 
-def flat_joints(keypoints_px: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "21 3"]:
-    """Return (u, v, 1) for each keypoint: what stands for joints of which no depth is known."""
-    return np.concatenate([keypoints_px, np.ones((len(keypoints_px), 1))], axis=1)
+def flat_sample(
+    image: UInt8[np.ndarray, "height width 3"],
+    keypoints_px: Float[np.ndarray, "21 2"],
+    *,
+    visible: Bool[np.ndarray, " 21"],
+    unique_id: int,
+) -> HandSample:
+    """Return a sample of which only keypoints are known.
+
+    Its joints are (u, v, 1) under the identity. Keypoints that are not annotated lie at the mean of
+    the others.
+    """
+    known_px = np.where(visible[:, None], keypoints_px, keypoints_px[visible].mean(axis=0))
+    return HandSample(
+        image=image,
+        joints_m=np.concatenate([known_px, np.ones((len(known_px), 1))], axis=1),
+        intrinsics=np.eye(3),
+        keypoints_px=known_px,
+        visible=visible,
+        foreground=None,
+        unique_id=unique_id,
+        has_depth=False,
+    )

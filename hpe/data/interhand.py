@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config, operational
-from hpe.data.folder import FolderSplit, Progress, folder_digest, rows_of
+from hpe.data.folder import Progress, folder_digest, held_out_splits, num_ids, official_split
 from hpe.data.hands import HandData, HandSample, HandSplit, mirrored
 from hpe.data.index import Index, left_out, read_index, whole_rows, write_index
 from hpe.data.interhand_files import HOME_PAGE, Annotations, Part, parse_part, part_source
 from hpe.data.pictures import read_rgb
-from hpe.data.splits import partition, require_training_share
+from hpe.data.splits import require_training_share
 from hpe.geometry.camera import project
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
 
@@ -84,25 +84,23 @@ def open_interhand(config: InterHandConfig, root: Path) -> HandData:
     """
     indices: dict[str, Index] = {part: _read(config, root, part) for part in _parts(config)}
     chosen = {part: _chosen(config, index) for part, index in indices.items()}
-    whole = {
-        part: whole_rows(index, chosen[part], max_bad_share=config.max_bad_share)
-        for part, index in indices.items()
-    }
-    train, rows = indices["train"], whole["train"]
-    ids = partition(
-        np.unique(train.arrays["unique_id"][chosen["train"]]),
+    splits = held_out_splits(
+        indices["train"],
+        chosen["train"],
+        read_hand,
         val_share=config.val_share,
         test_share=config.test_share,
         seed=config.split_seed,
+        max_bad_share=config.max_bad_share,
     )
-    splits: dict[str, HandSplit] = {
-        name: FolderSplit(train, rows_of(train, rows, part), read_hand)
-        for name, part in ids.items()
-    }
-    splits["unlabelled"] = splits["train"]
     if config.final:
-        first_id = int(train.arrays["unique_id"].max()) + 1
-        splits["test"] = FolderSplit(indices["test"], whole["test"], read_hand, first_id)
+        splits["test"] = official_split(
+            indices["test"],
+            chosen["test"],
+            read_hand,
+            first_id=num_ids(indices["train"]),
+            max_bad_share=config.max_bad_share,
+        )
     return HandData(
         name=config.name,
         digest=folder_digest(config, indices),

@@ -9,11 +9,6 @@ import pytest
 from hpe.data import interhand
 from hpe.data.hands import SPLITS
 from hpe.data.interhand import InterHandConfig, camera_joints_m, open_interhand, prepare_interhand
-from hpe.data.rendered_hands import (
-    RenderedHandsConfig,
-    open_rendered_hands,
-    prepare_rendered_hands,
-)
 from hpe.geometry.camera import project
 from hpe.geometry.skeleton import BONES, FREIHAND_FROM_INTERHAND, INTERHAND_FROM_FREIHAND
 
@@ -316,25 +311,15 @@ def test_refuses_a_folder_with_interacting_hands_only(tmp_path):
         open_interhand(InterHandConfig(), root)
 
 
-@pytest.fixture(scope="module")
-def renders(tmp_path_factory):
-    """Rendered right hands."""
-    folder = tmp_path_factory.mktemp("renders")
-    config = RenderedHandsConfig(image_px=96, unlabelled=1, train=3, val=1, test=1, seed=5)
-    prepare_rendered_hands(config, folder, processes=1, progress=silent)
-    split = open_rendered_hands(config, folder).splits["train"]
-    return [split[index] for index in range(3)]
-
-
 @pytest.mark.slow
-def test_renders_come_back_and_left_twins_are_their_right_ones(renders, tmp_path):
+def test_renders_come_back_and_left_twins_are_their_right_ones(rendered_right_hands, tmp_path):
     """Each render is written as a right hand and, flipped, as a left one of the same moment."""
     position, turn = np.array([120.0, -40.0, 15.0]), rotation([0.3, -0.8, 0.1], 0.9)
     camera = {"campos": {}, "camrot": {}, "focal": {}, "princpt": {}}
     pictures, annotations, joints = [], [], {"0": {}}
     images = tmp_path / "InterHand2.6M_5fps_batch0" / "images" / "train"
     images.mkdir(parents=True)
-    for number, render in enumerate(renders):
+    for number, render in enumerate(rendered_right_hands):
         width = render.image.shape[1]
         for side, flip in (("right", 1), ("left", -1)):
             name, frame = f"{side}{number}", 10 * number + (side == "left")
@@ -384,7 +369,7 @@ def test_renders_come_back_and_left_twins_are_their_right_ones(renders, tmp_path
     samples = sorted(
         all_samples(open_interhand(InterHandConfig(), tmp_path)), key=lambda s: s.unique_id
     )
-    for render, right, left in zip(renders, samples[::2], samples[1::2], strict=True):
+    for render, right, left in zip(rendered_right_hands, samples[::2], samples[1::2], strict=True):
         for sample in (right, left):
             np.testing.assert_allclose(sample.joints_m, render.joints_m, atol=1e-9)
             np.testing.assert_allclose(sample.intrinsics, render.intrinsics, atol=1e-9)
