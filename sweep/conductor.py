@@ -11,7 +11,14 @@ from sweep.book import Book
 from sweep.cohorts import next_may_be_asked_for
 from sweep.endings import Ending, ending_of, failed, pruned_at
 from sweep.facts import Failure, Report, StoredEpochs
-from sweep.failures import LOSSES, WORKER_LOST, course_after, quarantined_as, quarantined_twin
+from sweep.failures import (
+    LOSSES,
+    WORKER_LOST,
+    course_after,
+    loss_note,
+    quarantined_as,
+    quarantined_twin,
+)
 from sweep.intake import Run, news_in
 from sweep.ledger import Trial, TrialState
 from sweep.new_trials import NewTrials, Prepared, StagesOf, restaged
@@ -340,12 +347,7 @@ class Conductor:
         """Hand a trial out again that lost what it ran on; end it for any other reason."""
         trial = self._book.ledger.trials[run.trial]
         course = course_after(failure, trial, self._book.ledger)
-        note = {
-            "kind": "note",
-            "message": f"trial {run.trial}, attempt {run.attempt}: {failure.message}",
-            "trial": run.trial,
-            "error_class": failure.error_class,
-        }
+        note = loss_note(failure, trial)
         if course == "lighter" and self._lighten(run, trial, failure):
             return
         if failure.error_class not in LOSSES:

@@ -17,6 +17,7 @@ class Ending:
 
     Attributes:
         others: Metric -> value of what else it is judged by.
+        failed_in: The plan step in which it failed, if that is known.
         abandon: Whether its slot may still be training it.
     """
 
@@ -25,6 +26,7 @@ class Ending:
     others: Mapping[str, float] = field(default_factory=dict)
     error_class: str | None = None
     message: str | None = None
+    failed_in: str | None = None
     abandon: bool = False
 
     def record(self, trial: Trial) -> dict[str, Any]:
@@ -37,6 +39,7 @@ class Ending:
             **({"others": dict(self.others)} if self.others else {}),
             "error_class": self.error_class,
             "message": self.message,
+            **({} if self.failed_in is None else {"failed_in": self.failed_in}),
         }
 
 
@@ -76,5 +79,6 @@ def failed(failure: Failure) -> Ending:
         TrialState.FAIL,
         error_class=failure.error_class,
         message=failure.message,
+        failed_in=failure.label,
         abandon=not failure.by_slot,
     )

@@ -1,21 +1,27 @@
 """What follows from a trial's failure: whether it is tried again."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from sweep.facts import Failure
+from sweep.facts import DIVERGED, Failure
 from sweep.ledger import Ledger, Trial, TrialState
 
 WORKER_LOST = "worker_lost"
 STAGE_LOST = "stage_lost"
 
-MAX_LOSSES = 3
-"""How often a trial may lose its slot, its Tune actor or a stage it builds on before it is given
-up."""
+STORAGE = "storage"
 
-LOSSES = (WORKER_LOST, STAGE_LOST)
+MAX_LOSSES = 3
+"""How often a trial may lose what it runs on, builds on or reads from, without a new epoch in
+between, before it is given up."""
+
+LOSSES = (WORKER_LOST, STAGE_LOST, STORAGE)
 """Failures by what surrounds a trial. All others are the trial's own: it would fail again."""
 
 OUT_OF_MEMORY = "out_of_memory"
+CODE = "code"
+
+QUARANTINED = (DIVERGED, OUT_OF_MEMORY, CODE, WORKER_LOST)
+"""Failures that would come again with the same stages. The others may be mended from outside."""
 
 Course = Literal["again", "lighter", "end"]
 
@@ -37,38 +43,62 @@ def course_after(failure: Failure, trial: Trial, ledger: Ledger) -> Course:
     return "again" if losses(trial, ledger) + 1 < MAX_LOSSES else "end"
 
 
+def loss_note(failure: Failure, trial: Trial) -> dict[str, Any]:
+    """Return the note about something a trial lost, or failed with."""
+    return {
+        "kind": "note",
+        "message": f"trial {trial.number}, attempt {trial.attempt}: {failure.message}",
+        "trial": trial.number,
+        "error_class": failure.error_class,
+        "epochs": num_epochs(trial),
+    }
+
+
 def losses(trial: Trial, ledger: Ledger) -> int:
-    """Return how often a trial lost what it ran on, in all sessions."""
+    """Return how often a trial lost what it ran on since its last new epoch, in all sessions."""
+    reached = num_epochs(trial)
     return sum(
-        note.get("trial") == trial.number and note.get("error_class") in LOSSES
+        note.get("trial") == trial.number
+        and note.get("error_class") in LOSSES
+        and note.get("epochs", reached) == reached
         for note in ledger.notes
     )
 
 
-def quarantined_twin(trial: Trial, ledger: Ledger) -> Trial | None:
-    """Return the first trial that failed for good with exactly what this one is to run.
+def num_epochs(trial: Trial) -> int:
+    """Return how many epochs of a trial were reported."""
+    return sum(len(stage.epochs) for stage in trial.stages)
 
-    The keys of its stages tell: they cover settings, seed, code and data, so that nothing is kept
-    from running once the cause is mended. An arm is asked for by people and always runs.
+
+def quarantined_twin(trial: Trial, ledger: Ledger) -> Trial | None:
+    """Return the first trial that failed for good in what this one is to run.
+
+    The keys of its stages tell, up to the one it failed in: they cover settings, seed, code and
+    data, so that nothing is kept from running once the cause is mended. An arm is asked for by
+    people and always runs.
     """
     if trial.arm is not None or not trial.stages:
         return None
     keys = [stage.key for stage in trial.stages]
-    return next(
-        (
-            other
-            for other in ledger.in_state(TrialState.FAIL)
-            if other.number != trial.number and [stage.key for stage in other.stages] == keys
-        ),
-        None,
-    )
+    for other in ledger.in_state(TrialState.FAIL):
+        failed = _failed_keys(other)
+        is_another = other.number != trial.number and other.error_class in QUARANTINED
+        if is_another and failed and failed == keys[: len(failed)]:
+            return other
+    return None
+
+
+def _failed_keys(trial: Trial) -> list[str]:
+    """Return the stages a trial ran up to its failure; all of them if it is not known where."""
+    labels = [stage.label for stage in trial.stages]
+    reached = labels.index(trial.failed_in) + 1 if trial.failed_in in labels else len(labels)
+    return [stage.key for stage in trial.stages[:reached]]
 
 
 def quarantined_as(twin: Trial) -> Failure:
     """Return the failure of a trial that would only repeat this one's."""
     reason = (twin.message or "no message").splitlines()[0]
     message = (
-        f"not trained: the search suggested again exactly what trial {twin.number} failed with "
-        f"({reason})"
+        f"not trained: the search suggested again what trial {twin.number} failed with ({reason})"
     )
-    return Failure(twin.error_class or "code", message, by_slot=True)
+    return Failure(twin.error_class or CODE, message, by_slot=True, label=twin.failed_in)

@@ -138,6 +138,7 @@ class Trial:
     replaced_s: float = 0.0
     error_class: str | None = None
     message: str | None = None
+    failed_in: str | None = None
     ended_s: float | None = None
     rungs: list[RungEntry] = field(default_factory=list)
 
@@ -176,10 +177,10 @@ class Ledger:
         `rung`: trial, label, rung, epoch, value, decision.
         `promote`: trial, rung: it was paused at this rung and goes on.
         `end`: trial, state, objective, others (left out where there are none), error_class,
-            message.
+            message, failed_in = label (left out where that is not known).
         `note`: message (a fault survived, a slot replaced), shown to people; about the loss of what
-            a trial ran on also trial and error_class, about a proxy switched off also
-            proxy_off = label.
+            a trial ran on also trial, error_class and epochs (how many it had reported), about a
+            proxy switched off also proxy_off = label.
 
     Attributes:
         elapsed_s: Seconds in which a driver was at work, over all sessions.
@@ -307,6 +308,7 @@ class Ledger:
         trial.others = record.get("others", {})
         trial.error_class = record["error_class"]
         trial.message = record["message"]
+        trial.failed_in = record.get("failed_in")
         trial.ended_s = record["time_s"]
         for stage in trial.stages:
             if stage.started_s is not None and stage.ended_s is None:

@@ -70,7 +70,7 @@ class Promotions:
             may_promote: Whether a trial may go on at all, as far as the budget is concerned.
         """
         if self._rules.rule == "sync":
-            return self._of_a_cohort(ledger)
+            return self._of_a_cohort(ledger, is_whole=last_call)
         if not last_call or (may_promote and self.next_one(ledger) is not None):
             return []
         last = self._last_one(ledger) if may_promote else None
@@ -110,14 +110,18 @@ class Promotions:
                     return note
         return None
 
-    def _of_a_cohort(self, ledger: Ledger) -> list[Verdict]:
+    def _of_a_cohort(self, ledger: Ledger, *, is_whole: bool) -> list[Verdict]:
         """Return what becomes of a cohort's trials at a rung that all of them reached or ended.
 
         A trial whose phase is too short for the rung has passed it once it is at a later one.
+
+        Args:
+            ledger: What happened so far.
+            is_whole: Whether the last cohort gets no more trials.
         """
         for members in cohorts(ledger, self._rules.cohort):
             paused = [trial for trial in members if trial.paused and is_of(self._study, trial)]
-            if not paused:
+            if not paused or (len(members) < self._rules.cohort and not is_whole):
                 continue
             index = min(_pause_of(trial).rung for trial in paused)
             if not all(_has_passed(trial, index) for trial in members):

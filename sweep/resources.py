@@ -52,5 +52,8 @@ class Claims(Protocol):
     def take(self, key: str) -> bool:
         """Claim a stage; False while another driver has it."""
 
+    def is_free(self, key: str) -> bool:
+        """Say whether a stage could be claimed just now, or is."""
+
     def release(self, key: str) -> None:
         """Let others claim a stage, if it was claimed here."""

@@ -53,9 +53,12 @@ class StageWatch:
             self._finished.pop(stage.key, None)
 
     def is_taken(self, stages: Sequence[Stage]) -> bool:
-        """Say whether a slot of this driver is at work on something that these stages need."""
+        """Say whether somebody is at work on something that these stages need."""
         return any(
-            stage.key in self._taken or self._is_held(stage.key) for stage in self.missing(stages)
+            stage.key in self._taken
+            or self._is_held(stage.key)
+            or self._is_claimed_by_others(stage.key)
+            for stage in self.missing(stages)
         )
 
     def take(self, stages: Sequence[Stage]) -> bool:
@@ -90,6 +93,12 @@ class StageWatch:
         if key in self._letting_go and self._slots.is_free(self._letting_go[key]):
             self._has_let_go(key)
         return key in self._letting_go
+
+    def _is_claimed_by_others(self, key: str) -> bool:
+        if self._claims is None or self._claims.is_free(key):
+            return False
+        self._finished.pop(key, None)  # they may commit it
+        return True
 
     def _has_let_go(self, key: str) -> None:
         del self._letting_go[key]

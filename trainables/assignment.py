@@ -88,8 +88,8 @@ class SlotReport:
 
     Attributes:
         seq: Position in the assignment's stream, from 0 without gaps.
-        error_class: For FAILED: `diverged`, `out_of_memory`, `data`, `code`, `stage_lost` or
-            `worker_lost`.
+        error_class: For FAILED: `diverged`, `out_of_memory`, `data`, `code`, `stage_lost`,
+            `storage` or `worker_lost`.
     """
 
     assignment: str

@@ -34,6 +34,16 @@ class Claims:
         sign(descriptor)
         return True
 
+    def is_free(self, key: str) -> bool:
+        """Say whether this driver could claim a stage just now, or has."""
+        if key in self._held or not (self._folder / key).exists():
+            return True
+        descriptor = lock_file(self._folder / key, shared=True, wait=False)
+        if descriptor is None:
+            return False
+        os.close(descriptor)
+        return True
+
     def release(self, key: str) -> None:
         """Let others claim a stage, if it was claimed here."""
         descriptor = self._held.pop(key, None)

@@ -19,7 +19,8 @@ from trainables.posting import Answer, Posting
 from trainables.worker_group import HANG_S, Group, Leave, Member, Order, Turn
 
 MAX_LOSSES = 3
-"""Worker groups an assignment may cost before it is FAILED(worker_lost)."""
+"""Worker groups an assignment may cost, without an epoch in between, before it is
+FAILED(worker_lost)."""
 
 REMEMBERED_WITHDRAWALS = 1000
 
@@ -284,7 +285,7 @@ class Mailbox:
         )
         if posting.losses >= MAX_LOSSES:
             posting.emit_lost(
-                f"{posting.losses} worker groups were lost with it; the last: {reason}"
+                f"{posting.losses} worker groups in a row were lost with it; the last: {reason}"
             )
 
     def cannot_serve(self, run: str, message: str) -> None:

@@ -28,7 +28,11 @@ class Answer:
 
 @dataclass
 class Posting:
-    """An assignment from its posting until its end is acknowledged."""
+    """An assignment from its posting until its end is acknowledged.
+
+    Attributes:
+        losses: Worker groups it has cost since its last epoch.
+    """
 
     assignment: Assignment
     next_seq: int
@@ -75,6 +79,7 @@ class Posting:
         if epoch > self.reported_epoch:
             self.emit(Event.EPOCH, epoch=epoch, metrics=metrics)
             self.reported_epoch = epoch
+            self.losses = 0
 
     def emit_lost(self, message: str) -> None:
         """Append the end of an assignment whose slot cannot serve it; its trial may try another."""

@@ -1,5 +1,6 @@
 """Train one assignment on one worker: from wherever it last stopped, until told to abandon it."""
 
+import errno
 import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,21 @@ from trainables.stages import StageStore
 MESSAGE_CHARS = 6000
 CPU_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "not enough memory: you tried")
 CUDA_TROUBLE = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error", "NCCL error")
+
+OUT_OF_REACH = frozenset(
+    {
+        errno.EIO,
+        errno.ESTALE,
+        errno.EREMOTEIO,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.ENOSPC,
+        errno.EDQUOT,
+    }
+)
+"""A file system that fails for a while, or is full: nothing a trial's settings could be blamed
+for."""
+LOADER_GONE = "RuntimeError: DataLoader worker (pid"
 
 DataOpener = Callable[[Mapping[str, Any]], HandData]
 
@@ -68,7 +84,8 @@ class Failure:
     """Why an assignment could not be finished.
 
     Attributes:
-        error_class: `diverged`, `out_of_memory`, `data`, `code` or `stage_lost`.
+        error_class: `diverged`, `out_of_memory`, `data`, `code`, `stage_lost`, `storage`, or
+            `worker_lost` for one that died under the stage's own process.
         recycle: The process cannot be trusted with another assignment.
     """
 
@@ -158,11 +175,16 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("diverged", str(error), recycle=False)
     if isinstance(error, StageLost):
         return Failure("stage_lost", str(error), recycle=False)
-    if isinstance(error, StoreUnwritable | StageFormat):
+    if isinstance(error, StoreUnwritable):
+        return Failure("storage", str(error), recycle=False)
+    if isinstance(error, StageFormat):
         return Failure("code", str(error), recycle=False)
     if isinstance(error, InputsUnavailable | OSError):
         cause = error.__cause__ or error
-        return Failure("data", f"{type(cause).__name__}: {cause}", recycle=False)
+        error_class = "storage" if _is_out_of_reach(cause) else "data"
+        return Failure(error_class, f"{type(cause).__name__}: {cause}", recycle=False)
+    if isinstance(error, RuntimeError) and text.startswith(LOADER_GONE):
+        return Failure("worker_lost", text, recycle=False)
     on_cuda = isinstance(error, torch.AcceleratorError) or (
         isinstance(error, RuntimeError) and any(mark in text for mark in CUDA_TROUBLE)
     )
@@ -170,6 +192,17 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("out_of_memory", text, recycle=True)
     trace = "".join(traceback.format_exception(error))
     return Failure("code", f"{text}\n{trace[-MESSAGE_CHARS:]}", recycle=on_cuda)
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """Say whether a file system failed, and not what lies on it.
+
+    A child process that loads data passes an error on as text, without its number.
+    """
+    return isinstance(error, OSError) and (
+        error.errno in OUT_OF_REACH
+        or any(f"[Errno {number}]" in str(error) for number in OUT_OF_REACH)
+    )
 
 
 def _is_out_of_memory(error: BaseException, text: str) -> bool:

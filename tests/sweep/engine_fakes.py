@@ -131,6 +131,9 @@ class FakeClaims:
     def take(self, key: str) -> bool:
         return self.held.setdefault(key, self.name) == self.name
 
+    def is_free(self, key: str) -> bool:
+        return self.held.get(key, self.name) == self.name
+
     def release(self, key: str) -> None:
         if self.held.get(key) == self.name:
             del self.held[key]

@@ -344,6 +344,31 @@ def test_a_trial_without_the_rung_keeps_nobody_waiting(tmp_path):
     assert not ledger.in_state(TrialState.RUNNING)
 
 
+def test_a_cohort_that_waits_for_room_is_not_judged_before_it_is_whole(tmp_path):
+    full = [False]
+
+    def shortage():
+        return "the disk is full" if full[0] else None
+
+    play = Play(make_search(4, SYNC), tmp_path, shortage=shortage)
+    begin = play.conductor._begin
+
+    def begin_two():
+        begin()
+        full[0] = len(play.ledger.trials) == 2
+
+    play.conductor._begin = begin_two
+    play.open().hand_out()
+    while play.training:
+        play.step(next(iter(play.training)))
+        play.hand_out()
+    assert [trial.paused for trial in play.ledger.trials.values()] == [True, True]
+    full[0] = False
+    play.conductor._begin = begin
+    play.hand_out()
+    assert len(play.ledger.trials) == 4
+
+
 def test_a_last_cohort_may_be_smaller_and_more_trials_complete_it(tmp_path):
     Play(make_search(6, SYNC), tmp_path).run()
     more = Play(make_search(9, SYNC), tmp_path)

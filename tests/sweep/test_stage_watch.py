@@ -83,6 +83,7 @@ def test_what_another_driver_claims_is_left_to_it_and_nothing_is_kept_from_it(st
     assert not watch.take([DRAFT, FINAL])
     assert held == {"final": "you"}
     assert not watch.is_taken([DRAFT])
+    assert watch.is_taken([DRAFT, FINAL]), "as long as the other driver has it"
 
 
 def test_what_another_driver_has_committed_is_found_when_its_claim_ends(store, slots):

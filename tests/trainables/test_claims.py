@@ -47,6 +47,16 @@ def test_a_stage_is_claimed_by_one_driver_at_a_time(claims, other):
     assert other.take("a")
 
 
+def test_whether_a_stage_is_free_is_seen_without_claiming_it(claims, other):
+    assert claims.is_free("a")
+    assert other.take("a")
+    assert not claims.is_free("a")
+    assert other.is_free("a")
+    other.release("a")
+    assert claims.is_free("a")
+    assert other.take("a")
+
+
 def test_a_driver_may_take_again_what_it_has(claims, other):
     assert claims.take("a")
     assert claims.take("a")

@@ -1,5 +1,6 @@
 """One worker, one assignment, no Ray: training, saving, resuming, failing."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_a_store_that_cannot_be_written_is_told_apart_from_data(tmp_path, monkey
     monkeypatch.setattr(StageStore, "save_state", full)
     with pytest.raises(StoreUnwritable, match="No space left on device") as caught:
         train(stage(), tmp_path, Desk())
-    assert failure_of(caught.value).error_class == "code"
+    assert failure_of(caught.value).error_class == "storage"
 
 
 def test_data_that_changed_since_the_study_started_is_refused(tmp_path):
@@ -211,6 +212,20 @@ def test_growth_is_told_beyond_the_stated_margin():
 
 def test_a_hook_is_found_by_its_name():
     assert resolve("slot_phases:PHASES") is slot_phases.PHASES
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "storage"),
+        (OSError("Caught OSError in DataLoader worker process 0.\n[Errno 116] Stale"), "storage"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "data"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "worker_lost"),
+        (RuntimeError("shapes do not match"), "code"),
+    ],
+)
+def test_trouble_with_what_surrounds_a_trial_is_not_its_own(error, error_class):
+    assert failure_of(error).error_class == error_class
 
 
 def built_on(parent: Stage) -> Stage:
