@@ -2,7 +2,7 @@
 
 A `Compose` draws from a generator of its own and spends most of a small view's time on
 bookkeeping. Calling a transform's `apply` with given parameters runs the same code on the pixels,
-from whatever generator the caller has (benchmarks/augment_small.py measures both).
+from whatever generator the caller has (benchmarks/augment.py measures both).
 """
 
 import contextlib

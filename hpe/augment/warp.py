@@ -71,9 +71,26 @@ def warp(
         (side_px * density, side_px * density),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
     )
-    if density > 1:
-        samples = cv2.resize(samples, (side_px, side_px), interpolation=cv2.INTER_AREA)
+    samples = averaged(samples, density)
     return Layer(image=cv2.cvtColor(samples, cv2.COLOR_RGBA2RGB), coverage=samples[:, :, 3])
+
+
+def averaged(
+    samples: UInt8[np.ndarray, "dense_height dense_width 4"], density: int
+) -> UInt8[np.ndarray, "height width 4"]:
+    """Return the means of blocks of density x density samples, rounded.
+
+    What `cv2.resize` by area gives, to within one grey level for even densities, which it halves as
+    often as it can; it is fast for halves alone, and for what is left a box filter is faster.
+    """
+    height, width = samples.shape[:2]
+    while density % 2 == 0:
+        density, height, width = density // 2, height // 2, width // 2
+        samples = cv2.resize(samples, (width, height), interpolation=cv2.INTER_AREA)
+    if density > 1:
+        means = cv2.boxFilter(samples, -1, (density, density), anchor=(0, 0))
+        samples = np.ascontiguousarray(means[::density, ::density])
+    return samples
 
 
 def _source_px_per_view_px(source_to_view: Affine) -> float:

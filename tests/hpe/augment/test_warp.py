@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
-from hpe.augment.warp import warp
+from hpe.augment.warp import averaged, warp
 from hpe.geometry.affine import scaling, similarity
 
 
@@ -47,6 +48,18 @@ def test_shrinking_averages_over_area(step):
     tolerance = 40 if step < 2 else 12  # without shrinking, bilinear is not a box
     assert np.abs(layer.image - exact).max() < tolerance
     assert np.abs(layer.image - exact).mean() < tolerance / 10
+
+
+@pytest.mark.parametrize("density", range(1, 11))
+def test_means_of_samples_are_those_of_resizing_by_area(density):
+    rng = np.random.default_rng(density)
+    samples = rng.integers(0, 256, (24 * density, 20 * density, 4), dtype=np.uint8)
+    expected = cv2.resize(samples, (20, 24), interpolation=cv2.INTER_AREA)
+    difference = np.abs(averaged(samples, density).astype(int) - expected)
+    assert difference.max() <= (0 if density % 2 or density == 2 else 1)
+    exact = samples.reshape(24, density, 20, density, 4).mean(axis=(1, 3))
+    assert np.abs(averaged(samples, density) - exact).max() <= 1.5
+    assert abs((averaged(samples, density) - exact).mean()) < 0.4  # a halving rounds .5 up
 
 
 def test_a_view_of_the_same_scale_copies_pixels():
