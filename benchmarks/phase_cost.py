@@ -28,8 +28,10 @@ from hpe.phases.labelled import Crops
 from hpe.phases.loaders import epoch_draws, load
 from hpe.phases.phase import Phase, PhaseInputs
 from hpe.phases.precision import EncodedHead, Numerics
-from hpe.phases.pretrain import PretrainConfig, ViewPairs, pretrain
+from hpe.phases.pretrain import pretrain
+from hpe.phases.pretrain_config import PretrainConfig
 from hpe.phases.probe import Probe
+from hpe.phases.view_pairs import ViewPairs
 from hpe.phases.views import training_composition
 
 UNLABELLED = 4000  # quickstart's; fewer are rendered here and costs scaled up

@@ -1,5 +1,7 @@
 """What sits on an encoder: a projection head for pretraining, a pose head for finetuning."""
 
+from typing import Literal
+
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
@@ -15,10 +17,14 @@ class ProjectionHeadConfig(Config):
     Attributes:
         hidden: Width of the hidden layer.
         out: Length of a projection; an equivariant loss reads it as out / 2 points.
+        kind: What is projected and compared: the encoder's feature to a `vector`; or its maps, by
+            convolutions, to out / 2 heatmaps, which are compared cell by cell (`maps`) or by the
+            `points` where they have their mass (S0's heatmap models).
     """
 
     hidden: int = Field(512, ge=1)
     out: int = Field(128, ge=2, multiple_of=2)
+    kind: Literal["vector", "points", "maps"] = "vector"
 
 
 class ProjectionHead(nn.Module):

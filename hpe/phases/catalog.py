@@ -7,7 +7,8 @@ from hpe.phases.evaluation import RANKING_METRIC
 from hpe.phases.finetune import FinetuneConfig, finetune, finetune_metrics, finetune_workload
 from hpe.phases.micro_batch import halved_micro_batch
 from hpe.phases.phase import PhaseSpec
-from hpe.phases.pretrain import PretrainConfig, pretrain, pretrain_metrics, pretrain_workload
+from hpe.phases.pretrain import pretrain
+from hpe.phases.pretrain_config import PretrainConfig, pretrain_metrics, pretrain_workload
 from hpe.phases.probe import PROBE_METRIC
 from hpe.phases.rehearsal import (
     FIRST_METRICS,

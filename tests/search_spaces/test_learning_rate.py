@@ -7,7 +7,7 @@ from optuna.trial import FixedTrial
 
 from hpe.phases.catalog import PHASES
 from hpe.phases.optimization import peak_lr
-from hpe.phases.pretrain import PretrainConfig
+from hpe.phases.pretrain_config import PretrainConfig
 from search_spaces.learning_rate import LearningRateForBatch
 from trainables.plans import configure, parse_plan
 

@@ -10,6 +10,7 @@ from conftest import fake_data
 from safetensors.torch import save_file
 from torch import nn
 
+from hpe.phases.contrastive_terms import ContrastiveLossConfig, contrastive_terms
 from hpe.phases.distribution import (
     data_parallel,
     in_original_order,
@@ -18,7 +19,6 @@ from hpe.phases.distribution import (
 )
 from hpe.phases.finetune import FinetuneConfig, finetune
 from hpe.phases.phase import PhaseInputs
-from hpe.phases.pretrain import ContrastiveLossConfig, contrastive_terms
 
 FINETUNE = {
     "epochs": 1,
@@ -63,7 +63,8 @@ def main(folder: Path, rank: int) -> None:
     network = projection()
     batch = {name: rows[rank::2] for name, rows in view_pairs().items()}
     parallel = data_parallel(network)
-    terms = contrastive_terms(parallel, batch, BOTH_TERMS)
+    projections = parallel(batch["image"].flatten(0, 1))
+    terms = contrastive_terms(projections, batch, BOTH_TERMS)
     (terms["train/loss"] * 2).backward()
 
     norm = nn.BatchNorm1d(2)

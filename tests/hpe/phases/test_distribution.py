@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from hpe.phases import distribution
+from hpe.phases.contrastive_terms import contrastive_terms
 from hpe.phases.finetune import FinetuneConfig, finetune
-from hpe.phases.pretrain import contrastive_terms
 
 SCRIPT = Path(__file__).with_name("one_of_two_ranks.py")
 
@@ -59,7 +59,8 @@ def test_two_processes_make_the_finetuning_step_of_one(script, ranks, make_input
 @pytest.mark.slow
 def test_two_processes_share_their_negatives(script, ranks):
     network = script.projection()
-    terms = contrastive_terms(network, script.view_pairs(), script.BOTH_TERMS)
+    batch = script.view_pairs()
+    terms = contrastive_terms(network(batch["image"].flatten(0, 1)), batch, script.BOTH_TERMS)
     terms["train/loss"].backward()
     for rank in ranks:
         torch.testing.assert_close(rank["contrastive.loss"], terms["train/loss"].detach())

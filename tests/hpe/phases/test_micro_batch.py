@@ -5,7 +5,7 @@ import pytest
 from hpe.phases.catalog import PHASES
 from hpe.phases.finetune import FinetuneConfig
 from hpe.phases.micro_batch import halved_micro_batch
-from hpe.phases.pretrain import PretrainConfig
+from hpe.phases.pretrain_config import PretrainConfig
 
 
 @pytest.mark.parametrize("config", [PretrainConfig(batch_size=96), FinetuneConfig(batch_size=96)])
