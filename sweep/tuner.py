@@ -36,12 +36,16 @@ from trainables.assignment import Stage
 from trainables.claims import Claims
 from trainables.keys import Execution
 from trainables.plans import make_stages
-from trainables.pool import NoSlotLeft, SlotPool, SlotShape
+from trainables.pool import CLOSE_S, NoSlotLeft, SlotPool, SlotShape
 from trainables.stages import StageStore
 from trainables.trial import TrialTrainable
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}
 """What a trial's actor asks for: it only passes reports on, and must not outlive the head."""
+
+NOTICE_S = 2.0
+"""For running epochs to end after SIGTERM, whose sender may kill after ten seconds. An epoch that
+takes longer is trained again; every earlier one is saved."""
 
 TUNE_SWITCHES = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -147,11 +151,36 @@ def run_study(
         NoSlotLeft: If no slot can work.
         ClusterLost: If Ray died on the driver's node.
     """
-    book.listen(OptunaLog(folder.optuna_log, study, book.ledger))
-    for listener in listeners:
-        book.listen(listener)
-    if is_over(study, book.ledger, elapsed_s=book.elapsed_s, gpus_per_slot=machinery.gpus_per_slot):
-        return book.ledger
+    with closing(OptunaLog(folder.optuna_log, study, book.past)) as copy:
+        book.listen(copy)
+        for listener in listeners:
+            book.listen(listener)
+        if not is_over(
+            study, book.ledger, elapsed_s=book.elapsed_s, gpus_per_slot=machinery.gpus_per_slot
+        ):
+            _run_rest(
+                study,
+                book=book,
+                machinery=machinery,
+                folder=folder,
+                lineage=lineage,
+                on_interrupt=on_interrupt,
+                on_slots=on_slots,
+            )
+    return book.ledger
+
+
+def _run_rest(
+    study: Study,
+    *,
+    book: Book,
+    machinery: Machinery,
+    folder: StudyDir,
+    lineage: Mapping[str, Any],
+    on_interrupt: Callable[[], None] | None,
+    on_slots: Callable[[Mapping[str, str]], None] | None,
+) -> None:
+    """Run what is left of a study that is not over; the arguments are those of `run_study`."""
     shutil.rmtree(folder.scratch, ignore_errors=True)
     pool = _pool(machinery, folder.scratch)
     claims = Claims(machinery.store_root)
@@ -179,14 +208,14 @@ def run_study(
                 pool.close()
             raise
         # Of a cluster that is lost nothing answers, and nothing is left to be ended.
-        notes = [] if isinstance(fault, ClusterLost) else pool.close()
+        patience_s = NOTICE_S if signal.SIGTERM in received else CLOSE_S
+        notes = [] if isinstance(fault, ClusterLost) else pool.close(patience_s)
     book.write(*({"kind": "note", "message": note} for note in notes))
     shutil.rmtree(folder.scratch, ignore_errors=True)
     if fault is not None:
         raise fault
     if received:
         raise StudyInterrupted(received[0])
-    return book.ledger
 
 
 def _work(

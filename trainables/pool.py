@@ -31,6 +31,7 @@ WAITING_SLOT_S = 60.0
 ORPHAN_S = 10.0
 """How long Ray's own cleaner has to remove the placement group of a lost worker group."""
 CLOSE_S = 30.0
+ANSWER_S = 2.0  # for a slot to say that its workers did not end in time
 IDLE_SLOT_S = 60.0
 """A slot that had no work for this long is given back; `lend` starts it again."""
 RETRY_BROKEN_S = 60.0
@@ -184,12 +185,15 @@ class SlotPool:
         """Return the phase of each slot by its place, which a replacement keeps."""
         return {slot.index: slot.phase.value for slot in self._slots.values()}
 
-    def close(self) -> list[str]:
+    def close(self, patience_s: float = CLOSE_S) -> list[str]:
         """End all slots and return notes: workers return, Train ends, then the actors go.
 
         Whatever does not end within its time is killed; placement groups that are left are removed.
+
+        Args:
+            patience_s: How long workers may take to end their epoch, which is lost otherwise.
         """
-        self._close_actors()
+        self._close_actors(patience_s)
         for slot in (*self._slots.values(), *self._ending.values()):
             ray.kill(slot.actor)
         self._slots.clear()
@@ -293,6 +297,9 @@ class SlotPool:
         slot.message = status["message"]
         self._notes.extend(f"slot {slot.index}: {note}" for note in status["notes"])
         slot.notes_read += len(status["notes"])
+        if status["assignment"] is not None and not slot.lent:
+            # Its trial has left; the withdrawal came before the work, which others sent.
+            slot.actor.withdraw.remote(status["assignment"], None)
         now = time.monotonic()
         if slot.phase is not SlotPhase.STARTING:
             slot.ready_at = now
@@ -362,10 +369,11 @@ class SlotPool:
                 placement_groups.remove(group)
                 self._notes.append(f"removed placement group {group}: its worker group is gone.")
 
-    def _close_actors(self) -> None:
-        closing = {slot.actor.close.remote(CLOSE_S): slot for slot in self._slots.values()}
+    def _close_actors(self, patience_s: float) -> None:
+        closing = {slot.actor.close.remote(patience_s): slot for slot in self._slots.values()}
         closing |= self._ending
-        done, late = ray.wait(list(closing), num_returns=len(closing), timeout=CLOSE_S + 5)
+        timeout_s = patience_s + ANSWER_S
+        done, late = ray.wait(list(closing), num_returns=len(closing), timeout=timeout_s)
         for answer in done:
             slot = closing[answer]
             try:

@@ -98,6 +98,17 @@ def test_a_withdrawn_slot_is_free_once_its_worker_has_let_go(pool, store):
 
 @pytest.mark.ray
 @pytest.mark.slow
+def test_work_that_comes_after_its_withdrawal_does_not_keep_the_slot(pool, store):
+    slot = lend(pool)
+    pool.withdraw(slot, 72)
+    pool.give_back(slot)
+    Trial(slot, store, assignment(72, epochs=1000, rest_s=0.2)).step()
+    assert lend(pool) == slot
+    pool.give_back(slot)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_a_slot_without_work_is_given_back_and_started_again_when_there_is_some(
     ray_cluster, tmp_path, monkeypatch
 ):
