@@ -1,166 +1,95 @@
 """A copy of the study that optuna-dashboard opens; the journal stays the truth."""
 
-import json
 import logging
-import warnings
+import threading
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from sweep.ledger import Ledger, Record
+from sweep.optuna_copy import OptunaCopy
+from sweep.study import Study
 
-from sweep.ledger import Ledger, Record, Trial, TrialState
-from sweep.objectives import targets, values_of, violations
-from sweep.placement import distributions_from_json
-from sweep.study import Objective, Study
+COPIED = frozenset({"trial", "restage", "rung", "end"})
+"""Kinds of records that the copy shows something of."""
 
-UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, optuna.exceptions.OptunaError)
-"""What Optuna raises on a journal file that was cut or changed."""
-
-CONSTRAINTS = "constraints"
-"""The system attribute in which Optuna kept constraints before version 5, as a list. Optuna 5 reads
-it too; optuna-dashboard 0.21 reads nothing else."""
+PATIENCE_S = 2.0
+"""For what is left at the end: half a second is enough for 2,000 trials on a disk that answers."""
 
 logger = logging.getLogger(__name__)
 
 
 class OptunaLog:
-    """Keeps `optuna.log` in step with the ledger; a listener of journal records.
+    """Keeps `optuna.log` in step with the journal from a thread that the driver never waits for.
 
-    Opened, it is compared with the ledger and written anew if they disagree: Optuna cannot read its
-    own file any more once something was appended to a torn line. With several objectives it has no
-    values of rungs, which Optuna then refuses.
+    A listener of journal records: each call puts one on a queue. Once the thread has failed, the
+    next call raises what it failed of; what is missing then is written by the next session, which
+    compares the copy with the journal as it starts.
+
+    Args:
+        path: The file.
+        study: The study.
+        past: The journal's records so far.
+        pause_s: Records that arrive within this time are written together.
     """
 
-    def __init__(self, path: Path, study: Study, ledger: Ledger) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._path = path
-        self._name = study.name
-        self._objective = study.objective
-        # Only this driver writes the file, so a lock that is there is a dead driver's.
-        path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
-        self._trials: dict[int, optuna.Trial] = {}
-        if path.exists() and not self._agrees(ledger):
-            logger.warning("%s disagrees with the journal and is written anew.", path)
-            path.unlink()
-        self._study = self._open()
-        self._catch_up(ledger)
+    def __init__(
+        self, path: Path, study: Study, past: Sequence[Record] = (), *, pause_s: float = 1.0
+    ) -> None:
+        self._path, self._study, self._pause_s = path, study, pause_s
+        self._queue = deque(record for record in past if record["kind"] in COPIED)
+        self._changed = threading.Condition()
+        self._is_first = True
+        self._closing = self._abandoned = False
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="optuna-log", daemon=True)
+        self._thread.start()
 
-    def __call__(self, record: Record, ledger: Ledger) -> None:
-        """Copy what this record says about a trial."""
-        match record["kind"]:
-            case "trial":
-                self._begin(ledger.trials[record["number"]])
-            case "rung":
-                self._report(record["trial"], rung=record["rung"], value=record["value"])
-            case "end":
-                self._end(ledger.trials[record["trial"]])
-            case "restage":  # values reported to Optuna cannot be taken back
-                self._path.unlink()
-                self._study = self._open()
-                self._catch_up(ledger)
+    def __call__(self, record: Record, _ledger: Ledger) -> None:
+        """Have what this record says about a trial copied; returns at once."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        if record["kind"] in COPIED:
+            with self._changed:
+                self._queue.append(record)
+                self._changed.notify_all()
 
-    def _open(self) -> optuna.Study:
-        self._storage = JournalStorage(JournalFileBackend(str(self._path)))
-        study = optuna.create_study(
-            storage=self._storage,
-            study_name=self._name,
-            directions=[target.direction for target in targets(self._objective)],
-            load_if_exists=True,
-        )
-        names = [target.metric for target in targets(self._objective)]
-        if study.metric_names != names:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names(names)
-        return study
+    def close(self, timeout_s: float = PATIENCE_S) -> None:
+        """Write what is left and stop; what is not written in time follows on the next run."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        self._abandoned = True
+        reason = "not in time" if self._thread.is_alive() else self._error
+        if reason is not None:
+            logger.warning(
+                "%s is behind the journal (%s); the same command brings it up to date.",
+                self._path,
+                reason,
+            )
 
-    def _agrees(self, ledger: Ledger) -> bool:
-        if not _is_whole(self._path):
-            return False
+    def _run(self) -> None:
         try:
-            copies = self._open().trials
-        except UNREADABLE:
-            return False
-        return len(copies) <= len(ledger.trials) and all(
-            _is_copy(copy, ledger.trials[copy.number], self._objective) for copy in copies
-        )
+            copy, ledger = OptunaCopy(self._path, self._study), Ledger()
+            while self._wait_for_work() and not self._abandoned:
+                for _ in range(len(self._queue)):
+                    ledger.apply(self._queue.popleft())
+                copy.follow(ledger.trials)
+        except Exception as error:  # noqa: BLE001  a thread's edge: whoever calls next is told
+            self._error = error
 
-    def _catch_up(self, ledger: Ledger) -> None:
-        """Write what the copy is behind."""
-        copies = self._study.get_trials(deepcopy=False)
-        for trial in ledger.trials.values():
-            copy = copies[trial.number] if trial.number < len(copies) else None
-            if copy is None:
-                self._begin(trial)
-            elif copy.state.is_finished():
-                continue
-            else:
-                self._trials[trial.number] = optuna.Trial(self._study, copy._trial_id)
-            for rung in trial.rungs:
-                if copy is None or rung.rung not in copy.intermediate_values:
-                    self._report(trial.number, rung=rung.rung, value=rung.value)
-            if trial.state is not TrialState.RUNNING:
-                self._end(trial)
+    def _wait_for_work(self) -> bool:
+        """Wait until there is something to write; False once there will be nothing more.
 
-    def _begin(self, trial: Trial) -> None:
-        self._study.enqueue_trial(dict(trial.params), user_attrs=_attributes(trial))
-        self._trials[trial.number] = self._study.ask(distributions_from_json(trial.distributions))
-
-    def _end(self, trial: Trial) -> None:
-        copy = self._trials.pop(trial.number)
-        for name in ("error_class", "message"):
-            if (value := getattr(trial, name)) is not None:
-                copy.set_user_attr(name, value)
-        state = optuna.trial.TrialState[trial.state.name]
-        values = None
-        if trial.state is TrialState.COMPLETE:
-            values = values_of(trial, self._objective)
-            excesses = list(violations(trial, self._objective).values())
-            if excesses:
-                self._storage.set_trial_system_attr(copy._trial_id, CONSTRAINTS, excesses)
-        self._study.tell(copy, values, state=state)
-
-    def _report(self, number: int, *, rung: int, value: float) -> None:
-        if len(targets(self._objective)) == 1:
-            self._trials[number].report(value, step=rung)
-
-
-def _attributes(trial: Trial) -> dict[str, Any]:
-    return {"arm": trial.arm, "seed": trial.seed}
-
-
-def _is_whole(path: Path) -> bool:
-    """Say whether every line of the file is complete JSON; Optuna accepts a torn last one."""
-    lines = path.read_bytes().split(b"\n")
-    if lines.pop() != b"":
-        return False
-    try:
-        for line in lines:
-            json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_copy(copy: optuna.trial.FrozenTrial, trial: Trial, objective: Objective) -> bool:
-    """Say whether a trial's copy is equal or merely behind."""
-    has_rungs = len(targets(objective)) == 1
-    rungs = {rung.rung: rung.value for rung in trial.rungs} if has_rungs else {}
-    if copy.params != dict(trial.params) or copy.user_attrs != {
-        **copy.user_attrs,
-        **_attributes(trial),
-    }:
-        return False
-    if copy.state is optuna.trial.TrialState.RUNNING:
-        return copy.intermediate_values.items() <= rungs.items()
-    if copy.state.name != trial.state.name or copy.intermediate_values != rungs:
-        return False
-    if trial.state is not TrialState.COMPLETE:
-        return True
-    if copy.values != values_of(trial, objective):
-        return False
-    excesses: list[float] = copy.system_attrs.get(CONSTRAINTS, [])
-    return excesses == list(violations(trial, objective).values())
+        A copy is compared with the journal once, whether there is news or not.
+        """
+        with self._changed:
+            if self._is_first:
+                self._is_first = False
+                return True
+            self._changed.wait_for(lambda: self._closing or bool(self._queue))
+            if not self._closing:
+                self._changed.wait_for(lambda: self._closing, timeout=self._pause_s)
+            return bool(self._queue)

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import threading
 import time
 from functools import partial
 
@@ -13,6 +12,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from sweep.journal import DamagedJournal, Journal, read_journal
 from sweep.ledger import Ledger
+from sweep.optuna_copy import OptunaCopy
 from sweep.optuna_log import OptunaLog
 from sweep.tracking import MlflowTracker
 from tests.sweep.engine_fakes import Play, make_study
@@ -48,10 +48,12 @@ def test_f5_journal_and_copy_are_torn_at_every_byte_of_their_last_record_appende
 ):
     path, log = tmp_path / "journal.jsonl", tmp_path / "optuna.log"
     play = Play(STUDY, tmp_path)
-    play.book.listen(OptunaLog(log, STUDY, play.ledger))
+    copy = OptunaLog(log, STUDY, pause_s=0)
+    play.book.listen(copy)
     play.open().hand_out()
     for _ in range(3):
         play.step(0)
+    copy.close(60)
     play.journal.close()
     written, copied = path.read_bytes(), log.read_bytes()
     start, copied_start = last_record(written), last_record(copied)
@@ -59,10 +61,12 @@ def test_f5_journal_and_copy_are_torn_at_every_byte_of_their_last_record_appende
         path.write_bytes(written[:end])
         log.write_bytes(copied[: copied_start + (end - start) % (len(copied) - copied_start)])
         again = Play(STUDY, tmp_path, stages=play.stages)
-        again.book.listen(OptunaLog(log, STUDY, again.ledger))
+        copy = OptunaLog(log, STUDY, again.book.past, pause_s=0)
+        again.book.listen(copy)
         again.open().hand_out()
         while 0 in again.training:
             again.step(0)
+        copy.close(60)
         again.journal.close()
         reopened = Ledger(read_journal(path))
         assert reopened.trials[0].objective == again.ledger.trials[0].objective is not None
@@ -91,33 +95,32 @@ def test_f6_a_bit_flipped_in_the_journal_is_never_read_as_something_else(tmp_pat
 @pytest.mark.slow
 def test_f6_a_copy_with_a_flipped_bit_is_right_again_once_it_was_opened(tmp_path, records):
     path = tmp_path / "optuna.log"
-    OptunaLog(path, STUDY, Ledger(records))
+    trials = Ledger(records).trials
+    OptunaCopy(path, STUDY).follow(trials)
     data, states = path.read_bytes(), states_in(path)
     for byte in range(0, len(data), 97):
         flipped = bytearray(data)
         flipped[byte] ^= 1 << byte % 8
         path.write_bytes(flipped)
-        OptunaLog(path, STUDY, Ledger(records))
+        OptunaCopy(path, STUDY).follow(trials)
         assert states_in(path) == states
 
 
-def test_f11_a_copy_whose_lock_somebody_holds_waits_and_loses_nothing(tmp_path, records):
-    path, ledger = tmp_path / "optuna.log", Ledger()
-    log = OptunaLog(path, STUDY, ledger)
+def test_f11_a_copy_whose_lock_somebody_holds_keeps_no_driver_waiting_and_loses_nothing(
+    tmp_path, records
+):
+    path = tmp_path / "optuna.log"
+    OptunaLog(path, STUDY, records[:3]).close(60)
+    log = OptunaLog(path, STUDY, records[:3], pause_s=0)
     lock = JournalFileSymlinkLock(str(path))
     lock.acquire()
-    released = []
-
-    def release():
-        released.append(len(ledger.trials))
-        lock.release()
-
-    threading.Timer(0.5, release).start()
-    for record in records:
-        ledger.apply(record)
-        log(record, ledger)
-    assert released == [1], "the first trial waited for the lock"
-    assert states_in(path) == ["COMPLETE"] * len(ledger.trials)
+    before = path.read_bytes()
+    for record in records[3:]:
+        log(record, Ledger())
+    assert path.read_bytes() == before, "all were taken, none is written yet"
+    lock.release()
+    log.close(60)
+    assert states_in(path) == ["COMPLETE"] * len(Ledger(records).trials)
 
 
 @pytest.mark.slow

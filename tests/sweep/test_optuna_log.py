@@ -1,21 +1,20 @@
-"""The copy of a study for optuna-dashboard."""
+"""The listener that keeps the copy for optuna-dashboard."""
 
 import os
+import threading
 
 import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from sweep import optuna_log
 from sweep.ledger import Ledger
+from sweep.optuna_copy import OptunaCopy
 from sweep.optuna_log import OptunaLog
 from tests.sweep.engine_fakes import Play, make_study
 
-STUDY = make_study(
-    early_stop={"rule": "asha", "grace": 2},
-    search={"trials": 6},
-    settings={"final/limit": 8.0},
-)
+STUDY = make_study(search={"trials": 3})
 
 
 @pytest.fixture(autouse=True)
@@ -25,167 +24,118 @@ def quick_syncs(monkeypatch):
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """The records of a study with a trial in every state."""
+    """The records of a study that ran to its end."""
     play = Play(STUDY, tmp_path_factory.mktemp("played"))
     play.run()
     return play.records
 
 
-def trials_in(path):
+def states_in(path):
     storage = JournalStorage(JournalFileBackend(str(path)))
-    return optuna.load_study(study_name="toy", storage=storage).trials
+    return [t.state.name for t in optuna.load_study(study_name="toy", storage=storage).trials]
 
 
-def assert_is_copy(path, records):
-    trials = Ledger(records).trials
-    copies = trials_in(path)
-    assert [copy.number for copy in copies] == list(trials)
-    for copy, trial in zip(copies, trials.values(), strict=True):
-        assert copy.state.name == trial.state.value
-        assert copy.params == trial.params
-        assert copy.user_attrs["arm"] == trial.arm
-        assert copy.intermediate_values == {rung.rung: rung.value for rung in trial.rungs}
-        if trial.objective is not None:
-            assert copy.value == trial.objective
+class Gated(OptunaCopy):
+    """A copy whose writing takes until a test lets it go on.
+
+    Attributes:
+        anew: How often it was written as a whole.
+    """
+
+    gate = threading.Event()
+    reached = threading.Event()
+    anew = 0
+
+    def follow(self, trials):
+        type(self).reached.set()
+        assert type(self).gate.wait(60)
+        super().follow(trials)
+
+    def _write_anew(self, pictures):
+        type(self).anew += 1
+        super()._write_anew(pictures)
 
 
-def follow(log, ledger, records):
-    for record in records:
-        ledger.apply(record)
-        log(record, ledger)
+@pytest.fixture
+def gated(monkeypatch):
+    Gated.gate, Gated.reached, Gated.anew = threading.Event(), threading.Event(), 0
+    monkeypatch.setattr(optuna_log, "OptunaCopy", Gated)
+    return Gated
 
 
-def test_optuna_reads_the_states_values_and_rungs_of_the_journal(tmp_path, records):
-    ledger = Ledger()
-    follow(OptunaLog(tmp_path / "optuna.log", STUDY, ledger), ledger, records)
-    assert_is_copy(tmp_path / "optuna.log", records)
-    assert {copy.state.name for copy in trials_in(tmp_path / "optuna.log")} == {
-        "COMPLETE",
-        "PRUNED",
-        "FAIL",
-    }
+def test_the_past_and_what_follows_are_in_the_copy_once_it_is_closed(tmp_path, records):
+    path, half = tmp_path / "optuna.log", len(records) // 2
+    log = OptunaLog(path, STUDY, records[:half])
+    for record in records[half:]:
+        log(record, Ledger())
+    log.close(60)
+    assert states_in(path) == ["COMPLETE"] * 5
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 1.0])
-def test_a_copy_that_is_behind_catches_up(tmp_path, records, share, caplog):
-    path, known = tmp_path / "optuna.log", round(share * len(records))
-    ledger = Ledger()
-    follow(OptunaLog(path, STUDY, ledger), ledger, records[:known])
-    OptunaLog(path, STUDY, Ledger(records))
-    assert_is_copy(path, records)
-    assert "written anew" not in caplog.text
-
-
-@pytest.mark.slow
-def test_f5_a_copy_torn_at_any_byte_of_its_last_record_goes_on_and_opens(tmp_path, records):
-    whole = tmp_path / "whole.log"
-    ledger = Ledger()
-    end = next(i for i, record in enumerate(records) if record["kind"] == "end") + 1
-    follow(OptunaLog(whole, STUDY, ledger), ledger, records[:end])
-    data = whole.read_bytes()
-    start = data.rstrip(b"\n").rindex(b"\n") + 1
-    more = records[end : end + 8]
-    for cut in range(start, len(data)):
-        path = tmp_path / "torn.log"
-        path.write_bytes(data[:cut])
-        ledger = Ledger(records[:end])
-        follow(OptunaLog(path, STUDY, ledger), ledger, more)
-        assert_is_copy(path, records[: end + 8])
-
-
-def test_a_copy_of_something_else_is_written_anew(tmp_path, records, caplog):
+def test_a_copy_is_compared_with_the_journal_without_a_new_record(tmp_path, records):
     path = tmp_path / "optuna.log"
-    other = Play(make_study(seeds={"study": 7}), tmp_path)
-    other.run()
-    OptunaLog(path, STUDY, other.ledger)
-    OptunaLog(path, STUDY, Ledger(records))
-    assert_is_copy(path, records)
-    assert "disagrees with the journal and is written anew" in caplog.text
     path.write_bytes(b"not json at all\n")
-    OptunaLog(path, STUDY, Ledger(records))
-    assert_is_copy(path, records)
+    OptunaLog(path, STUDY, records).close(60)
+    assert states_in(path) == ["COMPLETE"] * 5
 
 
-def test_f11_the_lock_of_a_driver_that_died_keeps_nobody_waiting(tmp_path, records):
+def test_the_driver_waits_for_no_copy_and_restages_are_written_once(tmp_path, records, gated):
     path = tmp_path / "optuna.log"
-    path.touch()
-    path.with_name("optuna.log.lock").symlink_to(path)
-    OptunaLog(path, STUDY, Ledger(records))
-    assert_is_copy(path, records)
+    begun = next(i for i, record in enumerate(records) if record["kind"] == "trial") + 1
+    trial = records[begun - 1]
+    rung = {"kind": "rung", "time_s": 0.0, "trial": 0, "label": "final", "rung": 1, "epoch": 1}
+    reported = {**rung, "value": 1.0, "decision": "continue"}
+    gated.gate.set()
+    OptunaLog(path, STUDY, [*records[:begun], reported]).close(60)
+    gated.gate.clear()
+    gated.reached.clear()
+    log = OptunaLog(path, STUDY, [*records[:begun], reported])
+    assert gated.reached.wait(60), "it is at work on the copy from now on"
+    for number in range(50):
+        stages = [{**stage, "key": f"{number}"} for stage in trial["stages"]]
+        log({"kind": "restage", "time_s": 0.0, "trial": 0, "stages": stages}, Ledger())
+    assert gated.anew == 0
+    gated.gate.set()
+    log.close(60)
+    assert gated.anew == 1
+    assert states_in(path) == ["RUNNING"]
 
 
-def test_a_trial_that_starts_again_is_copied_from_its_new_beginning(tmp_path, records):
-    path, ledger = tmp_path / "optuna.log", Ledger()
-    rung = next(i for i, record in enumerate(records) if record["kind"] == "rung")
-    number = records[rung]["trial"]
-    log = OptunaLog(path, STUDY, ledger)
-    follow(log, ledger, records[: rung + 1])
-    again = {"kind": "restage", "time_s": 0.0, "trial": number, "stages": []}
-    follow(log, ledger, [again])
-    assert trials_in(path)[number].intermediate_values == {}
-
-
-SEVERAL = make_study(
-    objective={
-        "metric": "final/val/error",
-        "also": [{"metric": "cost/slot_s", "direction": "minimize"}],
-        "constraints": [
-            {"metric": "cost/epochs", "at_most": 5.0},
-            {"metric": "final/val/error", "at_most": 100.0},
-        ],
-    },
-    early_stop={"rule": "asha", "grace": 2, "metric": "final/val/error"},
-)
-
-
-@pytest.fixture(scope="module")
-def judged_records(records):
-    """The same trials as another study would have ended them, which asks for more."""
-    changed = []
-    for record in records:
-        if record["kind"] == "end" and record["state"] == "COMPLETE":
-            others = {"cost/slot_s": 2.0 + record["trial"], "cost/epochs": 6.0}
-            record = {**record, "others": others}
-        changed.append(record)
-    return changed
-
-
-def test_values_and_constraints_are_where_optuna_and_its_dashboard_read_them(
-    tmp_path, judged_records
+def test_a_copy_that_cannot_be_written_is_told_to_the_journal_and_the_study_goes_on(
+    tmp_path, monkeypatch
 ):
-    path = tmp_path / "optuna.log"
-    follow(OptunaLog(path, SEVERAL, ledger := Ledger()), ledger, judged_records)
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    study = optuna.load_study(study_name="toy", storage=storage)
-    assert [d.name for d in study.directions] == ["MINIMIZE", "MINIMIZE"]
-    assert study.metric_names == ["final/val/error", "cost/slot_s"]
-    complete = [copy for copy in study.trials if copy.state.name == "COMPLETE"]
-    assert complete
-    for copy in complete:
-        trial = ledger.trials[copy.number]
-        assert copy.values == [trial.objective, 2.0 + copy.number]
-        assert copy.system_attrs["constraints"] == [1.0, trial.objective - 100]  # the dashboard's
-        assert list(copy.constraints.values()) == [1.0, trial.objective - 100]  # Optuna 5's
-    assert study.best_trials == []  # none is feasible
-    assert all(copy.intermediate_values == {} for copy in study.trials)
+    def full(self, trials):
+        raise OSError(28, "No space left on device")
 
-
-@pytest.mark.parametrize("share", [0.4, 1.0])
-def test_a_copy_with_several_objectives_catches_up_too(tmp_path, judged_records, share, caplog):
-    path, known = tmp_path / "optuna.log", round(share * len(judged_records))
-    ledger = Ledger()
-    follow(OptunaLog(path, SEVERAL, ledger), ledger, judged_records[:known])
-    OptunaLog(path, SEVERAL, Ledger(judged_records))
-    assert "written anew" not in caplog.text
-    assert [copy.state.name for copy in trials_in(path)] == [
-        trial.state.value for trial in Ledger(judged_records).trials.values()
+    monkeypatch.setattr(OptunaCopy, "follow", full)
+    play = Play(STUDY, tmp_path)
+    log = OptunaLog(tmp_path / "optuna.log", STUDY)
+    log._thread.join(60)
+    play.book.listen(log)
+    play.run()
+    log.close()
+    notes = [note["message"] for note in play.ledger.notes]
+    assert notes == [
+        "OptunaLog follows this session no further (OSError: [Errno 28] No space left on device); "
+        "the study goes on."
     ]
+    assert [str(trial.state) for trial in play.ledger.trials.values()] == ["COMPLETE"] * 5
 
 
-def test_a_copy_without_the_constraints_is_written_anew(tmp_path, judged_records, caplog):
-    path, ledger = tmp_path / "optuna.log", Ledger()
-    fewer = SEVERAL.objective.model_copy(update={"constraints": []})
-    without = SEVERAL.model_copy(update={"objective": fewer})
-    follow(OptunaLog(path, without, ledger), ledger, judged_records)
-    OptunaLog(path, SEVERAL, Ledger(judged_records))
-    assert "written anew" in caplog.text
+def test_a_copy_that_failed_at_last_is_told_when_it_is_closed(tmp_path, monkeypatch, caplog):
+    def full(self, trials):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(OptunaCopy, "follow", full)
+    OptunaLog(tmp_path / "optuna.log", STUDY).close(60)
+    assert "is behind the journal ([Errno 28] No space left on device)" in caplog.text
+
+
+def test_closing_waits_no_longer_than_it_may(tmp_path, records, gated, caplog):
+    log = OptunaLog(tmp_path / "optuna.log", STUDY, records)
+    assert gated.reached.wait(60)
+    log.close(0.01)
+    assert "is behind the journal (not in time); the same command brings it up" in caplog.text
+    gated.gate.set()
+    log._thread.join(60)
+    assert not log._thread.is_alive()
