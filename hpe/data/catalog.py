@@ -19,6 +19,7 @@ from hpe.data.freihand_course import (
 )
 from hpe.data.hands import HandData
 from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhand
+from hpe.data.mixture import MixtureConfig, mix
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
 from hpe.data.rendered_hands import (
@@ -156,6 +157,30 @@ def _brought(folder_names: Sequence[str]) -> Callable[[Any, Path | None, Path], 
     return root
 
 
+def _mixture_root(config: MixtureConfig, data_dir: Path | None, made_dir: Path) -> Path:
+    """Return the folder in which the sources' own folders lie."""
+    for source in config.sources.values():
+        data_root(source.data, data_dir=data_dir, made_dir=made_dir)
+    return data_dir or made_dir
+
+
+def _prepare_mixture(
+    config: MixtureConfig, root: Path, *, processes: int, progress: Progress
+) -> None:
+    for source in config.sources.values():
+        folder = data_root(source.data, data_dir=root, made_dir=root)
+        prepare_data(source.data, folder, processes=processes, progress=progress)
+
+
+def _open_mixture(config: MixtureConfig, root: Path) -> HandData:
+    sources = {name: source.data for name, source in config.sources.items()}
+    opened = {
+        name: open_data(data, data_root(data, data_dir=root, made_dir=root))
+        for name, data in sources.items()
+    }
+    return mix(config, opened)
+
+
 def _no_root(config: NoDataConfig, _data_dir: Path | None, made_dir: Path) -> Path:
     return made_dir / config.name
 
@@ -224,6 +249,13 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_brought(youtube_hands.FOLDER_NAMES),
         prepare=prepare_youtube_hands,
         open=open_youtube_hands,
+    ),
+    "mixture": DataSet(
+        about="several of the others, with weights",
+        config=MixtureConfig,
+        root=_mixture_root,
+        prepare=_prepare_mixture,
+        open=_open_mixture,
     ),
     "none": DataSet(
         about="no samples at all, for phases that train nothing",

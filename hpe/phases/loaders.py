@@ -6,11 +6,12 @@ from typing import TypeVar
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hpe.phases.phase import tell_nobody
-from hpe.phases.randomness import Draw, shuffled
+from hpe.phases.randomness import Draw, draws_of_pass
 
 Row = Mapping[str, np.ndarray]
 Batch = dict[str, Tensor]
@@ -18,8 +19,24 @@ Batch = dict[str, Tensor]
 _Item = TypeVar("_Item")
 
 
-def epoch_draws(num_samples: int, *, seed: int, epoch: int, batch_size: int) -> list[list[Draw]]:
-    """Return the batches of one pass without its last incomplete one: no sample comes twice.
+def epoch_draws(
+    num_samples: int,
+    *,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    weights: Float[np.ndarray, " samples"] | None = None,
+) -> list[list[Draw]]:
+    """Return the batches of one pass without its last incomplete one.
+
+    No sample comes twice, unless weights ask for it.
+
+    Args:
+        num_samples: Samples in the split.
+        seed: Seed of all orders.
+        epoch: Number of the pass.
+        batch_size: Rows per batch.
+        weights: The samples' shares of the draws; None where they are equal.
 
     Raises:
         ValueError: If the split does not fill one batch.
@@ -29,18 +46,24 @@ def epoch_draws(num_samples: int, *, seed: int, epoch: int, batch_size: int) -> 
             f"batch_size must be at most the number of samples, got {batch_size} for "
             f"{num_samples} samples."
         )
-    draws = [(epoch, index) for index in shuffled(num_samples, seed=seed, pass_number=epoch)]
+    draws = draws_of_pass(num_samples, seed=seed, pass_number=epoch, weights=weights)
     whole = num_samples // batch_size * batch_size
     return _chunks(draws[:whole], batch_size)
 
 
 def endless_draws(
-    num_samples: int, *, seed: int, first: int, batches: int, batch_size: int
+    num_samples: int,
+    *,
+    seed: int,
+    first: int,
+    batches: int,
+    batch_size: int,
+    weights: Float[np.ndarray, " samples"] | None = None,
 ) -> list[list[Draw]]:
     """Return full batches from a stream of passes, each in its own order, without gaps.
 
-    Every sample is used equally often whatever the split's size, and a batch may span passes, so
-    that a few labels and a large batch go together.
+    Every sample is used equally often whatever the split's size, unless weights say otherwise, and
+    a batch may span passes, so that a few labels and a large batch go together.
 
     Args:
         num_samples: Samples in the split.
@@ -48,6 +71,7 @@ def endless_draws(
         first: Batches of the stream to skip.
         batches: Batches to return.
         batch_size: Rows per batch.
+        weights: The samples' shares of the draws; None where they are equal.
 
     Raises:
         ValueError: If there are no samples.
@@ -57,9 +81,9 @@ def endless_draws(
     start, stop = first * batch_size, (first + batches) * batch_size
     passes = range(start // num_samples, -(-stop // num_samples))
     draws = [
-        (number, index)
+        draw
         for number in passes
-        for index in shuffled(num_samples, seed=seed, pass_number=number)
+        for draw in draws_of_pass(num_samples, seed=seed, pass_number=number, weights=weights)
     ]
     offset = passes.start * num_samples
     return _chunks(draws[start - offset : stop - offset], batch_size)

@@ -1,14 +1,15 @@
 """Pretraining on unlabelled hands: SimCLR, PeCLR, pairwise relations, and mixtures of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
 from torch import nn
-from torch.autograd import backward
 
+from hpe.data.hands import HandSplit
+from hpe.data.weights import sampling_weights
 from hpe.models.encoders import Encoder, build_encoder
 from hpe.models.heads import ProjectionHead
 from hpe.models.heatmap_projection import HeatmapProjection, PointProjection
@@ -18,15 +19,11 @@ from hpe.phases.collapse import CollapseAlarm
 from hpe.phases.contrastive_terms import COLLAPSE_SHARE
 from hpe.phases.distribution import (
     data_parallel,
-    gradients_stay_local,
     own_rows,
     rank,
     require_divisible,
     take_first_ranks_buffers,
-    world_size,
 )
-from hpe.phases.gradient_cache import Outputs, Terms, accumulate_as_one_batch
-from hpe.phases.labelled import joined
 from hpe.phases.loaders import Batch, epoch_draws, load
 from hpe.phases.optimization import ScheduledOptimizer
 from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
@@ -37,12 +34,12 @@ from hpe.phases.pretrain_config import (
     PretrainConfig,
     steps_per_epoch,
 )
-from hpe.phases.pretrain_objective import pretraining_terms
+from hpe.phases.pretrain_steps import step_as_one_batch, step_by_batches
 from hpe.phases.pretraining_network import PretrainingNetwork
 from hpe.phases.probe import Probe
 from hpe.phases.randomness import Draw, seed_layers
 from hpe.phases.state import detached_copy
-from hpe.phases.view_pairs import RELATIVE, ViewPairs
+from hpe.phases.view_pairs import ViewPairs
 from hpe.phases.views import training_composition
 
 
@@ -132,7 +129,7 @@ def pretrain(config: PretrainConfig, inputs: PhaseInputs, resume: State | None =
     )
     finished = 0 if resume is None else run.restore(resume)
     pairs = _view_pairs(config, inputs)
-    draws = _draws(run, num_samples=len(split), seed=inputs.seed, first_epoch=finished)
+    draws = _draws(run, split, seed=inputs.seed, first_epoch=finished)
     made = load(pairs, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
     with closing(made) as batches:
         for epoch in range(finished + 1, config.epochs + 1):
@@ -214,12 +211,15 @@ def _build_projection(encoder: Encoder, config: PretrainConfig, *, seed: int) ->
 
 
 def _draws(
-    run: _Pretraining, *, num_samples: int, seed: int, first_epoch: int
+    run: _Pretraining, split: HandSplit, *, seed: int, first_epoch: int
 ) -> Iterator[Sequence[Draw]]:
     """Yield this rank's part of every batch from an epoch (from 0) to the end of the phase."""
     config = run.config
+    weights = sampling_weights(split)
     for epoch in range(first_epoch, config.epochs):
-        batches = epoch_draws(num_samples, seed=seed, epoch=epoch, batch_size=config.batch_size)
+        batches = epoch_draws(
+            len(split), seed=seed, epoch=epoch, batch_size=config.batch_size, weights=weights
+        )
         for batch in batches[: run.steps_per_epoch * config.accumulate]:
             yield own_rows(batch)
 
@@ -229,40 +229,12 @@ def _train_epoch(run: _Pretraining, batches: Iterator[Batch], *, epoch: int) -> 
     averages = Averages(epoch)
     config = run.config
     shares_negatives = config.loss.negatives == "step" and config.accumulate > 1
-    train_step = _step_as_one_batch if shares_negatives else _step_by_batches
+    accumulate = step_as_one_batch if shares_negatives else step_by_batches
     first_step = (epoch - 1) * run.steps_per_epoch
     for step in range(first_step, first_step + run.steps_per_epoch):
-        for terms in train_step(run, islice(batches, config.accumulate)):
+        parts = islice(batches, config.accumulate)
+        for terms in accumulate(parts, config, network=run.network, parallel=run.parallel):
             averages.add(terms)
         run.optimizer.step(step)
     take_first_ranks_buffers(run.network)
     return averages.means()
-
-
-def _step_by_batches(run: _Pretraining, batches: Iterable[Batch]) -> Iterator[Terms]:
-    """Accumulate the gradients of a step's batches; yield the terms of each."""
-    for part, batch in enumerate(batches):
-        is_last = part == run.config.accumulate - 1
-        with nullcontext() if is_last else gradients_stay_local(run.parallel):
-            outputs = _forward(batch, run.parallel)
-            terms = pretraining_terms(outputs, batch, run.config)
-            # Every rank has the loss of all rows: see `batch_of_all_ranks`.
-            backward(terms["train/loss"] * (world_size() / run.config.accumulate))
-        yield terms
-
-
-def _step_as_one_batch(run: _Pretraining, batches: Iterable[Batch]) -> Iterator[Terms]:
-    """Accumulate the gradient of a step's batches as of one; yield its terms."""
-    held = list(batches)
-    drawn = joined([{n: v for n, v in b.items() if not n.endswith("image")} for b in held])
-    yield accumulate_as_one_batch(
-        [partial(_forward, batch) for batch in held],
-        lambda outputs: pretraining_terms(outputs, drawn, run.config),
-        network=run.network,
-        parallel=run.parallel,
-    )
-
-
-def _forward(batch: Batch, network: nn.Module) -> Outputs:
-    outputs: Outputs = network(batch["image"], batch.get(f"{RELATIVE}image"))
-    return outputs

@@ -47,6 +47,39 @@ def test_an_endless_stream_can_be_entered_anywhere(first):
     )
 
 
+WEIGHTS = np.repeat([1 / 8, 1 / 32], [8, 32])
+"""A small and a large source of equal mass."""
+
+
+def test_weights_give_sources_their_share_of_every_pass():
+    for epoch in range(3):
+        batches = epoch_draws(40, seed=0, epoch=epoch, batch_size=10, weights=WEIGHTS)
+        indices = np.array([index for _, index in flat(batches)])
+        assert len(indices) == 40
+        assert abs((indices < 8).sum() - 20) <= 1
+
+
+def test_a_sample_that_comes_again_in_a_pass_is_seen_anew():
+    draws = flat(epoch_draws(40, seed=0, epoch=1, batch_size=10, weights=WEIGHTS))
+    assert len({index for _, index in draws}) < 40
+    assert len({float(row(draw)["noise"][0]) for draw in draws}) == len(set(draws)) == 40
+
+
+def test_equal_weights_use_every_sample_once():
+    draws = flat(epoch_draws(12, seed=0, epoch=3, batch_size=4, weights=np.full(12, 0.1)))
+    assert sorted(draws) == [(3, index) for index in range(12)]
+
+
+@pytest.mark.parametrize("first", [0, 3, 11])
+def test_a_weighted_stream_can_be_entered_anywhere(first):
+    def stream(first, batches):
+        return endless_draws(
+            40, seed=3, first=first, batches=batches, batch_size=7, weights=WEIGHTS
+        )
+
+    assert stream(first, 4) == stream(0, 15)[first : first + 4]
+
+
 def test_evaluation_takes_all_samples_in_order():
     assert one_pass(5, batch_size=2) == [[(0, 0), (0, 1)], [(0, 2), (0, 3)], [(0, 4)]]
 

@@ -1,0 +1,172 @@
+"""Several data sets as one: pretrained on together, labels and scores from those that are named."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+
+from hpe.config import Config
+from hpe.data.freihand import FreiHandConfig
+from hpe.data.freihand_course import FreiHandCourseConfig
+from hpe.data.hands import HandData, HandSample, HandSplit
+from hpe.data.interhand import InterHandConfig
+from hpe.data.mpii_hands import MpiiHandsConfig
+from hpe.data.rendered_hands import RenderedHandsConfig
+from hpe.data.splits import unique_ids
+from hpe.data.youtube_hands import YoutubeHandsConfig
+
+SourceData = Annotated[
+    FreiHandConfig
+    | FreiHandCourseConfig
+    | InterHandConfig
+    | MpiiHandsConfig
+    | RenderedHandsConfig
+    | YoutubeHandsConfig,
+    Field(discriminator="name"),
+]
+
+
+class SourceConfig(Config):
+    """A data set in a mixture.
+
+    Attributes:
+        data: Its settings.
+        weight: Its share of what is drawn in training, whatever its size, relative to the other
+            sources' weights.
+    """
+
+    data: SourceData
+    weight: float = Field(1.0, gt=0)
+
+
+class MixtureConfig(Config):
+    """Which data sets to mix; the default is what PeCLR was pretrained on.
+
+    Attributes:
+        sources: Name -> data set; all are pretrained on.
+        train_on: Sources whose labels are trained on.
+        score_on: Sources to validate and test on, each sample once whatever the weights.
+    """
+
+    name: Literal["mixture"] = "mixture"
+    sources: dict[str, SourceConfig] = Field(
+        default_factory=lambda: {
+            "freihand": SourceConfig(data=FreiHandConfig()),
+            "youtube_hands": SourceConfig(data=YoutubeHandsConfig()),
+        },
+        min_length=1,
+    )
+    train_on: tuple[str, ...] = Field(("freihand",), min_length=1)
+    score_on: tuple[str, ...] = Field(("freihand",), min_length=1)
+
+    @model_validator(mode="after")
+    def _names_sources(self) -> "MixtureConfig":
+        for key, names in (("train_on", self.train_on), ("score_on", self.score_on)):
+            if len(set(names)) < len(names) or not set(names) <= set(self.sources):
+                raise ValueError(
+                    f"{key} must name sources, each once; these are "
+                    f"{', '.join(sorted(self.sources))}, and {key} has {', '.join(names)}"
+                )
+        return self
+
+
+@dataclass(frozen=True)
+class MixedSplit:
+    """The samples of several splits, one after the other.
+
+    Attributes:
+        parts: The splits.
+        first_ids: Added to the unique ids of each.
+        shares: How much of training each of them is to be; None where all samples count the same.
+    """
+
+    parts: Sequence[HandSplit]
+    first_ids: Sequence[int]
+    shares: Sequence[float] | None
+
+    @property
+    def unique_ids(self) -> Int[np.ndarray, " samples"]:
+        """Each sample's unique id."""
+        parts = zip(self.parts, self.first_ids, strict=True)
+        return np.concatenate([unique_ids(part) + first_id for part, first_id in parts])
+
+    @property
+    def weights(self) -> Float[np.ndarray, " samples"] | None:
+        """Each sample's share of training."""
+        if self.shares is None:
+            return None
+        sizes = [len(part) for part in self.parts]
+        return np.repeat(np.array(self.shares) / np.maximum(sizes, 1), sizes)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return sum(len(part) for part in self.parts)
+
+    def __getitem__(self, index: int) -> HandSample:
+        """Read one sample.
+
+        Raises:
+            IndexError: If there is no such sample.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        for part, first_id in zip(self.parts, self.first_ids, strict=True):
+            if index < len(part):
+                sample = part[index]
+                return replace(sample, unique_id=sample.unique_id + first_id)
+            index -= len(part)
+        raise AssertionError("an index below the length lies in a part")
+
+
+def mix(config: MixtureConfig, opened: Mapping[str, HandData]) -> HandData:
+    """Return opened data sets as one.
+
+    Args:
+        config: How to mix them.
+        opened: Source -> its data.
+    """
+    names = sorted(config.sources)  # whatever order they were written in
+    counts = [_num_ids(opened[name]) for name in names]
+    first_ids = dict(zip(names, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
+
+    def mixed(split: str, chosen: Sequence[str], *, weighted: bool) -> MixedSplit:
+        chosen = sorted(chosen)
+        return MixedSplit(
+            parts=[opened[name].splits[split] for name in chosen],
+            first_ids=[first_ids[name] for name in chosen],
+            shares=[config.sources[name].weight for name in chosen] if weighted else None,
+        )
+
+    splits: dict[str, HandSplit] = {
+        "unlabelled": mixed("unlabelled", names, weighted=len(names) > 1),
+        "train": mixed("train", config.train_on, weighted=len(config.train_on) > 1),
+        "val": mixed("val", config.score_on, weighted=False),
+        "test": mixed("test", config.score_on, weighted=False),
+    }
+    identity = {
+        "sources": {name: [opened[name].digest, config.sources[name].weight] for name in names},
+        "train_on": sorted(config.train_on),
+        "score_on": sorted(config.score_on),
+    }
+    return HandData(
+        name=config.name,
+        digest=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
+        splits=splits,
+        card={
+            "counts": {name: len(split) for name, split in splits.items()},
+            "weights": {name: config.sources[name].weight for name in names},
+            "train_on": identity["train_on"],
+            "score_on": identity["score_on"],
+            "sources": {name: dict(opened[name].card) for name in names},
+        },
+    )
+
+
+def _num_ids(data: HandData) -> int:
+    """Return a number that is above all unique ids of a data set."""
+    return 1 + max(int(unique_ids(split).max(initial=-1)) for split in data.splits.values())
