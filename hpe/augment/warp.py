@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from hpe.geometry.affine import Affine, inverse, scaling, transform
+from hpe.geometry.affine import Affine, compose, inverse, scaling, transform
 
 _MASK_EROSION = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_TILE_SAMPLES = 384  # along a side; larger dense samples are no longer cached, or newly mapped
 _REACH_PX = 2  # the farthest a bilinear sample reaches past the view's corners, and one to spare
 
 
@@ -52,27 +54,52 @@ def warp(
     Returns:
         The view; what lies outside of the image or the mask is not covered.
     """
-    rows, columns = _shown_part(source_to_view, side_px=side_px, shape=image.shape)
+    density = math.ceil(_source_px_per_view_px(source_to_view) - 1e-6)
+    num_tiles = math.ceil(side_px * density / _TILE_SAMPLES)
+    edges = [side_px * number // num_tiles for number in range(num_tiles + 1)]
+    layers = np.empty((side_px, side_px, 4), np.uint8)
+    for top, bottom in pairwise(edges):
+        for left, right in pairwise(edges):
+            tile = layers[top:bottom, left:right]
+            tile_from_view = scaling(1.0, np.array([-left, -top], float))
+            tile[:] = _tile(
+                image,
+                foreground=foreground,
+                source_to_tile=compose(tile_from_view, source_to_view),
+                size=(right - left, bottom - top),
+                density=density,
+            )
+    return Layer(image=cv2.cvtColor(layers, cv2.COLOR_RGBA2RGB), coverage=layers[:, :, 3])
+
+
+def _tile(
+    image: UInt8[np.ndarray, "height width 3"],
+    *,
+    foreground: Bool[np.ndarray, "height width"] | None,
+    source_to_tile: Affine,
+    size: tuple[int, int],
+    density: int,
+) -> UInt8[np.ndarray, "tile_height tile_width 4"]:
+    """Return one tile of a view, of size (width, height), as RGB and coverage.
+
+    A tile's samples stay in the processor's cache, where those of a whole view may not.
+    """
+    rows, columns = _shown_part(source_to_tile, size=size, shape=image.shape)
     part = np.asarray(image)[rows, columns]
     if part.size == 0:
-        return Layer(
-            image=np.zeros((side_px, side_px, 3), np.uint8),
-            coverage=np.zeros((side_px, side_px), np.uint8),
-        )
+        return np.zeros((size[1], size[0], 4), np.uint8)
     opaque = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)  # four channels also warp faster than three
     if foreground is not None:
         mask = np.asarray(foreground)[rows, columns].astype(np.uint8)
         inner = cv2.erode(mask, _MASK_EROSION, borderType=cv2.BORDER_REPLICATE)
         opaque = cv2.copyTo(opaque, inner)
-    density = math.ceil(_source_px_per_view_px(source_to_view) - 1e-6)
     samples = cv2.warpAffine(
         opaque,
-        _for_opencv(source_to_view, origin=(columns.start, rows.start), density=density),
-        (side_px * density, side_px * density),
+        _for_opencv(source_to_tile, origin=(columns.start, rows.start), density=density),
+        (size[0] * density, size[1] * density),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
     )
-    samples = averaged(samples, density)
-    return Layer(image=cv2.cvtColor(samples, cv2.COLOR_RGBA2RGB), coverage=samples[:, :, 3])
+    return averaged(samples, density)
 
 
 def averaged(
@@ -100,11 +127,12 @@ def _source_px_per_view_px(source_to_view: Affine) -> float:
 
 
 def _shown_part(
-    source_to_view: Affine, *, side_px: int, shape: tuple[int, ...]
+    source_to_tile: Affine, *, size: tuple[int, int], shape: tuple[int, ...]
 ) -> tuple[slice, slice]:
-    """Return the rows and columns of the source that can reach the view; empty if none can."""
-    corners = np.array([(0.0, 0.0), (side_px, 0.0), (0.0, side_px), (side_px, side_px)])
-    shown = transform(inverse(source_to_view), corners)
+    """Return the rows and columns of the source that can reach the tile; empty if none can."""
+    across, down = size
+    corners = np.array([(0.0, 0.0), (across, 0.0), (0.0, down), (across, down)])
+    shown = transform(inverse(source_to_tile), corners)
     left, top = np.floor(shown.min(axis=0)).astype(int) - _REACH_PX
     right, bottom = np.ceil(shown.max(axis=0)).astype(int) + _REACH_PX
     height, width = shape[:2]
@@ -115,13 +143,13 @@ def _shown_part(
 
 
 def _for_opencv(
-    source_to_view: Affine, *, origin: tuple[int, int], density: int
+    source_to_tile: Affine, *, origin: tuple[int, int], density: int
 ) -> Float[np.ndarray, "2 3"]:
-    """Return the matrix from dense view samples to pixels of the part, as OpenCV counts them.
+    """Return the matrix from dense samples of a tile to pixels of the part, as OpenCV counts them.
 
     OpenCV's coordinates are 0 at the centre of the first pixel, ours 0.5.
     """
-    to_source = inverse(source_to_view)
+    to_source = inverse(source_to_tile)
     sample = scaling(1.0 / density, np.array([0.5 / density, 0.5 / density]))
     matrix: np.ndarray = to_source[:, :2] @ sample
     matrix[:, 2] += to_source[:, 2] - np.array(origin) - 0.5

@@ -126,3 +126,20 @@ def test_a_mask_has_a_soft_edge():
         foreground=foreground,
     )
     assert len(np.unique(layer.coverage)) > 10
+
+
+@pytest.mark.parametrize("zoom", [1.3, 1 / 2.6, 1 / 5.3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_view_in_tiles_is_the_view_in_one(monkeypatch, zoom, masked):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    foreground = np.indices((300, 400)).sum(axis=0) % 90 < 60 if masked else None
+    turned = similarity(angle_deg=30.0, zoom=zoom, shift=np.array([-20.0, 17.0]))
+    in_one = {}
+    for limit in (10_000, 40):
+        monkeypatch.setattr("hpe.augment.warp._TILE_SAMPLES", limit)
+        in_one[limit] = warp(image, source_to_view=turned, side_px=50, foreground=foreground)
+    for name in ("image", "coverage"):
+        one, tiled = (getattr(in_one[limit], name).astype(int) for limit in (10_000, 40))
+        assert one.std() > 0
+        assert np.abs(one - tiled).max() <= 1
