@@ -1,7 +1,9 @@
 """Room for stages: a study starts with some, and begins no further trial without."""
 
+import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ from sweep.study import Storage
 
 GB = 1e9
 CHECK_EVERY_S = 10.0
+
+logger = logging.getLogger(__name__)
 
 
 class DiskUsage(Protocol):
@@ -43,8 +47,28 @@ def refuse_full_disk(
         )
 
 
+def bytes_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder in which others work."""
+    total, waiting = 0, [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue  # deleted meanwhile, or not made yet
+    return total
+
+
 class StorageWatch:
-    """Says while a study runs whether another trial may begin; looks at the disk now and then."""
+    """Says while a study runs whether another trial may begin; looks at the disk now and then.
+
+    The store's size, which takes a walk over all its files, is asked for on a thread of its own:
+    the last one that is known counts meanwhile. Only the first look waits for it.
+    """
 
     def __init__(
         self,
@@ -52,6 +76,7 @@ class StorageWatch:
         stages: Path,
         *,
         disk_usage: Callable[[Path], DiskUsage] = shutil.disk_usage,
+        size_of: Callable[[Path], int] = bytes_below,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Watch one stage store.
@@ -60,10 +85,12 @@ class StorageWatch:
             storage: The study's limits.
             stages: The stage store's folder.
             disk_usage: Tells the room on the disk of a folder.
+            size_of: Tells the bytes below a folder.
             monotonic: The time in seconds.
         """
         self._storage, self._stages = storage, stages
         self._disk_usage, self._monotonic = disk_usage, monotonic
+        self._size = _Size(stages, size_of)
         self._looked_s: float | None = None
         self._reason: str | None = None
 
@@ -84,7 +111,7 @@ class StorageWatch:
             return f"{_too_full(runs, free_bytes, storage)} {_WAY_ON}"
         if storage.quota_gb is None:
             return None
-        used_bytes = bytes_below(self._stages)
+        used_bytes = self._size.last_known()
         if used_bytes < storage.quota_gb * GB:
             return None
         return (
@@ -99,20 +126,37 @@ _WAY_ON = (
 )
 
 
-def bytes_below(folder: Path) -> int:
-    """Return the bytes of all files below a folder in which others work."""
-    total, waiting = 0, [folder]
-    while waiting:
+class _Size:
+    """How large a folder is, as far as is known."""
+
+    def __init__(self, folder: Path, size_of: Callable[[Path], int]) -> None:
+        self._folder, self._size_of = folder, size_of
+        self._known_bytes: int | None = None
+        self._thread: threading.Thread | None = None
+        self._is_in_doubt = False
+
+    def last_known(self) -> int:
+        """Return the last known size, and have the present one found out."""
+        known_bytes = self._known_bytes
+        if known_bytes is None:
+            known_bytes = self._known_bytes = self._size_of(self._folder)
+        elif self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._measure, name="store-size", daemon=True)
+            self._thread.start()
+        return known_bytes
+
+    def _measure(self) -> None:
         try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except FileNotFoundError:
-            continue  # deleted meanwhile, or not made yet
-    return total
+            self._known_bytes = self._size_of(self._folder)
+            self._is_in_doubt = False
+        except OSError as error:
+            if not self._is_in_doubt:
+                logger.warning(
+                    "%s cannot be measured (%s); storage/quota_gb goes by the size it had.",
+                    shown_path(self._folder),
+                    error,
+                )
+            self._is_in_doubt = True
 
 
 def _too_full(root: Path, free_bytes: float, storage: Storage) -> str:

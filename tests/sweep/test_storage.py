@@ -1,6 +1,7 @@
 """Room for stages: refused before a study starts without it, waited for while it runs."""
 
 import shutil
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -87,16 +88,85 @@ def test_the_disk_is_looked_at_every_few_seconds_only(stages):
     assert disk.asked == 1
 
 
-def test_the_store_keeps_to_its_quota(stages):
+def measured():
+    """Wait until the store's size is known that the last look had asked for."""
+    for thread in threading.enumerate():
+        if thread.name == "store-size":
+            thread.join(60)
+
+
+def test_the_store_keeps_to_its_quota_by_the_size_that_the_look_before_asked_for(stages):
     clock = [0.0]
     room = watch(stages, Disk(5), clock, quota_gb=4e-6)
-    assert room.reason() is None
+    seen = []
+
+    def look():
+        seen.append(room.reason())
+        measured()
+        clock[0] += CHECK_EVERY_S
+
+    look()
     (stages / "key" / "facts.json").write_bytes(bytes(1500))
-    clock[0] = CHECK_EVERY_S
-    assert "takes 4.5 kB, and storage/quota_gb is 4e-06" in room.reason()
+    look()
+    look()
     (stages / "key" / "facts.json").unlink()
-    clock[0] = 2 * CHECK_EVERY_S
-    assert room.reason() is None
+    look()
+    look()
+    assert [reason is None for reason in seen] == [True, True, False, False, True]
+    assert "takes 4.5 kB, and storage/quota_gb is 4e-06" in seen[2]
+
+
+def test_a_store_that_is_full_at_the_start_is_found_full_at_once(stages):
+    assert "takes 3 kB" in watch(stages, Disk(5), [0.0], quota_gb=2e-6).reason()
+
+
+def test_the_driver_does_not_wait_while_the_store_is_measured(stages):
+    clock, gate, walks = [0.0], threading.Event(), []
+
+    def slowly(folder):
+        walks.append(threading.current_thread())
+        assert len(walks) == 1 or gate.wait(60)
+        return 1000 * len(walks)
+
+    room = StorageWatch(
+        Storage(quota_gb=1.5e-6),
+        stages,
+        disk_usage=Disk(5),
+        size_of=slowly,
+        monotonic=lambda: clock[0],
+    )
+    for _ in range(5):
+        assert room.reason() is None
+        clock[0] += CHECK_EVERY_S
+    assert len(walks) == 2, "one walk at a time"
+    assert walks[1] is not threading.current_thread()
+    gate.set()
+    measured()
+    assert "takes 2 kB" in room.reason()
+    measured()
+
+
+def test_a_store_that_cannot_be_measured_has_the_size_it_had(stages, caplog):
+    clock, sizes = [0.0], iter([3000])
+
+    def gone(folder):
+        size = next(sizes, None)
+        if size is None:
+            raise OSError(116, "Stale file handle")
+        return size
+
+    room = StorageWatch(
+        Storage(quota_gb=2e-6),
+        stages,
+        disk_usage=Disk(5),
+        size_of=gone,
+        monotonic=lambda: clock[0],
+    )
+    for _ in range(3):
+        assert "takes 3 kB" in room.reason()
+        measured()
+        clock[0] += CHECK_EVERY_S
+    assert caplog.text.count("cannot be measured ([Errno 116] Stale file handle)") == 1
 
 
 def test_counts_every_file_once_and_follows_no_link(stages):
