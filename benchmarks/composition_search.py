@@ -1,8 +1,9 @@
 """Finding a composition of augmentations: operations as a type against positional slots.
 
-Claim: with equally many trials, TPE finds better compositions if the space has a flag, strengths
-and a sort key per operation (`search_spaces.composition.Composition`) than if it has positional
-slots, each with a choice of operation and a strength, and better by more than random search does.
+Claim: with equally many trials a search finds better compositions if the space has a flag,
+strengths and a sort key per operation (`search_spaces.composition.Composition`) than if it has
+positional slots, each with a choice of operation and a strength, and better by more than random
+search does; and half of the points being neighbours of the best (`search/neighbours: 0.5`) helps.
 
 Planted problems: ten operations, of which some are useful and the others harm. Let operation i be
 worth a_i: U(0.5, 1.5) if useful, -U(0.25, 0.75) if not. A pipeline's value is the sum over its
@@ -15,15 +16,18 @@ problem fewer.
 
 Every method gets 120 trials for each of `--seeds` planted problems, the same ones for all. Slots
 come in two kinds: with one strength per slot, and with one per slot and operation; a slot may be
-empty, and a repeated operation counts once. They are searched by Optuna's default TPE. Ours is
-searched by multivariate, grouped TPE with constant liar, as studies are, once told the canonical
-keys (as studies are) and once the raw ones. Random search draws from our space.
+empty, and a repeated operation counts once. They are searched by Optuna's default TPE, once mixed
+with neighbours. Ours is searched by multivariate, grouped TPE with constant liar, as studies are,
+with and without neighbours, and told the canonical keys. Random search draws from our space.
+
+`--noise` adds a normal deviate to what a method is told of each trial, in shares of the planted
+optimum, as training with a seed does; the value of the trial that looked best is then its true one.
 
 The table has the mean of the best value found with its standard error, and how it compares: the
 ratio of our mean to the method's, and of our regret (1 - value) to the method's, each with a 95 %
 bootstrap interval over problems. Problems differ more than methods, so small gaps need many seeds.
 
-Run from the repository's root: `python benchmarks/composition_search.py [--seeds 10]`.
+Run from the repository's root: `python benchmarks/composition_search.py [--seeds 10] [--noise 0]`.
 Takes about five minutes of two cores that have nothing else to do.
 """
 
@@ -36,6 +40,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 import optuna
@@ -44,6 +49,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from search_spaces.composition import Composition, Operation, at_most
 from search_spaces.parameters import Real
 from search_spaces.space import Space
+from sweep.neighbours import NeighbourSampler
 
 TRIALS = 120
 OPERATIONS = tuple("abcdefghij")
@@ -114,40 +120,31 @@ def our_space(most: int) -> Space:
     return Space(composition.suggest, plan=("x",), about="planted", locate=composition.locate)
 
 
-def ours(study: optuna.Study, problem: Planted, *, canonical: bool) -> float:
-    """Try one suggestion of our space; return its value."""
-    space = our_space(problem.most)
-    trial = study.ask()
-    settings = space.suggest(trial)
+def our_pipeline(settings: Mapping[str, Any]) -> Pipeline:
+    """Return what settings of our space mean."""
     on = [name for name in OPERATIONS if settings[f"x/{name}/enabled"]]
     on.sort(key=lambda name: settings[f"x/{name}/order"])
-    value = problem.value([(name, settings[f"x/{name}/strength"]) for name in on])
-    if canonical:
-        _replace(study, trial, space.canonical(trial.params))
-    study.tell(trial, value)
-    return value
+    return [(name, settings[f"x/{name}/strength"]) for name in on]
 
 
-def _replace(study: optuna.Study, trial: optuna.Trial, params: Mapping[str, float]) -> None:
-    for name, value in params.items():
-        distribution = trial.distributions[name]
-        internal = distribution.to_internal_repr(value)
-        study._storage.set_trial_param(trial._trial_id, name, internal, distribution)
+def slots_space(most: int, *, strength_per_operation: bool = False) -> Space:
+    """Return positional slots, as many as operations may be on."""
+
+    def suggest(trial: optuna.Trial) -> dict[str, Any]:
+        settings: dict[str, Any] = {}
+        for slot in range(most):
+            name = trial.suggest_categorical(f"{slot}/operation", ["none", *OPERATIONS])
+            if name != "none" and name not in settings:
+                below = f"/{name}" if strength_per_operation else ""
+                settings[name] = trial.suggest_float(f"{slot}{below}/strength", 0.0, 1.0)
+        return settings
+
+    return Space(suggest, plan=("x",), about="slots")
 
 
-def slots(study: optuna.Study, problem: Planted, *, strength_per_operation: bool) -> float:
-    """Try one suggestion of positional slots; return its value."""
-    trial = study.ask()
-    pipeline: list[tuple[str, float]] = []
-    for slot in range(problem.most):
-        name = trial.suggest_categorical(f"{slot}/operation", ["none", *OPERATIONS])
-        if name == "none" or name in dict(pipeline):
-            continue
-        below = f"/{name}" if strength_per_operation else ""
-        pipeline.append((name, trial.suggest_float(f"{slot}{below}/strength", 0.0, 1.0)))
-    value = problem.value(pipeline)
-    study.tell(trial, value)
-    return value
+def slots_pipeline(settings: Mapping[str, Any]) -> Pipeline:
+    """Return what settings of the slots mean."""
+    return list(settings.items())
 
 
 def grouped_tpe(seed: int) -> BaseSampler:
@@ -160,27 +157,62 @@ def default_tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed)
 
 
-Method = tuple[Callable[[optuna.Study, Planted], float], Callable[[int], BaseSampler]]
+@dataclass(frozen=True)
+class Method:
+    """A way to search: a space, what its settings mean, a sampler, and the share of neighbours."""
 
-OURS, SLOTS = "flags, keys and strengths, TPE", "positional slots, TPE"
+    space: Callable[[int], Space]
+    pipeline: Callable[[Mapping[str, Any]], Pipeline]
+    sampler: Callable[[int], BaseSampler]
+    neighbours: float = 0.0
+
+    def sampler_of(self, space: Space, seed: int) -> BaseSampler:
+        """Return what suggests the points of one study."""
+        sampler = self.sampler(seed)
+        if self.neighbours == 0:
+            return sampler
+        return NeighbourSampler(sampler, space=space, share=self.neighbours, seed=seed)
+
+
+OURS, SLOTS = "ours, TPE and neighbours", "positional slots, TPE"
 METHODS: Mapping[str, Method] = {
-    OURS: (partial(ours, canonical=True), grouped_tpe),
-    "the same, told raw keys": (partial(ours, canonical=False), grouped_tpe),
-    SLOTS: (partial(slots, strength_per_operation=False), default_tpe),
-    "slots, a strength per operation": (partial(slots, strength_per_operation=True), default_tpe),
-    "random": (partial(ours, canonical=False), RandomSampler),
+    OURS: Method(our_space, our_pipeline, grouped_tpe, neighbours=0.5),
+    "ours, TPE": Method(our_space, our_pipeline, grouped_tpe),
+    SLOTS: Method(slots_space, slots_pipeline, default_tpe),
+    "slots, TPE and neighbours": Method(slots_space, slots_pipeline, default_tpe, neighbours=0.5),
+    "slots, a strength per operation": Method(
+        partial(slots_space, strength_per_operation=True), slots_pipeline, default_tpe
+    ),
+    "random": Method(our_space, our_pipeline, RandomSampler),
 }
 
 
-def search(job: tuple[tuple[int, int], str, int]) -> float:
-    """Return the best value that a method finds on one planted problem."""
-    (useful, most), method, seed = job
+def search(job: tuple[tuple[int, int], str, int], noise: float) -> float:
+    """Return the value of the pipeline that looks best to a method on one planted problem."""
+    (useful, most), name, seed = job
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    attempt, sampler = METHODS[method]
-    problem = Planted.draw(useful, most, seed)
-    study = optuna.create_study(direction="maximize", sampler=sampler(seed))
-    return max(attempt(study, problem) for _ in range(TRIALS))
+    method, problem = METHODS[name], Planted.draw(useful, most, seed)
+    space = method.space(most)
+    sampler = method.sampler_of(space, seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    deviates = np.random.default_rng(seed)
+    tried = []
+    for _ in range(TRIALS):
+        trial = study.ask()
+        value = problem.value(method.pipeline(space.suggest(trial)))
+        seen = value + noise * deviates.normal()
+        _replace(study, trial, space.canonical(trial.params))
+        study.tell(trial, seen)
+        tried.append((seen, value))
+    return max(tried)[1]
+
+
+def _replace(study: optuna.Study, trial: optuna.Trial, params: Mapping[str, Any]) -> None:
+    for name, value in params.items():
+        distribution = trial.distributions[name]
+        internal = distribution.to_internal_repr(value)
+        study._storage.set_trial_param(trial._trial_id, name, internal, distribution)
 
 
 def ratio_interval(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
@@ -195,11 +227,12 @@ def ratio_interval(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     jobs = list(product(SIZES, METHODS, range(options.seeds)))
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
-        values = np.array(list(pool.map(search, jobs)))
+        values = np.array(list(pool.map(partial(search, noise=options.noise), jobs)))
     values = values.reshape(len(SIZES), len(METHODS), options.seeds)
     names = list(METHODS)
     print(

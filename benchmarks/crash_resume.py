@@ -228,7 +228,7 @@ def main() -> None:
     """Kill, judge, and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--ray-tries", type=int, default=5)
     parser.add_argument("--ray-trials", type=int, default=10)
     parser.add_argument("--what", choices=["driver", *TITLES], default="driver")

@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from search_spaces.space import Space
 from sweep.evolution import CmaEsSampler, PlacedNsga2, Places
+from sweep.neighbours import NeighbourSampler
 from sweep.quasi_random import SobolSampler
 from sweep.unit_cube import Number
 
@@ -47,16 +48,20 @@ class Question:
     """What a sampler is made for.
 
     Attributes:
-        reach: Of the space.
+        space: What is searched.
+        reach: Of the space, or of the part of it that is asked for.
         places: Which trials are searched points, and in which order; trial seeds share a place.
         place: Of the point that is asked for.
+        neighbours: Probability that a point beside one of the best is suggested.
         study_seed: The study's.
         seed: From (study seed, trial number): for this one suggestion.
     """
 
+    space: Space
     reach: Reach
     places: Places
     place: int
+    neighbours: float
     study_seed: int
     seed: int
 
@@ -74,6 +79,8 @@ class SamplerKind:
             lack one that every point has are then kept from it, since nothing would be left.
         several: Whether it can improve several objectives.
         constraints: Whether constraints guide it, or do not concern it.
+        mixes: Whether others may suggest points beside its own; not where it has a population or a
+            sequence that they would break into.
     """
 
     make: Callable[[Question], BaseSampler]
@@ -81,6 +88,16 @@ class SamplerKind:
     whole_points: bool = False
     several: bool = True
     constraints: bool = True
+    mixes: bool = True
+
+    def sampler(self, question: Question) -> BaseSampler:
+        """Return the sampler that answers a question."""
+        sampler = self.make(question)
+        if question.neighbours == 0:
+            return sampler
+        return NeighbourSampler(
+            sampler, space=question.space, share=question.neighbours, seed=question.seed
+        )
 
 
 @lru_cache(maxsize=8)
@@ -132,10 +149,15 @@ SAMPLERS: Mapping[str, SamplerKind] = {
     "tpe": SamplerKind(_tpe),
     "gp": SamplerKind(_gp, reads_stopped=False, whole_points=True),
     "cmaes": SamplerKind(
-        _cmaes, reads_stopped=False, whole_points=True, several=False, constraints=False
+        _cmaes,
+        reads_stopped=False,
+        whole_points=True,
+        several=False,
+        constraints=False,
+        mixes=False,
     ),
-    "nsgaii": SamplerKind(_nsgaii, reads_stopped=False, whole_points=True),
+    "nsgaii": SamplerKind(_nsgaii, reads_stopped=False, whole_points=True, mixes=False),
     "random": SamplerKind(_random),
-    "qmc": SamplerKind(_qmc),
-    "grid": SamplerKind(_random),  # the view fixes every parameter (`sweep.grid`)
+    "qmc": SamplerKind(_qmc, mixes=False),
+    "grid": SamplerKind(_random, mixes=False),  # the view fixes every parameter (`sweep.grid`)
 }

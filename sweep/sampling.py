@@ -166,7 +166,7 @@ class SamplerView:
             [
                 _PartQuestion(
                     part=part or everything,
-                    sampler=self._kind.make(self._question(number, place, part)),
+                    sampler=self._kind.sampler(self._question(number, place, part)),
                     known=trials if part is None else part.of_trials(trials),
                 )
                 for place, part in enumerate(parts or [None])
@@ -180,6 +180,8 @@ class SamplerView:
         """Return what a sampler is made for that is asked for one part, or for a whole point."""
         seed = self._study.seeds.study
         return Question(
+            space=self._space,
+            neighbours=self._study.search.neighbours,
             reach=self._reach if part is None else part.of_reach(self._reach),
             places=dict(self._places),
             place=self._num_points,

@@ -91,6 +91,12 @@ def check_sampler(
             f"search/sampler: {sampler} takes no account of objective/constraints; choose one of "
             f"{', '.join(able)}."
         )
+    if study.search.neighbours > 0 and not SAMPLERS[sampler].mixes:
+        able = [name for name, kind in SAMPLERS.items() if kind.mixes]
+        raise ValueError(
+            f"search/neighbours: {sampler} suggests points that belong together, which others "
+            f"would break into; set search/neighbours to 0, or choose one of {', '.join(able)}."
+        )
     if sampler == "cmaes" and not Reach(searched, frozenset(searched) - conditional).numbers:
         raise ValueError(
             f"search/sampler: cmaes adapts numbers that every point has, and the space "

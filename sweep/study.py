@@ -74,6 +74,8 @@ class Search(Config):
     Attributes:
         reuse: Probability that a new trial takes a finished prefix of an earlier one, whose stages
             are then not trained again.
+        neighbours: Probability that a new point is one of the best with a few parameters changed,
+            instead of what the sampler suggests.
         grid: Path -> values, for the sampler `grid`: every combination is tried once, the last path
             varying fastest; `trials` is then all of them, unless fewer are asked for.
     """
@@ -81,6 +83,7 @@ class Search(Config):
     sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "random", "qmc", "grid"] = "tpe"
     trials: NonNegativeInt = 0
     reuse: Annotated[float, Field(ge=0, le=1)] = 0.0
+    neighbours: Annotated[float, Field(ge=0, le=1)] = 0.0
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
 
     @model_validator(mode="before")
