@@ -80,7 +80,7 @@ def write_interhand(root, *, part="train", hand_types=HAND_TYPES, first_frame=10
             )
             path = root / "InterHand2.6M_5fps_batch0" / "images" / part / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture = np.full((HEIGHT, WIDTH, 3), 10 * number, np.uint8)
+            picture = np.full((HEIGHT, WIDTH, 3), 5 * number % 150, np.uint8)
             picture[:, : WIDTH // 2, 2] += 100  # red on the left
             assert cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
     write_annotations(
