@@ -23,7 +23,8 @@ from hpe.metrics.template import fit_template
 from hpe.models.encoders import build_encoder
 from hpe.models.heads import PoseHead
 from hpe.phases.evaluation import EvaluationSet
-from hpe.phases.finetune import FinetuneConfig, finetune
+from hpe.phases.finetune import finetune
+from hpe.phases.finetune_config import FinetuneConfig
 from hpe.phases.labelled import Crops
 from hpe.phases.loaders import epoch_draws, load
 from hpe.phases.phase import Phase, PhaseInputs

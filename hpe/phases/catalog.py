@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hpe.phases.evaluation import RANKING_METRIC
-from hpe.phases.finetune import FinetuneConfig, finetune, finetune_metrics, finetune_workload
+from hpe.phases.finetune import finetune
+from hpe.phases.finetune_config import FinetuneConfig, finetune_metrics, finetune_workload
 from hpe.phases.micro_batch import halved_micro_batch
 from hpe.phases.phase import PhaseSpec
 from hpe.phases.pretrain import pretrain

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from hpe.augment.composition import Composition, CompositionConfig, build_composition
 from hpe.data.hands import HandSplit
 from hpe.geometry.decoding import encode_pose
+from hpe.geometry.palm import Root, root_valid, with_root
 from hpe.geometry.root_depth import to_25d
+from hpe.geometry.skeleton import SCALE_BONE, WRIST
 from hpe.phases.loaders import Batch, Row, load, one_pass
 from hpe.phases.phase import tell_nobody
-from hpe.phases.precision import Numerics
+from hpe.phases.precision import EncodedHead, Numerics
 from hpe.phases.randomness import Draw, view_rng
 
 CROP_CACHE_BYTES = 2**30  # about 155,000 crops at 48 px, 7,000 at 224 px
@@ -38,7 +40,7 @@ class LabelledRows:
     seed: int
 
     def __call__(self, draw: Draw) -> Row:
-        """Return image, intrinsics of the view, joints in camera coordinates, and visibility."""
+        """Return the image, its intrinsics, joints in camera coordinates, and what is annotated."""
         sample = self.split[self.indices[draw[1]]]
         view = self.composition(sample, view_rng(draw, seed=self.seed, view=0))
         return {
@@ -46,6 +48,7 @@ class LabelledRows:
             "intrinsics": np.asarray(view.intrinsics, dtype=np.float64),
             "joints_m": np.asarray(sample.joints_m, dtype=np.float64),
             "visible": sample.visible,
+            "has_depth": np.array(sample.has_depth),
         }
 
 
@@ -55,22 +58,35 @@ class PoseTargets:
 
     Attributes:
         keypoints_px: In pixels of the network's input.
-        depth_rel: Depth behind the wrist in lengths of the scale bone.
+        depth_rel: Depth behind the root in lengths of the scale bone.
+        root_depth: Depth of the root in lengths of the scale bone.
         valid: Joints to train on.
+        depth_valid: Those of them whose depth is known.
+        root_valid: Samples whose root depth is known.
     """
 
     keypoints_px: Float[Tensor, "batch 21 2"]
     depth_rel: Float[Tensor, "batch 21"]
+    root_depth: Float[Tensor, " batch"]
     valid: Bool[Tensor, "batch 21"]
+    depth_valid: Bool[Tensor, "batch 21"]
+    root_valid: Bool[Tensor, " batch"]
 
 
-def pose_targets(batch: Batch, device: torch.device) -> PoseTargets:
+def pose_targets(batch: Batch, device: torch.device, *, root: Root = "wrist") -> PoseTargets:
     """Return the 2.5D targets of a batch of labelled rows."""
-    pose = to_25d(batch["joints_m"], batch["intrinsics"])
+    joints_m = with_root(batch["joints_m"], root)
+    valid = root_valid(batch["visible"], root)
+    pose = to_25d(joints_m, batch["intrinsics"])
+    has_depth = batch["has_depth"]
+    measured = valid[:, [WRIST, *SCALE_BONE]].all(dim=1)
     return PoseTargets(
         keypoints_px=pose.keypoints_px.float().to(device),
         depth_rel=pose.depth_rel.float().to(device),
-        valid=batch["visible"].to(device),
+        root_depth=(joints_m[:, WRIST, 2] / pose.scale_m).float().to(device),
+        valid=valid.to(device),
+        depth_valid=(valid & has_depth[:, None]).to(device),
+        root_valid=(measured & has_depth).to(device),
     )
 
 
@@ -143,13 +159,32 @@ def joined(batches: Sequence[Batch]) -> Batch:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
+@torch.no_grad()
+def predicted_rows(crops: Crops, network: EncodedHead) -> Batch:
+    """Return all rows with the network's `output`, on its device, in place of the image.
+
+    Nothing between image and output is kept, so that maps need not fit in memory. The network is
+    put into evaluation mode and left in it.
+    """
+    network.eval()
+    return joined(
+        [
+            {
+                "output": network(batch["image"]),
+                **{name: values for name, values in batch.items() if name != "image"},
+            }
+            for batch in crops.batches()
+        ]
+    )
+
+
 def fully_visible(batch: Batch) -> Batch:
-    """Return the rows whose joints are all annotated.
+    """Return the rows whose joints are all annotated, in depth too.
 
     Raises:
         ValueError: If there are none.
     """
-    complete = batch["visible"].all(dim=1)
+    complete = batch["visible"].all(dim=1) & batch["has_depth"]
     if not complete.any():
         raise ValueError(
             f"A mean pose needs samples with all 21 joints annotated, got none in {len(complete)}."
@@ -157,7 +192,7 @@ def fully_visible(batch: Batch) -> Batch:
     return {name: values[complete] for name, values in batch.items()}
 
 
-def mean_pose(rows: Batch, *, image_px: int) -> Float[Tensor, "21 3"]:
+def mean_pose(rows: Batch, *, image_px: int, root: Root = "wrist") -> Float[Tensor, "21 3"]:
     """Return the mean target in the pose head's coordinates: where its bias starts."""
-    pose = to_25d(rows["joints_m"], rows["intrinsics"])
+    pose = to_25d(with_root(rows["joints_m"], root), rows["intrinsics"])
     return encode_pose(pose.keypoints_px, pose.depth_rel, image_px=image_px).mean(0).float()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hpe.losses.pose import pose_25d_loss
+from hpe.losses.pose import pose_25d_loss, root_depth_loss
 
 
 def batch(seed: int = 0):
@@ -61,3 +61,31 @@ def test_joints_that_are_not_valid_get_no_gradient():
 def test_a_batch_without_valid_joints_has_no_loss():
     *tensors, valid = batch()
     assert loss_of(*tensors, torch.zeros_like(valid)).total.item() == 0.0
+
+
+def test_depths_are_averaged_over_the_joints_that_have_one():
+    zeros = torch.zeros(2, 21)
+    depth_valid = torch.zeros(2, 21, dtype=torch.bool)
+    depth_valid[0, :4] = True
+    depth_rel = torch.zeros(2, 21)
+    depth_rel[0, 0], depth_rel[1] = 2.0, 100.0
+    terms = pose_25d_loss(
+        torch.ones(2, 21, 2),
+        depth_rel,
+        true_keypoints_px=torch.zeros(2, 21, 2),
+        true_depth_rel=zeros,
+        valid=torch.ones(2, 21, dtype=torch.bool),
+        depth_valid=depth_valid,
+    )
+    assert (terms.keypoints_px.item(), terms.depth_rel.item()) == (1.0, 0.5)
+    assert terms.total.item() == 1.0 + 5 * 0.5
+
+
+def test_the_root_depth_loss_is_the_mean_of_valid_samples():
+    zh = torch.tensor([1.0, 5.0, 100.0], requires_grad=True)
+    valid = torch.tensor([True, True, False])
+    loss = root_depth_loss(zh, true_zh=torch.tensor([0.0, 8.0, 0.0]), valid=valid)
+    loss.backward()
+    assert loss.item() == 2.0
+    assert zh.grad.tolist() == [0.5, -0.5, 0.0]
+    assert root_depth_loss(zh, true_zh=zh.detach() + 1, valid=~valid & valid).item() == 0.0

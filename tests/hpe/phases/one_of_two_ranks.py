@@ -17,7 +17,8 @@ from hpe.phases.distribution import (
     mean_over_ranks,
     take_first_ranks_buffers,
 )
-from hpe.phases.finetune import FinetuneConfig, finetune
+from hpe.phases.finetune import finetune
+from hpe.phases.finetune_config import FinetuneConfig
 from hpe.phases.phase import PhaseInputs
 
 FINETUNE = {
@@ -29,6 +30,11 @@ FINETUNE = {
     "encoder": {"width": 4},
     "train_encoder": False,
     "augment": {"rotate": {"enabled": True}},
+}
+DENOISED = {
+    **FINETUNE,
+    "train_encoder": True,
+    "head": {"kind": "heatmap", "hidden": 8, "denoiser": True},
 }
 BOTH_TERMS = ContrastiveLossConfig(equivariant_weight=0.5)
 
@@ -60,6 +66,8 @@ def main(folder: Path, rank: int) -> None:
     report = next(finetune(FinetuneConfig.model_validate(FINETUNE), inputs))
     moments = report.state()["optimizer"]["state"]
 
+    learnt = next(finetune(FinetuneConfig.model_validate(DENOISED), inputs)).artifacts().tensors
+
     network = projection()
     batch = {name: rows[rank::2] for name, rows in view_pairs().items()}
     parallel = data_parallel(network)
@@ -78,6 +86,8 @@ def main(folder: Path, rank: int) -> None:
             "head.weight": moments[0]["exp_avg"],
             "head.bias": moments[1]["exp_avg"],
             "metrics": torch.tensor(list(report.metrics.values()), dtype=torch.float64),
+            "heatmap.weight": learnt["head"]["conv1.weight"].contiguous(),
+            "denoiser.weight": learnt["denoiser"]["layers.6.weight"],
             "contrastive.grad": network.weight.grad,
             "contrastive.loss": terms["train/loss"].detach(),
             "norm.mean": norm.running_mean,

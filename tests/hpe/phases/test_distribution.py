@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from hpe.phases import distribution
 from hpe.phases.contrastive_terms import contrastive_terms
-from hpe.phases.finetune import FinetuneConfig, finetune
+from hpe.phases.finetune import finetune
+from hpe.phases.finetune_config import FinetuneConfig
 
 SCRIPT = Path(__file__).with_name("one_of_two_ranks.py")
 
@@ -54,6 +55,13 @@ def test_two_processes_make_the_finetuning_step_of_one(script, ranks, make_input
         torch.testing.assert_close(rank["head.weight"], moments[0]["exp_avg"], rtol=1e-4, atol=1e-7)
         torch.testing.assert_close(rank["head.bias"], moments[1]["exp_avg"], rtol=1e-4, atol=1e-7)
         torch.testing.assert_close(rank["metrics"], metrics, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_the_same_denoiser_and_heatmaps(ranks):
+    for name in ("denoiser.weight", "heatmap.weight"):
+        assert ranks[0][name].any()
+        assert torch.equal(ranks[0][name], ranks[1][name])
 
 
 @pytest.mark.slow

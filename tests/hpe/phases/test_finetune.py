@@ -4,7 +4,8 @@ from pydantic import ValidationError
 
 from hpe.models.encoders import build_encoder
 from hpe.phases import labelled
-from hpe.phases.finetune import TRAIN_METRICS, FinetuneConfig, finetune, finetune_metrics
+from hpe.phases.finetune import finetune
+from hpe.phases.finetune_config import TRAIN_METRICS, FinetuneConfig, finetune_metrics
 from hpe.phases.phase import Artifacts
 
 TINY = {

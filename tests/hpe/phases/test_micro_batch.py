@@ -3,7 +3,7 @@
 import pytest
 
 from hpe.phases.catalog import PHASES
-from hpe.phases.finetune import FinetuneConfig
+from hpe.phases.finetune_config import FinetuneConfig
 from hpe.phases.micro_batch import halved_micro_batch
 from hpe.phases.pretrain_config import PretrainConfig
 

@@ -20,8 +20,47 @@ PRETRAIN = {
 }
 FINETUNE = {**COMMON, "steps_per_epoch": 2}
 
+MAPS = {"loss": {"invariant_weight": 0.0, "equivariant_weight": 1.0}, "image_px": 64}
+HYBRID1 = {
+    "weight": 1.0,
+    "hidden": 8,
+    "own_views": True,
+    "balance": "learned",
+    "augment": {"rotate": {"enabled": True}, "hsv_jitter": {"enabled": True}},
+}
+
 CASES = {
     "pretrain": ("pretrain", PRETRAIN),
+    "pretrain pairwise": (
+        "pretrain",
+        {
+            **PRETRAIN,
+            "loss": {"invariant_weight": 0.0},
+            "relative": {"weight": 1.0, "hidden": 8, "compat": "s0"},
+        },
+    ),
+    "pretrain hybrid1, a step's negatives": (
+        "pretrain",
+        {
+            **PRETRAIN,
+            "loss": {"negatives": "step"},
+            "accumulate": 2,
+            "relative": HYBRID1,
+        },
+    ),
+    "pretrain points, beside relations": (
+        "pretrain",
+        {
+            **PRETRAIN,
+            "image_px": 64,
+            "projection": {"hidden": 8, "out": 8, "kind": "points"},
+            "relative": {"weight": 0.1, "hidden": 8},
+        },
+    ),
+    "pretrain maps": (
+        "pretrain",
+        {**PRETRAIN, **MAPS, "projection": {"hidden": 8, "out": 8, "kind": "maps"}},
+    ),
     "pretrain bf16, accumulating": (
         "pretrain",
         {**PRETRAIN, "precision": "bf16", "accumulate": 2},
@@ -41,6 +80,14 @@ CASES = {
         {**FINETUNE, "precision": "bf16", "accumulate": 2, "augment": AUGMENT},
     ),
     "finetune frozen": ("finetune", {**FINETUNE, "train_encoder": False, "score_test": True}),
+    "finetune heatmap of the palm, denoised": (
+        "finetune",
+        {**FINETUNE, "head": {"kind": "heatmap", "hidden": 8, "root": "palm", "denoiser": True}},
+    ),
+    "finetune mlp, frozen, denoised": (
+        "finetune",
+        {**FINETUNE, "train_encoder": False, "head": {"kind": "mlp", "denoiser": True}},
+    ),
     "rehearsal": (
         "rehearse_last",
         {"epochs": 3, "load": {"state_bytes": 64, "noise": 0.1, "rest_s": 0.003, "steps": 3}},

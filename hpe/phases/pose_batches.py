@@ -1,0 +1,92 @@
+"""The batches that a pose network trains on: labelled views, made anew or kept in memory."""
+
+from collections.abc import Generator, Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from hpe.data.weights import sampling_weights
+from hpe.phases.distribution import own_rows
+from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.labelled import Crops, LabelledRows, encoded_rows
+from hpe.phases.loaders import Batch, endless_draws, load
+from hpe.phases.phase import PhaseInputs
+from hpe.phases.precision import EncodedHead
+from hpe.phases.randomness import Draw
+from hpe.phases.views import is_reference, training_composition
+
+
+def pose_batches(
+    config: FinetuneConfig,
+    inputs: PhaseInputs,
+    network: EncodedHead,
+    *,
+    labelled: Sequence[int],
+    steps_per_epoch: int,
+    first_epoch: int,
+) -> Generator[Batch, None, None]:
+    """Yield this rank's part of every batch from an epoch (from 0) to the end of the phase.
+
+    Where views are reference crops that fit in memory they are made once, and where the encoder is
+    frozen as well, encoded once; maps are too large to keep.
+
+    Args:
+        config: The phase's settings.
+        inputs: What it works on.
+        network: Its encoder encodes crops where it is frozen.
+        labelled: Indices of the labels in use.
+        steps_per_epoch: Optimizer steps per epoch.
+        first_epoch: Epochs that are behind the phase.
+    """
+    train = inputs.data.splits["train"]
+    weights = sampling_weights(train)
+    draws = _draws(
+        config,
+        num_labels=len(labelled),
+        weights=None if weights is None else weights[np.asarray(labelled)],
+        steps_per_epoch=steps_per_epoch,
+        seed=inputs.seed,
+        first_epoch=first_epoch,
+    )
+    crops = Crops(
+        train,
+        labelled,
+        image_px=config.image_px,
+        workers=config.loader_workers,
+        on_batch=inputs.on_batch,
+    )
+    if is_reference(config.augment) and crops.fit_in_memory:
+        rows = crops.rows()
+        if not config.train_encoder and not network.on_maps:
+            rows = encoded_rows(crops, network.encoder, network.numerics)
+        for group in draws:
+            chosen = torch.tensor([index for _, index in group])
+            inputs.on_batch()
+            yield {name: values[chosen] for name, values in rows.items()}
+        return
+    composition = training_composition(config.augment, image_px=config.image_px, seed=inputs.seed)
+    made = LabelledRows(train, labelled, composition, inputs.seed)
+    yield from load(made, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
+
+
+def _draws(
+    config: FinetuneConfig,
+    *,
+    num_labels: int,
+    weights: Float[np.ndarray, " labels"] | None,
+    steps_per_epoch: int,
+    seed: int,
+    first_epoch: int,
+) -> Iterator[Sequence[Draw]]:
+    per_epoch = steps_per_epoch * config.accumulate
+    for epoch in range(first_epoch, config.epochs):
+        batches = endless_draws(
+            num_labels,
+            seed=seed,
+            first=epoch * per_epoch,
+            batches=per_epoch,
+            batch_size=config.batch_size,
+            weights=weights,
+        )
+        yield from map(own_rows, batches)
