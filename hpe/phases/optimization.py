@@ -1,17 +1,20 @@
 """Optimizers, their learning-rate schedule, and layer-wise trust ratios, one call per step."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from hpe.config import Config
 
 LARS_TRUST_COEFFICIENT = 0.02  # lightning-bolts 0.2.2 `LARSWrapper(eta=0.02)`, as the reference ran
 LARS_EPS = 1e-8
+
+Schedule = Literal["cosine", "constant", "multistep"]
 
 
 class OptimizerConfig(Config):
@@ -25,7 +28,12 @@ class OptimizerConfig(Config):
             PeCLR.
         weight_decay: For weights only: biases and norms (one axis or none) are exempt.
         warmup_epochs: Linear rise from 0 to the peak, counted in optimizer steps.
-        schedule: After the rise, a cosine to 0 at the end of the phase, or a constant.
+        schedule: After the rise, a cosine to 0, a constant, or steps down at `milestones`.
+        horizon_epochs: Epochs after which the cosine is at 0; None for the phase's own. Longer than
+            the phase it stops on the way (S0's `lr_max_epochs`, for finetunings of several lengths
+            that are to start alike); after a shorter one the rate stays 0.
+        milestones: Epochs after which `multistep` multiplies the rate by `factor`.
+        factor: Of each step.
     """
 
     name: Literal["adamw", "adam", "lars"] = "adamw"
@@ -33,7 +41,28 @@ class OptimizerConfig(Config):
     sqrt_scaling: bool = False
     weight_decay: float = Field(1e-2, ge=0)
     warmup_epochs: float = Field(0.0, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Schedule = "cosine"
+    horizon_epochs: float | None = Field(None, gt=0)
+    milestones: tuple[float, ...] = ()
+    factor: float = Field(0.1, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _has_milestones_that_rise(self) -> "OptimizerConfig":
+        if self.schedule == "multistep" and not self.milestones:
+            raise ValueError("schedule=multistep needs milestones: epochs, such as [55, 60]")
+        pairs = pairwise((0.0, *self.milestones))
+        if not all(first < second for first, second in pairs):
+            raise ValueError(f"milestones must be positive and rise, got {list(self.milestones)}")
+        return self
+
+    def canonical(self) -> "OptimizerConfig":
+        """Return the settings without those that this schedule does not read."""
+        unread: dict[str, object] = {}
+        if self.schedule != "cosine":
+            unread["horizon_epochs"] = None
+        if self.schedule != "multistep":
+            unread |= {"milestones": (), "factor": type(self).model_fields["factor"].default}
+        return self.model_copy(update=unread)
 
 
 def peak_lr(config: OptimizerConfig, *, effective_batch: int) -> float:
@@ -47,17 +76,33 @@ def peak_lr(config: OptimizerConfig, *, effective_batch: int) -> float:
 
 
 def lr_factor(
-    step: int, *, warmup_steps: int, total_steps: int, schedule: Literal["cosine", "constant"]
+    step: int,
+    *,
+    warmup_steps: int,
+    total_steps: int,
+    schedule: Schedule,
+    milestones: Sequence[int] = (),
+    factor: float = 1.0,
 ) -> float:
     """Return the share of the peak learning rate that optimizer step `step` (from 0) uses.
 
     The rise is (step + 1) / warmup_steps, so that its last step is the first at the peak and no
     step is spent at zero.
+
+    Args:
+        step: Of the optimizer, from 0.
+        warmup_steps: Steps of the rise.
+        total_steps: Steps after which a cosine is at 0.
+        schedule: What follows the rise.
+        milestones: Steps from which on `multistep` is lower by `factor`.
+        factor: Of each of them.
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     if schedule == "constant":
         return 1.0
+    if schedule == "multistep":
+        return float(factor ** sum(step >= milestone for milestone in milestones))
     progress = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
     return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
@@ -102,15 +147,17 @@ class ScheduledOptimizer:
             config: The optimizer's settings.
             effective_batch: Samples per optimizer step.
             steps_per_epoch: Optimizer steps per epoch.
-            epochs: Epochs of the whole phase: the horizon of the schedule.
+            epochs: Epochs of the whole phase: the schedule's horizon unless the settings name one.
         """
         trainable = [p for p in parameters if p.requires_grad]
         if not trainable:
             raise ValueError("An optimizer needs at least one trainable parameter, got none.")
-        self._schedule = config.schedule
+        self._config = config
         self._peak = peak_lr(config, effective_batch=effective_batch)
-        self._total_steps = steps_per_epoch * epochs
-        self._warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), self._total_steps)
+        phase_steps = steps_per_epoch * epochs
+        self._warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), phase_steps)
+        self._total_steps = round(steps_per_epoch * (config.horizon_epochs or epochs))
+        self._milestones = [round(epoch * steps_per_epoch) for epoch in config.milestones]
         self._trust_decays = (config.weight_decay, 0.0) if config.name == "lars" else None
         own_decay = 0.0 if config.name == "lars" else config.weight_decay
         kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
@@ -129,7 +176,9 @@ class ScheduledOptimizer:
             step,
             warmup_steps=self._warmup_steps,
             total_steps=self._total_steps,
-            schedule=self._schedule,
+            schedule=self._config.schedule,
+            milestones=self._milestones,
+            factor=self._config.factor,
         )
         for number, group in enumerate(self._optimizer.param_groups):
             group["lr"] = lr

@@ -2,8 +2,10 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
+from hpe.config import identity_settings
 from hpe.phases.optimization import (
     LARS_TRUST_COEFFICIENT,
     OptimizerConfig,
@@ -66,6 +68,62 @@ def test_a_constant_schedule_stays_at_the_peak_after_the_warmup():
         lr_factor(step, warmup_steps=2, total_steps=6, schedule="constant") for step in range(6)
     ]
     assert factors == [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def rates(config: OptimizerConfig, *, steps: int, epochs: int) -> list[float]:
+    """The learning rate that each step has set."""
+    module = network()
+    optimizer = ScheduledOptimizer(
+        module.parameters(), config, effective_batch=4, steps_per_epoch=steps, epochs=epochs
+    )
+    seen = []
+    for step in range(steps * epochs):
+        module(torch.ones(2, 3)).sum().backward()
+        optimizer.step(step)
+        seen.append(optimizer.state_dict()["param_groups"][0]["lr"])
+    return seen
+
+
+def test_multistep_falls_by_its_factor_after_each_milestone():
+    """S4's schedule in small: x 0.1 after epochs 2 and 3 of 4."""
+    config = OptimizerConfig(lr=1.0, schedule="multistep", milestones=(2, 3))
+    expected = [1.0] * 4 + [0.1] * 2 + [0.01] * 2
+    assert rates(config, steps=2, epochs=4) == pytest.approx(expected)
+
+
+def test_multistep_rises_first_and_takes_any_factor():
+    config = OptimizerConfig(
+        lr=1.0, schedule="multistep", milestones=(1,), factor=0.5, warmup_epochs=1
+    )
+    assert rates(config, steps=2, epochs=2) == pytest.approx([0.5, 1.0, 0.5, 0.5])
+
+
+def test_a_longer_horizon_makes_the_start_of_a_longer_phase():
+    long = rates(OptimizerConfig(lr=1.0, warmup_epochs=1), steps=3, epochs=6)
+    short = rates(OptimizerConfig(lr=1.0, warmup_epochs=1, horizon_epochs=6), steps=3, epochs=2)
+    assert short == long[:6]
+    assert rates(OptimizerConfig(horizon_epochs=1), steps=3, epochs=2)[3:] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schedule": "multistep"}, "needs milestones: epochs, such as"),
+        ({"milestones": (3, 2)}, r"must be positive and rise, got \[3.0, 2.0\]"),
+        ({"milestones": (0,)}, r"must be positive and rise, got \[0.0\]"),
+    ],
+)
+def test_refuses_milestones_that_make_no_schedule(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        OptimizerConfig(**settings)
+
+
+def test_what_a_schedule_does_not_read_is_no_part_of_its_identity():
+    plain = identity_settings(OptimizerConfig())
+    assert identity_settings(OptimizerConfig(milestones=(3,), factor=0.5)) == plain
+    constant = identity_settings(OptimizerConfig(schedule="constant"))
+    assert identity_settings(OptimizerConfig(schedule="constant", horizon_epochs=9)) == constant
+    assert identity_settings(OptimizerConfig(horizon_epochs=9)) != plain
 
 
 def test_biases_and_norms_do_not_decay():
