@@ -73,12 +73,14 @@ def changes(old: Mapping[str, Any], new: Study) -> list[Change]:
     ]
 
 
-def refuse_changed(found: Sequence[Change], *, folder: str, name: str) -> None:
-    """Refuse to go on when something changed.
+def refuse_changed(records: Sequence[Record], study: Study, *, folder: str) -> None:
+    """Refuse to go on in a journal whose study is another one now.
 
     Raises:
         ValueError: If so, with each change and the two ways on.
     """
+    known, name = recorded_study(records), study.name
+    found = [] if known is None else changes(known, study)
     if not found:
         return
     lines = "\n".join(f"  {change}" for change in found)

@@ -15,7 +15,7 @@ from hpe.data.hands import HandData
 from hpe.whole_file import write_text
 from sweep.book import Book, open_book
 from sweep.cluster import ClusterLost, connected_cluster, local_cluster
-from sweep.continuation import refuse_other_data, start_over
+from sweep.continuation import refuse_changed, refuse_other_data, start_over
 from sweep.display import Display, progress
 from sweep.interruption import Interrupted, terminable
 from sweep.job import Job
@@ -69,12 +69,11 @@ class Execution:
                 resources = self._resources(stack)
                 fit = fit_slots(job.scope.study.slots, resources)
                 data = self._data()
-                refuse_other_data(
-                    Ledger(self.records).lineage, data.digest, folder=shown_path(job.folder.root)
-                )
+                self._refuse_other(self.records, data)
                 if job.options.fresh:
                     start_over(job.folder)
                 book = stack.enter_context(open_book(job.folder))
+                self._refuse_other(book.past, data)  # another driver may have run meanwhile
             _write_study(job)
             tracker, patience_s = self._tracker(book.past), TRACKER_PATIENCE_S
             try:
@@ -150,6 +149,12 @@ class Execution:
         with progress(title, console=self.console) as advance:
             prepare_data(config, root, processes=self.machine.cpus, progress=advance)
         return open_data(config, root)
+
+    def _refuse_other(self, records: Sequence[Record], data: HandData) -> None:
+        """Refuse to go on in a journal that is of another study, or of other data."""
+        folder = shown_path(self.job.folder.root)
+        refuse_changed(records, self.job.study, folder=folder)
+        refuse_other_data(Ledger(records).lineage, data.digest, folder=folder)
 
     def _train(self, book: Book, fit: SlotFit, data: HandData, tracker: MlflowTracker) -> Ledger:
         job, study = self.job, self.job.scope.study

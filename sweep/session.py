@@ -9,7 +9,7 @@ from rich.console import Console
 
 from hpe.data.catalog import open_data
 from sweep.agenda import is_over
-from sweep.continuation import changes, recorded_study, refuse_changed, refuse_fresh
+from sweep.continuation import refuse_changed, refuse_fresh
 from sweep.dry_run import describe_study
 from sweep.folders import RunsDir
 from sweep.job import Job, make_job
@@ -76,10 +76,7 @@ def _past_records(job: Job) -> Sequence[Record]:
 
 
 def _refuse_changed(job: Job, records: Sequence[Record]) -> None:
-    known = recorded_study(records)
-    if known is not None:
-        folder = shown_path(job.folder.root)
-        refuse_changed(changes(known, job.study), folder=folder, name=job.study.name)
+    refuse_changed(records, job.study, folder=shown_path(job.folder.root))
 
 
 def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:

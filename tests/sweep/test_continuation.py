@@ -75,14 +75,15 @@ def test_what_makes_other_trials_of_a_study_is_told(new, told):
 
 
 def test_a_refusal_says_what_changed_and_the_two_ways_on():
-    found = changes(make_study().model_dump(mode="json"), make_study(settings={}))
+    records = [{"kind": "study", "study": make_study().model_dump(mode="json")}]
     with pytest.raises(ValueError) as refused:
-        refuse_changed(found, folder="runs/mine", name="mine")
+        refuse_changed(records, make_study(settings={}), folder="runs/mine")
     message = str(refused.value)
     assert message.startswith("runs/mine: the study is not what it was when it began here:\n")
     assert "\n  settings/pretrain/epochs: 20 -> (not set)\n" in message
     assert "Either put this back to continue it, or start it over with --fresh --yes" in message
-    refuse_changed([], folder="runs/mine", name="mine")
+    refuse_changed(records, make_study(), folder="runs/mine")
+    refuse_changed([], make_study(settings={}), folder="runs/mine")
 
 
 def test_a_journal_remembers_arms_that_a_later_session_did_not_run():

@@ -295,6 +295,57 @@ def test_f19_other_data_than_the_study_began_with_is_refused(called, training, m
     assert training.runs == 1
 
 
+def meanwhile(monkeypatch, what):
+    """Have something happen once, while the next run prepares its data."""
+    prepare, due = execution.prepare_data, [what]
+
+    def prepare_slowly(*args, **kwargs):
+        if due:
+            due.pop()()
+        prepare(*args, **kwargs)
+
+    monkeypatch.setattr(execution, "prepare_data", prepare_slowly)
+
+
+def test_f12_a_study_that_another_driver_began_otherwise_meanwhile_is_refused(
+    called, training, monkeypatch
+):
+    others = []
+    meanwhile(monkeypatch, lambda: others.append(called("--set", "finetune/epochs=3")))
+    code, _, err = called()
+    assert others[0][0] == 0
+    assert code == 2
+    assert "\n  settings/finetune/epochs: 3 -> 2\n" in err
+    assert training.runs == 1
+    assert load_study(str(called.folder.resolved)).settings == {"finetune/epochs": 3}
+
+
+def test_f19_data_that_another_driver_began_with_meanwhile_keep_others_out(
+    called, training, monkeypatch
+):
+    opened, digests = execution.open_data, ["0" * 64, "1" * 64]
+
+    def open_other(config, root):
+        data = opened(config, root)
+        return type(data)(data.name, digests.pop(), data.splits, data.card)
+
+    monkeypatch.setattr(execution, "open_data", open_other)
+    meanwhile(monkeypatch, called)
+    code, _, err = called()
+    assert code == 2
+    assert f"its digest was {'1' * 16}, now it is {'0' * 16}" in err
+    assert training.runs == 1
+
+
+def test_a_study_that_another_driver_ended_meanwhile_is_shown(called, training, monkeypatch):
+    others = []
+    meanwhile(monkeypatch, lambda: others.append(called()))
+    code, out, _ = called()
+    assert (code, others[0][0]) == (0, 0)
+    assert out.split("mine: ")[-1] == others[0][1].split("mine: ")[-1]
+    assert len(Ledger(read_journal(called.folder.journal)).trials) == 2
+
+
 def test_records_that_mlflow_has_not_taken_are_told(called, monkeypatch):
     monkeypatch.setattr(NoTracker, "waiting", 3)
     monkeypatch.setattr(NoTracker, "trouble", "no answer")
