@@ -83,16 +83,22 @@ class CutOut(Config):
 
     def __call__(self, image: Image, keypoints_px: Keypoints, rng: np.random.Generator, /) -> Image:
         """Return the image with the square filled; the part of it outside the view is lost."""
-        side_px = len(image)
+        left, top, right, bottom, grey = self.draw(keypoints_px, len(image), rng)
+        cut = image.copy()
+        cut[top:bottom, left:right] = grey
+        return cut
+
+    def draw(
+        self, keypoints_px: Keypoints, side_px: int, rng: np.random.Generator
+    ) -> tuple[int, int, int, int, int]:
+        """Draw the square's left, top, right and bottom edge in the view, and its grey."""
         if self.centers == "as_published":
             keypoints_px = keypoints_px[:-1, ::-1]
         center = keypoints_px[rng.integers(len(keypoints_px))]
         half = rng.uniform(0.0, self.max_share) * side_px / 2
-        left, top = np.clip(np.rint(center - half), 0, side_px).astype(int)
-        right, bottom = np.clip(np.rint(center + half), 0, side_px).astype(int)
-        cut = image.copy()
-        cut[top:bottom, left:right] = rng.integers(255)
-        return cut
+        left, top = np.clip(np.rint(center - half), 0, side_px).astype(int).tolist()
+        right, bottom = np.clip(np.rint(center + half), 0, side_px).astype(int).tolist()
+        return left, top, right, bottom, int(rng.integers(255))
 
 
 class Blur(Config):
@@ -107,11 +113,15 @@ class Blur(Config):
         self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
     ) -> Image:
         """Return the blurred image."""
-        sigma_px = rng.uniform(0.1, self.max_sigma)
+        sigma_px = self.draw(rng)
         reach_px = max(1, round(3 * sigma_px))
         kernel = cv2.getGaussianKernel(2 * reach_px + 1, sigma_px)
         blurred: Image = kernels().gaussian_blur.apply(image, kernel=kernel)
         return blurred
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Draw the deviation in pixels."""
+        return rng.uniform(0.1, self.max_sigma)
 
 
 class ColorJitter(Config):
@@ -140,18 +150,22 @@ class ColorJitter(Config):
         self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
     ) -> Image:
         """Return the image in other colours."""
-        amounts = np.array([self.brightness, self.contrast, self.saturation, self.hue])
-        draws = (2 * rng.random(4) - 1) * amounts * self.strength
-        brightness, contrast, saturation, hue = draws.tolist()
+        (brightness, contrast, saturation, hue), order = self.draw(rng)
         jittered: Image = kernels().color_jitter.apply(
             image,
             brightness=1 + brightness,
             contrast=1 + contrast,
             saturation=1 + saturation,
             hue=hue,
-            order=rng.permutation(4).tolist(),
+            order=order,
         )
         return jittered
+
+    def draw(self, rng: np.random.Generator) -> tuple[list[float], list[int]]:
+        """Draw the changes of brightness, contrast, saturation and hue, and their order."""
+        amounts = np.array([self.brightness, self.contrast, self.saturation, self.hue])
+        draws = (2 * rng.random(4) - 1) * amounts * self.strength
+        return draws.tolist(), rng.permutation(4).tolist()
 
 
 class HsvJitter(Config):
@@ -221,10 +235,14 @@ class ChannelGain(Config):
         self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
     ) -> Image:
         """Return the image with its channels scaled and clipped."""
-        gains = rng.uniform(self.min_gain, self.max_gain, 3)
+        gains = self.draw(rng)
         table = np.rint(np.clip(np.arange(256.0)[:, None] * gains, 0, 255)).astype(np.uint8)
         scaled: Image = cv2.LUT(image, table[None])
         return scaled
+
+    def draw(self, rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
+        """Draw the channels' factors."""
+        return rng.uniform(self.min_gain, self.max_gain, 3)
 
 
 class Noise(Config):
@@ -246,10 +264,14 @@ class Noise(Config):
         self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
     ) -> Image:
         """Return the image with noise in every channel of every pixel."""
-        std = np.float32(rng.uniform(self.min_std, self.max_std))
+        std = np.float32(self.draw(rng))
         noise = np.rint(std * rng.standard_normal(image.shape, dtype=np.float32))  # else truncated
         noisy: Image = kernels().gauss_noise.apply(image, noise_map=noise)
         return noisy
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Draw the deviation."""
+        return rng.uniform(self.min_std, self.max_std)
 
 
 class ColorDrop(Config):

@@ -22,17 +22,26 @@ class Backgrounds:
         Raises:
             ValueError: If the pictures are smaller than that.
         """
+        index, top, left, is_flipped = self.draw(side_px, rng)
+        window = self.pictures[index, top : top + side_px, left : left + side_px]
+        return cv2.flip(window, 1) if is_flipped else window
+
+    def draw(self, side_px: int, rng: np.random.Generator) -> tuple[int, int, int, bool]:
+        """Draw a window: its picture, top and left edge, and whether it is mirrored.
+
+        Raises:
+            ValueError: If the pictures are smaller than that.
+        """
         count, height, width, _ = self.pictures.shape
         if min(height, width) < side_px:
             raise ValueError(
                 f"backgrounds must be at least as large as a view of {side_px} px, "
                 f"got {width} x {height} px."
             )
-        index = rng.integers(count)
-        top = rng.integers(height - side_px + 1)
-        left = rng.integers(width - side_px + 1)
-        window = self.pictures[index, top : top + side_px, left : left + side_px]
-        return cv2.flip(window, 1) if rng.random() < 0.5 else window
+        index = int(rng.integers(count))
+        top = int(rng.integers(height - side_px + 1))
+        left = int(rng.integers(width - side_px + 1))
+        return index, top, left, bool(rng.random() < 0.5)
 
 
 def panorama_backgrounds(*, side_px: int, seed: int, count: int = 256) -> Backgrounds:
