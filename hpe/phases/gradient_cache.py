@@ -44,7 +44,8 @@ def accumulate_as_one_batch(
         seen = [forward(network) for forward in forwards]
     sizes = {name: [len(outputs[name]) for outputs in seen] for name in seen[0]}
     together = {
-        name: torch.cat([outputs[name] for outputs in seen]).requires_grad_() for name in sizes
+        name: torch.cat([outputs[name].detach() for outputs in seen]).requires_grad_()
+        for name in sizes
     }
     terms = loss_of(together)
     # Every rank has the loss of all rows: see `batch_of_all_ranks`.

@@ -136,7 +136,8 @@ def pretrain(config: PretrainConfig, inputs: PhaseInputs, resume: State | None =
             seed_layers(seed=inputs.seed, epoch=epoch, rank=rank())
             metrics = _train_epoch(run, batches, epoch=epoch)
             if COLLAPSE_SHARE in metrics:
-                metrics[COLLAPSED] = run.alarm.sounds(metrics[COLLAPSE_SHARE], epoch=epoch)
+                collapsed = run.alarm.sounds(metrics[COLLAPSE_SHARE], epoch=epoch)
+                metrics[COLLAPSED] = float(collapsed)
             if config.probe.is_due(epoch, epochs=config.epochs):
                 metrics |= probe.scores(run.network.features, run.numerics)
             yield EpochReport(

@@ -135,3 +135,136 @@ def test_refuses_to_rank_epochs_by_a_probe_that_never_runs(keep):
         settings(keep=keep, probe=probe)
     settings(keep={**keep, "metric": "train/loss"}, probe=probe)
     settings(keep={"every": 1}, probe=probe)
+
+
+RELATIVE = {"weight": 1.0, "hidden": 8}
+NO_CONTRAST = {"invariant_weight": 0.0}
+KINDS = {
+    "simclr": {},
+    "pairwise": {"loss": NO_CONTRAST, "relative": RELATIVE},
+    "hybrid1": {
+        "relative": {
+            **RELATIVE,
+            "own_views": True,
+            "balance": "learned",
+            "augment": {"hsv_jitter": {"enabled": True}},
+        }
+    },
+    "simclr on heatmaps": {"projection": {"hidden": 8, "out": 8, "kind": "points"}},
+    "peclr on heatmaps": {
+        "projection": {"hidden": 8, "out": 8, "kind": "points"},
+        "loss": {**NO_CONTRAST, "equivariant_weight": 1.0},
+    },
+    "equivariant heatmaps": {
+        "projection": {"hidden": 8, "out": 8, "kind": "maps"},
+        "loss": {**NO_CONTRAST, "equivariant_weight": 1.0},
+    },
+    "pairwise on heatmaps": {
+        "projection": {"hidden": 8, "out": 8, "kind": "points"},
+        "loss": NO_CONTRAST,
+        "relative": RELATIVE,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_method_reports_all_its_metrics_and_learns(kind, make_inputs, drain):
+    config = settings(**KINDS[kind])
+    reports, artifacts = drain(pretrain(config, make_inputs()))
+    assert all(set(report.metrics) == set(pretrain_metrics(config)) for report in reports)
+    groups = {"encoder"}
+    groups |= {"projection"} if config.loss.enabled else set()
+    groups |= {"relative"} if config.relative.enabled else set()
+    assert set(artifacts.tensors) == groups
+    _, shorter = drain(pretrain(settings(**KINDS[kind], epochs=1), make_inputs()))
+    for group in groups:
+        for name, value in artifacts.tensors[group].items():
+            assert not torch.equal(value, shorter.tensors[group][name]), name
+
+
+def test_a_method_reports_what_it_has_and_nothing_else():
+    assert "train/collapse_share" not in pretrain_metrics(settings(**KINDS["pairwise"]))
+    assert "train/loss_invariant" not in pretrain_metrics(settings(**KINDS["equivariant heatmaps"]))
+    hybrid1 = pretrain_metrics(settings(**KINDS["hybrid1"]))
+    weights = {name for name in hybrid1 if name.startswith("train/weight")}
+    parts = ("color", "contrastive", "relative")
+    assert weights == {f"train/weight_{part}" for part in parts}
+
+
+def test_learned_weights_follow_from_their_losses(make_inputs, drain):
+    config = settings(**KINDS["pairwise"], optimizer={"lr": 0.05, "schedule": "constant"}, epochs=3)
+    reports, _ = drain(pretrain(config, make_inputs()))
+    assert reports[0].metrics["train/error_rotation_deg"] > 1
+    weights = [report.metrics["train/weight_rotation"] for report in reports]
+    assert weights == sorted(weights, reverse=True)  # degrees are many, so they come to weigh less
+    assert weights[-1] < 1
+
+
+def test_fixed_weights_add_the_parts(make_inputs, drain):
+    relative = {**RELATIVE, "weight": 0.25}
+    reports, _ = drain(pretrain(settings(relative=relative), make_inputs()))
+    for report in reports:
+        metrics = report.metrics
+        whole = metrics["train/loss_invariant"] + 0.25 * metrics["train/loss_relative"]
+        assert metrics["train/loss"] == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_steps_negatives_are_more_than_a_batchs(make_inputs, drain):
+    losses = [
+        drain(
+            pretrain(
+                settings(epochs=1, batch_size=4, accumulate=4, loss={"negatives": negatives}),
+                make_inputs(),
+            )
+        )[0][0].metrics["train/loss"]
+        for negatives in ("batch", "step")
+    ]
+    assert losses[0] < losses[1]
+
+
+def test_warns_of_embeddings_that_stay_the_same(make_inputs, drain):
+    config = settings(epochs=4, loss={"temperature": 1e6})  # all similarities look alike
+    reports, _ = drain(pretrain(config, make_inputs()))
+    assert [r.metrics["train/is_collapsed"] for r in reports] == [0.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": NO_CONTRAST}, "relative/weight are all 0, which leaves no loss"),
+        (
+            {"relative": {**RELATIVE, "color": True}},
+            "relative/color is regressed only where views differ in it",
+        ),
+        (
+            {"relative": {**RELATIVE, "augment": {"zoom": {"enabled": True}}}},
+            "only where relative/own_views is true",
+        ),
+        (
+            {"loss": NO_CONTRAST, "relative": {**RELATIVE, "balance": "learned"}},
+            "relative/balance: learned needs a contrastive part",
+        ),
+        (
+            {
+                "loss": NO_CONTRAST,
+                "relative": {**RELATIVE, "own_views": True, "augment": TINY["augment"]},
+            },
+            "relative/own_views: true needs a contrastive part",
+        ),
+        (
+            {"encoder": {"name": "vit_small"}, "projection": {"kind": "points"}},
+            "projection/kind: points needs an encoder with maps, and vit_small has none",
+        ),
+        ({"projection": {"kind": "maps"}}, "maps has the equivariant term alone"),
+        (
+            {
+                "projection": {"kind": "maps"},
+                "loss": {**NO_CONTRAST, "equivariant_weight": 1.0, "undo": "peclr"},
+            },
+            "maps is moved back exactly, but loss/undo is peclr",
+        ),
+    ],
+)
+def test_refuses_parts_that_do_not_go_together(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        settings(**changes)

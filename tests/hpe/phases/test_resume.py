@@ -20,7 +20,7 @@ PRETRAIN = {
 }
 FINETUNE = {**COMMON, "steps_per_epoch": 2}
 
-MAPS = {"loss": {"invariant_weight": 0.0, "equivariant_weight": 1.0}, "image_px": 64}
+MAPS = {"loss": {"invariant_weight": 0.0, "equivariant_weight": 1.0}}
 HYBRID1 = {
     "weight": 1.0,
     "hidden": 8,
@@ -52,7 +52,6 @@ CASES = {
         "pretrain",
         {
             **PRETRAIN,
-            "image_px": 64,
             "projection": {"hidden": 8, "out": 8, "kind": "points"},
             "relative": {"weight": 0.1, "hidden": 8},
         },
