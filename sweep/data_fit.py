@@ -1,7 +1,9 @@
-"""Whether the data that a study names is enough for what its phases are set to do."""
+"""Whether the data and files that a study names suffice for what its phases are set to do."""
 
 from collections.abc import Collection, Mapping
 
+from hpe.augment.composition import CompositionConfig
+from hpe.augment.occlusion import require_occluders
 from hpe.config import Config
 from hpe.data.hands import SPLITS
 from sweep.messages import about
@@ -31,3 +33,23 @@ def check_data_suffices(
         if sizes and step.spec.workload is not None and step.label not in replaced:
             with about(step.label):
                 step.spec.workload(point.configs[step.label], sizes)
+
+
+def check_files_exist(point: Point, *, replaced: Collection[str] = ()) -> None:
+    """Refuse a point whose views take objects from files that are not there.
+
+    Args:
+        point: What is to run.
+        replaced: Labels that are not trained.
+
+    Raises:
+        ValueError: With the phase and what is missing.
+    """
+    for label, config in point.configs.items():
+        augment = getattr(config, "augment", None)
+        if label in replaced or not isinstance(augment, CompositionConfig):
+            continue
+        try:
+            require_occluders(augment.occlude)
+        except FileNotFoundError as error:
+            raise ValueError(f"{label}: augment/occlude: {error}") from error

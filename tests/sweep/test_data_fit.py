@@ -77,3 +77,15 @@ def test_what_no_point_runs_is_not_refused():
 def test_the_work_of_a_phase_follows_from_its_settings_and_the_sizes(phase, settings, workload):
     spec = PHASES[phase]
     assert spec.workload(spec.config.model_validate(settings), SIZES) == workload
+
+
+@pytest.mark.parametrize(("source", "rule"), [("voc", "VOC2012 folder"), ("pictures", "no folder")])
+def test_occluders_without_files_are_refused(tmp_path, source, rule):
+    occlude = {"enabled": True, "source": source, "folder": str(tmp_path / "objects")}
+    settings = {f"pretrain/augment/occlude/{name}": value for name, value in occlude.items()}
+    with pytest.raises(ValueError, match=rf"pretrain: augment/occlude: .*objects.*{rule}"):
+        check(settings=settings)
+
+
+def test_occluders_that_are_drawn_need_no_files():
+    check(settings={"pretrain/augment/occlude/enabled": True})
