@@ -13,16 +13,31 @@ encoder. The ResNet-50 of S0 maps its features to 512 numbers first; ours does n
 was fp16 and is left to the study. S0 states encoder and batch for HYB2_ABL; SIMCLR_ABL_COMP and the
 chosen SimCLR are taken to be trained alike.
 
-Left out is what no phase here computes: relations between views (S0's pairwise and hybrid1, S1's
-PAIR_*), heatmaps, and the denoiser.
+What finetunes without pretraining, and how pretraining depends on depth and length, is in
+`search_spaces.supervised_baselines`. Left out are relations between views (S0's pairwise and
+hybrid1, S1's PAIR_*) and heatmaps in pretraining.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from search_spaces.published_augmentations import EARLY_AUGMENTATIONS, Settings, composed
+from search_spaces.published_training import (
+    DOWNSTREAM,
+    NIPS_DOWNSTREAM,
+    RESNET18,
+    RESNET50,
+    SUPERVISED_TRAINING,
+    Baseline,
+    trained,
+    with_full,
+)
+from search_spaces.supervised_baselines import (
+    CHOSEN_SUPERVISED,
+    by_depth,
+    by_length,
+    supervised_baselines,
+)
 
 TEMPERATURE = 0.5  # S0's default, never overridden there
 
@@ -39,7 +54,6 @@ PECLR: Settings = {
 
 CHOSEN_PECLR = ("Ro", "C", "RC", "CJ")
 CHOSEN_SIMCLR = ("RC", "CJ")
-CHOSEN_SUPERVISED = ("Ro", "C", "RC")
 
 _SIMCLR_TRAINING: Settings = {"pretrain/projection/hidden": 2048}
 _PECLR_TRAINING: Settings = {"pretrain/projection/hidden": 512, "pretrain/loss/undo": "peclr"}
@@ -79,86 +93,6 @@ SIM_COMPOSITION_SEARCH = tuple(
 LABEL_SHARES_PERCENT = (1, 10, 20, 25, 40, 50, 75, 80, 90, 95)
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """A published setting.
-
-    Attributes:
-        about: What it is and where it was published.
-        settings: Path -> value.
-    """
-
-    about: str
-    settings: Settings
-
-
-def _trained(
-    *, encoder: str, batch: int, accumulate: int, epochs: int | None, warmup_epochs: int = 10
-) -> dict[str, Any]:
-    """Return how S0 and S1 pretrain: Adam behind LARS, cosine after a rise, rate x sqrt(batch)."""
-    length = {} if epochs is None else {"pretrain/epochs": epochs}
-    return {
-        "pretrain/image_px": 128,
-        "pretrain/encoder/name": encoder,
-        "pretrain/encoder/init": "imagenet",
-        "pretrain/projection/out": 128,
-        "pretrain/batch_size": batch,
-        "pretrain/accumulate": accumulate,
-        "pretrain/optimizer/name": "lars",
-        "pretrain/optimizer/lr": 1e-4,
-        "pretrain/optimizer/sqrt_scaling": True,
-        "pretrain/optimizer/weight_decay": 1e-6,
-        "pretrain/optimizer/warmup_epochs": warmup_epochs,
-        **length,
-    }
-
-
-_POSE_TRAINING: Settings = {
-    "finetune/image_px": 128,
-    "finetune/batch_size": 128,
-    "finetune/loss/depth_weight": 5.0,
-    "finetune/optimizer/sqrt_scaling": True,
-    "finetune/optimizer/warmup_epochs": 0,  # S0 warms up behind LARS only
-}
-_SUPERVISED_TRAINING: Settings = {
-    **_POSE_TRAINING,
-    "finetune/encoder/name": "resnet50",
-    "finetune/encoder/init": "imagenet",
-    "finetune/epochs": 100,
-    "finetune/optimizer/name": "adam",
-    "finetune/optimizer/lr": 4.42e-5,
-    "finetune/optimizer/weight_decay": 2e-4,
-}
-_DOWNSTREAM: Settings = {
-    **_POSE_TRAINING,
-    **composed(("Ro", "C"), phase="finetune"),
-    "finetune/train_encoder": False,
-    "finetune/epochs": 50,
-    "finetune/optimizer/name": "adam",
-    "finetune/optimizer/lr": 4.42e-5,
-    "finetune/optimizer/weight_decay": 2e-4,
-}
-_NIPS_DOWNSTREAM: Settings = {
-    **_DOWNSTREAM,
-    **composed(("Ro", "C"), phase="finetune", of=EARLY_AUGMENTATIONS),
-    "finetune/optimizer/name": "lars",
-    "finetune/optimizer/lr": 1e-4,
-    "finetune/optimizer/weight_decay": 1e-4,
-    "finetune/optimizer/warmup_epochs": 10,
-}
-_RESNET18 = _trained(encoder="resnet18", batch=512, accumulate=4, epochs=100)
-_RESNET50 = _trained(encoder="resnet50", batch=128, accumulate=16, epochs=None)
-
-
-def _both(
-    name: str, about: str, settings: Settings, *training: Settings
-) -> Iterator[tuple[str, Baseline]]:
-    """Yield the baseline, and the one that also says how it was trained."""
-    full = {path: value for part in (settings, *training) for path, value in part.items()}
-    yield name, Baseline(about, dict(settings))
-    yield f"{name}_full", Baseline(f"{about}, trained as published", full)
-
-
 def _simclr(codes: Sequence[str]) -> Settings:
     return {**composed(codes, phase="pretrain"), **SIMCLR}
 
@@ -173,68 +107,68 @@ def _named(experiment: str, codes: Sequence[str]) -> str:
 
 def _chosen() -> Iterator[tuple[str, Baseline]]:
     """Yield the compositions that S0 settled on."""
-    yield from _both(
+    yield from with_full(
         "simclr",
         "SimCLR with the composition S0 chose for it: scale and colour jitter",
         _simclr(CHOSEN_SIMCLR),
-        _RESNET50,
+        RESNET50,
         _SIMCLR_TRAINING,
-        _DOWNSTREAM,
+        DOWNSTREAM,
     )
-    yield from _both(
+    yield from with_full(
         "peclr",
         "PeCLR as in its README: rotation, translation, scale and colour jitter",
         _peclr(CHOSEN_PECLR),
-        {**_RESNET50, "pretrain/epochs": 100},
+        {**RESNET50, "pretrain/epochs": 100},
         _PECLR_TRAINING,
-        _DOWNSTREAM,
+        DOWNSTREAM,
     )
-    yield from _both(
+    yield from with_full(
         "supervised",
         "S0's supervised training and finetuning: rotation, translation and scale",
         composed(CHOSEN_SUPERVISED, phase="finetune"),
-        _SUPERVISED_TRAINING,
+        SUPERVISED_TRAINING,
     )
 
 
 def _s0() -> Iterator[tuple[str, Baseline]]:
     for augmentation, codes in A1.items():
-        yield from _both(
+        yield from with_full(
             f"s0_a1_{augmentation}",
             f"S0, experiment A1: SimCLR with {augmentation} alone",
             {**composed(codes, phase="pretrain", of=EARLY_AUGMENTATIONS), **SIMCLR},
-            _RESNET18,
+            RESNET18,
             _SIMCLR_TRAINING,
-            _NIPS_DOWNSTREAM,
+            NIPS_DOWNSTREAM,
         )
     for codes in (*HYB2_ABL, *HYB2_ABL_EARLIER):
-        yield from _both(
+        yield from with_full(
             _named("s0_hyb2_abl", codes),
             f"S0, HYB2_ABL: PeCLR with {', '.join(codes)}",
             _peclr(codes),
-            _RESNET50,
+            RESNET50,
             _PECLR_TRAINING,
-            _DOWNSTREAM,
+            DOWNSTREAM,
         )
     for codes in SIMCLR_ABL_COMP:
-        yield from _both(
+        yield from with_full(
             _named("s0_simclr_abl_comp", codes),
             f"S0, SIMCLR_ABL_COMP: SimCLR with {', '.join(codes)}",
             _simclr(codes),
-            _RESNET50,
+            RESNET50,
             _SIMCLR_TRAINING,
-            _DOWNSTREAM,
+            DOWNSTREAM,
         )
-    yield from _both(
+    yield from with_full(
         "s0_hybrid2",
         "S0, HYBRID2: PeCLR with rotation, translation and colour jitter",
         _peclr(("Ro", "C", "CJ")),
-        _trained(encoder="resnet18", batch=512, accumulate=4, epochs=300),
+        trained(encoder="resnet18", batch=512, accumulate=4, epochs=300),
         _PECLR_TRAINING,
-        _DOWNSTREAM,
+        DOWNSTREAM,
     )
     for percent in LABEL_SHARES_PERCENT:
-        yield from _both(
+        yield from with_full(
             f"s0_label_eff_{percent:02d}",
             f"S0, LABEL_EFF and E26: finetuning end to end on {percent} % of the labels",
             {
@@ -242,14 +176,14 @@ def _s0() -> Iterator[tuple[str, Baseline]]:
                 "finetune/train_encoder": True,
                 "finetune/label_fraction": percent / 100,
             },
-            _SUPERVISED_TRAINING,
+            SUPERVISED_TRAINING,
         )
     yield (
         "s0_imagenet_down",
         Baseline(
             "S0, IMAGENET_DOWN: a head on a frozen ImageNet encoder",
             {
-                **_DOWNSTREAM,
+                **DOWNSTREAM,
                 "finetune/encoder/name": "resnet50",
                 "finetune/encoder/init": "imagenet",
             },
@@ -259,17 +193,17 @@ def _s0() -> Iterator[tuple[str, Baseline]]:
 
 def _s1() -> Iterator[tuple[str, Baseline]]:
     for codes in SIM_COMPOSITION_SEARCH:
-        yield from _both(
+        yield from with_full(
             _named("s1_sim_composition", codes),
             f"S1, SIM_COMPOSITION_SEARCH: SimCLR with {', '.join(codes)}",
             _simclr(codes),
-            _RESNET18,
+            RESNET18,
             _SIMCLR_TRAINING,
-            _DOWNSTREAM,
+            DOWNSTREAM,
         )
-    short = _trained(encoder="resnet18", batch=512, accumulate=4, epochs=26, warmup_epochs=3)
+    short = trained(encoder="resnet18", batch=512, accumulate=4, epochs=26, warmup_epochs=3)
     for downstream in ("frozen", "trainable"):
-        yield from _both(
+        yield from with_full(
             f"s1_cross_data_sim_{downstream}",
             f"S1, CROSS_DATA_SIM: SimCLR with CJ, RC, C; encoder {downstream} downstream",
             {
@@ -278,9 +212,18 @@ def _s1() -> Iterator[tuple[str, Baseline]]:
             },
             short,
             _SIMCLR_TRAINING,
-            {**_DOWNSTREAM, "finetune/epochs": 100},
+            {**DOWNSTREAM, "finetune/epochs": 100},
             {"finetune/train_encoder": downstream == "trainable"},
         )
 
 
-BASELINES: Mapping[str, Baseline] = dict([*_chosen(), *_s0(), *_s1()])
+BASELINES: Mapping[str, Baseline] = dict(
+    [
+        *_chosen(),
+        *_s0(),
+        *supervised_baselines(),
+        *by_depth(_peclr(CHOSEN_PECLR), _PECLR_TRAINING),
+        *by_length(_peclr(CHOSEN_PECLR), _PECLR_TRAINING),
+        *_s1(),
+    ]
+)

@@ -219,6 +219,39 @@ def test_s1_searches_every_composition_of_two_or_more_of_four():
     assert len([name for name in names if not name.endswith("_full")]) == 11
 
 
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_depths_change_the_encoder_alone(depth):
+    for name, label in (("s0_e24b", "pretrain"), ("supervised", "finetune")):
+        for variant in ("", "_full"):
+            settings = dict(BASELINES[f"{name}_resnet{depth}{variant}"].settings)
+            other = dict(BASELINES[f"{name}_resnet50{variant}"].settings)
+            assert settings.pop(f"{label}/encoder/name") == f"resnet{depth}"
+            assert other.pop(f"{label}/encoder/name") == "resnet50"
+            assert settings == other
+
+
+def test_e34_stops_one_pretraining_after_every_tenth_epoch():
+    arms = [BASELINES[f"s0_e34_epoch_{epochs:03d}_full"].settings for epochs in range(10, 101, 10)]
+    assert [arm["pretrain/epochs"] for arm in arms] == list(range(10, 101, 10))
+    rest = [{**arm, "pretrain/epochs": 0} for arm in arms]
+    assert all(arm == rest[0] for arm in rest)
+    assert rest[0]["pretrain/optimizer/horizon_epochs"] == 100
+
+
+def test_the_random_control_differs_from_the_imagenet_one_in_its_weights_alone():
+    random = BASELINES["s0_random_down_full"].settings
+    imagenet = BASELINES["s0_imagenet_down"].settings
+    assert {**random, "finetune/encoder/init": "imagenet"} == imagenet
+    assert random["finetune/encoder/init"] == "random"
+
+
+def test_s0s_heatmap_baseline_is_built_as_it_was_only_in_full():
+    assert "finetune/head/compat" not in BASELINES["supervised_heatmap"].settings
+    full = BASELINES["supervised_heatmap_full"].settings
+    assert full["finetune/head/compat"] == "s0"
+    assert full["finetune/optimizer/lr"] == 5e-4
+
+
 def close(first, second):
     """Say whether two mappings are equal, numbers up to rounding."""
     return first.keys() == second.keys() and all(
