@@ -18,8 +18,8 @@ class View:
     The reference crop is `hpe.augment.crop.hand_crop`. In normalised coordinates, where both the
     crop and the view span [-1, 1] (x right, y down),
     `view = zoom * R(angle_deg) @ reference + shift`, with `reference` flipped first where
-    `hpe.augment.geometric.FlipConfig` says so. A control arm's shear is in `affine` alone; angle and
-    zoom are then those of the similarity nearest to it.
+    `hpe.augment.geometric.FlipConfig` says so. A control arm's shear is in `affine` alone; angle
+    and zoom are then those of the similarity nearest to it.
 
     Attributes:
         image: RGB.
