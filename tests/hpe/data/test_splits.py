@@ -58,6 +58,18 @@ def test_fractions_of_one_seed_are_nested():
     assert len(subsets[0]) == 4
 
 
+def test_the_published_fractions_of_freihand_are_nested_and_keep_versions_together():
+    """32,560 ids with four versions each: 10, 20, 40, 80 and 100 %."""
+    split = four_versions_of(32_560)
+    subsets = [nested_subset(split, fraction=share, seed=5) for share in (0.1, 0.2, 0.4, 0.8, 1.0)]
+    assert [len(subset) for subset in subsets] == [13_024, 26_048, 52_096, 104_192, 130_240]
+    for smaller, larger in itertools.pairwise(map(set, subsets)):
+        assert smaller < larger
+    for subset in subsets:
+        counts = np.bincount(split.unique_ids[list(subset)])
+        assert set(counts.tolist()) <= {0, 4}
+
+
 def test_seeds_choose_different_labels():
     split = four_versions_of(100)
     assert nested_subset(split, fraction=0.2, seed=0) == nested_subset(split, fraction=0.2, seed=0)

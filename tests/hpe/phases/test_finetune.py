@@ -148,6 +148,12 @@ def test_without_a_step_count_an_epoch_is_about_one_pass(make_inputs):
     assert steps.item() == 3
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_with_a_step_count_every_label_fraction_takes_as_many(make_inputs, drain, share):
+    reports, _ = drain(finetune(settings(label_fraction=share), make_inputs()))
+    assert reports[-1].state()["optimizer"]["state"][0]["step"].item() == 2 * 3
+
+
 def test_refuses_an_encoder_that_is_not_the_pretrained_one(make_inputs):
     parent = pretrained(settings(encoder={"width": 8}))
     with pytest.raises(ValueError, match="encoder/width must be that of the pretrained weights, 8"):
