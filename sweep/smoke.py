@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from hpe.config import Config
+from hpe.data.mixture import MixtureConfig
 from sweep.study import EarlyStop, Final, Seeds, Study
 from sweep.study_check import CheckedStudy
 from trainables.plans import Plan, default_settings
@@ -46,7 +48,7 @@ def smoke_study(checked: CheckedStudy) -> Study:
     }
     changes = {
         "name": f"{study.name}-smoke",
-        "data": _tiny_data(study.data, checked),
+        "data": _tiny_data(study.data, checked.data),
         "settings": {**study.settings, **tiny},
         "arms": arms,
         "search": study.search.model_copy(update={"trials": min(1, study.search.trials)}),
@@ -67,7 +69,16 @@ def _tiny(plan: Plan, *, varied: Collection[str]) -> dict[str, Any]:
     return {path: value for path, value in tiny.items() if path in paths and path not in varied}
 
 
-def _tiny_data(data: Mapping[str, Any], checked: CheckedStudy) -> dict[str, Any]:
+def _tiny_data(raw: Mapping[str, Any], data: Config) -> dict[str, Any]:
     """Return the data set with few samples, where it is one whose samples are made here."""
-    counts = [name for name in SPLIT_COUNTS if name in type(checked.data).model_fields]
-    return {**data, **dict.fromkeys(counts, SAMPLES_PER_SPLIT)}
+    counts = [name for name in SPLIT_COUNTS if name in type(data).model_fields]
+    tiny = {**raw, **dict.fromkeys(counts, SAMPLES_PER_SPLIT)}
+    if isinstance(data, MixtureConfig):
+        tiny["sources"] = {
+            name: {
+                "data": _tiny_data(source.data.model_dump(mode="json"), source.data),
+                "weight": source.weight,
+            }
+            for name, source in data.sources.items()
+        }
+    return tiny

@@ -187,7 +187,9 @@ def fully_visible(batch: Batch) -> Batch:
     complete = batch["visible"].all(dim=1) & batch["has_depth"]
     if not complete.any():
         raise ValueError(
-            f"A mean pose needs samples with all 21 joints annotated, got none in {len(complete)}."
+            f"A mean pose needs samples with all 21 joints annotated, in depth too, got none in "
+            f"{len(complete)}; a data set that knows keypoints only goes into a mixture with one "
+            f"that knows depths."
         )
     return {name: values[complete] for name, values in batch.items()}
 

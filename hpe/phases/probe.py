@@ -93,7 +93,7 @@ class Probe:
             train["features"], hands_m, val["features"], ridge=self._ridge
         ).reshape(len(val["joints_m"]), -1, 3)
         template_m = hands_m.mean(0).reshape(-1, 3).expand_as(predicted_m)
-        true_m, valid = val["joints_m"], val["visible"]
+        true_m, valid = val["joints_m"], val["visible"] & val["has_depth"][:, None]
         return {
             PROBE_METRIC: float(root_epe(predicted_m, true_m, valid=valid)),
             TEMPLATE_METRIC: float(root_epe(template_m, true_m, valid=valid)),

@@ -7,12 +7,11 @@ from sweep.study import Study
 from sweep.study_check import check_study
 
 
-@pytest.fixture
-def smoke():
-    study = Study(
+def make_study(**changes):
+    return Study(
         name="mine",
         question="Which?",
-        data={"name": "rendered_hands", "train": 1000},
+        data=changes.get("data", {"name": "rendered_hands", "train": 1000}),
         plan=["pretrain", "finetune"],
         settings={"pretrain/epochs": 50, "pretrain/image_px": 48, "finetune/label_fraction": 0.1},
         space="composition",
@@ -25,7 +24,11 @@ def smoke():
         early_stop={"rule": "asha", "proxy": True},
         seeds={"study": 3, "trials": [4, 5, 6]},
     )
-    return check_study(smoke_study(check_study(study)))
+
+
+@pytest.fixture
+def smoke():
+    return check_study(smoke_study(check_study(make_study())))
 
 
 def test_every_phase_of_every_arm_takes_two_steps_on_two_batches(smoke):
@@ -51,3 +54,16 @@ def test_rendered_data_are_few_and_everything_else_stays(smoke):
 
 def test_it_has_a_folder_of_its_own(smoke):
     assert smoke.study.name == "mine-smoke"
+
+
+def test_rendered_sources_of_a_mixture_are_few_and_others_stay():
+    sources = {
+        "near": {"data": {"name": "rendered_hands", "image_px": 64}, "weight": 2},
+        "photos": {"data": {"name": "freihand", "val_share": 0.2}},
+    }
+    roles = {"train_on": ["near"], "score_on": ["photos"]}
+    study = make_study(data={"name": "mixture", "sources": sources, **roles})
+    data = check_study(smoke_study(check_study(study))).data
+    near, photos = data.sources["near"], data.sources["photos"]
+    assert (near.data.unlabelled, near.data.image_px, near.weight) == (32, 64, 2)
+    assert (photos.data.val_share, data.score_on) == (0.2, ("photos",))
