@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import torch
 from rich.console import Console
 
-from hpe.data.catalog import open_data
+from hpe.data.catalog import awaits_making, open_data
 from sweep.agenda import is_over
 from sweep.continuation import refuse_changed, refuse_fresh
 from sweep.dry_run import describe_study
@@ -83,8 +83,10 @@ def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:
     with refusing():
         if not job.weights:
             _refuse_changed(job, records)
-        if not job.data_root.is_relative_to(job.runs.data) and job.data_root.exists():
-            open_data(job.scope.data, job.data_root)
+        data, root = job.scope.data, job.data_root
+        is_brought = not root.is_relative_to(job.runs.data) and root.exists()
+        if is_brought and not awaits_making(data, root):
+            open_data(data, root)
         fit = _fit(job)
     ended = sum(trial.ended_s is not None for trial in Ledger(records).trials.values())
     begun = f" ({ended} trials have ended there)" if records else ""

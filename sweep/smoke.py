@@ -76,9 +76,14 @@ def _tiny_data(raw: Mapping[str, Any], data: Config) -> dict[str, Any]:
     if isinstance(data, MixtureConfig):
         tiny["sources"] = {
             name: {
-                "data": _tiny_data(source.data.model_dump(mode="json"), source.data),
+                "data": _tiny_data(_as_written(source.data), source.data),
                 "weight": source.weight,
             }
             for name, source in data.sources.items()
         }
     return tiny
+
+
+def _as_written(data: Config) -> dict[str, Any]:
+    """Return the settings that were given, and the name."""
+    return {"name": data.model_dump()["name"], **data.model_dump(mode="json", exclude_unset=True)}

@@ -22,6 +22,7 @@ from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhan
 from hpe.data.mixture import MixtureConfig, mix
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
+from hpe.data.packed import is_finished
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
     open_rendered_hands,
@@ -113,6 +114,14 @@ def prepare_data(config: Config, root: Path, *, processes: int, progress: Progre
     _data_set(config).prepare(config, root, processes=processes, progress=progress)
 
 
+def awaits_making(config: Config, root: Path) -> bool:
+    """Return whether some of a data set is made here and has not been made yet."""
+    if isinstance(config, MixtureConfig):
+        sources = (source.data for source in config.sources.values())
+        return any(awaits_making(data, _source_root(data, root)) for data in sources)
+    return isinstance(config, RenderedHandsConfig) and not is_finished(root)
+
+
 def open_data(config: Config, root: Path) -> HandData:
     """Open a prepared data set.
 
@@ -168,17 +177,18 @@ def _prepare_mixture(
     config: MixtureConfig, root: Path, *, processes: int, progress: Progress
 ) -> None:
     for source in config.sources.values():
-        folder = data_root(source.data, data_dir=root, made_dir=root)
+        folder = _source_root(source.data, root)
         prepare_data(source.data, folder, processes=processes, progress=progress)
 
 
 def _open_mixture(config: MixtureConfig, root: Path) -> HandData:
     sources = {name: source.data for name, source in config.sources.items()}
-    opened = {
-        name: open_data(data, data_root(data, data_dir=root, made_dir=root))
-        for name, data in sources.items()
-    }
+    opened = {name: open_data(data, _source_root(data, root)) for name, data in sources.items()}
     return mix(config, opened)
+
+
+def _source_root(config: Config, mixture_root: Path) -> Path:
+    return data_root(config, data_dir=mixture_root, made_dir=mixture_root)
 
 
 def _no_root(config: NoDataConfig, _data_dir: Path | None, made_dir: Path) -> Path:

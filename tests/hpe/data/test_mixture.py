@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hpe.data.catalog import data_config, data_root, open_data, prepare_data
+from hpe.data.catalog import awaits_making, data_config, data_root, open_data, prepare_data
 from hpe.data.hands import SPLITS, HandData, flat_sample
 from hpe.data.mixture import MixtureConfig, mix
 from hpe.data.weights import sampling_weights, weighted_pass
@@ -165,7 +165,9 @@ def test_sources_are_prepared_and_opened_where_they_would_lie_alone(tmp_path):
     }
     config = data_config(raw)
     root = data_root(config, data_dir=None, made_dir=tmp_path)
+    assert awaits_making(config, root)
     prepare_data(config, root, processes=1, progress=lambda done, total: None)
+    assert not awaits_making(config, root)
     near = config.sources["near"].data
     alone = open_data(near, data_root(near, data_dir=None, made_dir=tmp_path))
     data = open_data(config, root)
