@@ -14,8 +14,8 @@ was fp16 and is left to the study. S0 states encoder and batch for HYB2_ABL; SIM
 chosen SimCLR are taken to be trained alike.
 
 What finetunes without pretraining, and how pretraining depends on depth and length, is in
-`search_spaces.supervised_baselines`. Left out are relations between views (S0's pairwise and
-hybrid1, S1's PAIR_*) and heatmaps in pretraining.
+`search_spaces.supervised_baselines`; relations between views, and heatmaps in pretraining, in
+`search_spaces.relative_baselines`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +32,7 @@ from search_spaces.published_training import (
     trained,
     with_full,
 )
+from search_spaces.relative_baselines import heatmap_baselines, relative_baselines
 from search_spaces.supervised_baselines import (
     CHOSEN_SUPERVISED,
     by_depth,
@@ -225,5 +226,7 @@ BASELINES: Mapping[str, Baseline] = dict(
         *by_depth(_peclr(CHOSEN_PECLR), _PECLR_TRAINING),
         *by_length(_peclr(CHOSEN_PECLR), _PECLR_TRAINING),
         *_s1(),
+        *relative_baselines(),
+        *heatmap_baselines(),
     ]
 )

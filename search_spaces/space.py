@@ -8,10 +8,16 @@ from typing import Any, cast
 import optuna
 
 from search_spaces.augmentations import AUGMENTATIONS, ORDERED_AUGMENTATIONS
-from search_spaces.losses import BALANCED_PRETRAINING_LOSS, FINETUNING_LOSS, PRETRAINING_LOSS
+from search_spaces.losses import (
+    BALANCED_PRETRAINING_LOSS,
+    FINETUNING_LOSS,
+    PRETRAINING_LOSS,
+    TEMPERATURE,
+)
 from search_spaces.optimization import COUPLED_PRETRAINING_OPTIMIZATION, PRETRAINING_OPTIMIZATION
 from search_spaces.parameters import Lookup, Part, Parts
 from search_spaces.rehearsal import suggest_rehearsal
+from search_spaces.relative import HYBRID1, PAIRWISE
 
 
 def _nothing(_setting: Lookup) -> dict[str, Any]:
@@ -101,6 +107,19 @@ SPACES: Mapping[str, Space] = {
         FINETUNING_LOSS,
         COUPLED_PRETRAINING_OPTIMIZATION,
         about="composition, loss weights that sum to 1, and batch size with its learning rate",
+    ),
+    "pairwise": _space(
+        PAIRWISE,
+        FINETUNING_LOSS,
+        PRETRAINING_OPTIMIZATION,
+        about="which relations between views are regressed, over which ranges, and learning rate",
+    ),
+    "hybrid1": _space(
+        AUGMENTATIONS,
+        TEMPERATURE,
+        HYBRID1,
+        FINETUNING_LOSS,
+        about="compositions of a contrastive and of a relative part, and how the two weigh",
     ),
     "rehearsal": Space(
         suggest=suggest_rehearsal,
