@@ -34,7 +34,8 @@ def make_hands(make_sample):
         hands = []
         for seed in range(count):
             image = smooth_image(height, width, seed)
-            mask = np.indices((height, width)).sum(axis=0) % 60 < 45 if masked else None
+            rows, columns = np.indices((height, width))
+            mask = (rows % 50 < 40) & (columns % 60 < 45) if masked else None
             sample = make_sample(image=image, height=height, width=width, focal_px=focal_px)
             hands.append(dataclasses.replace(sample, foreground=mask))
         return hands
