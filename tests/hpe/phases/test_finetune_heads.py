@@ -130,6 +130,16 @@ def test_targets_of_a_palm_are_those_of_its_joints(make_inputs):
     assert torch.equal(mean_pose(rows, image_px=36, root="palm"), expected)
 
 
+def test_before_learning_the_head_says_the_mean_palm(make_inputs):
+    config = settings(
+        head={"root": "palm"}, optimizer={"lr": 1e-12, "warmup_epochs": 2}, steps_per_epoch=1
+    )
+    inputs = make_inputs()
+    bias = next(finetune(config, inputs)).artifacts().tensors["head"]["linear.bias"]
+    expected = mean_pose(rows_of(inputs), image_px=36, root="palm")
+    torch.testing.assert_close(bias.reshape(21, 3), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("joint", [0, 9, 10])
 def test_root_depth_is_taught_where_wrist_and_scale_bone_are_annotated(make_inputs, joint):
     rows = rows_of(make_inputs())
