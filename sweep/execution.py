@@ -19,10 +19,11 @@ from sweep.continuation import refuse_changed, refuse_other_data, start_over
 from sweep.display import Display, progress
 from sweep.interruption import Interrupted, terminable
 from sweep.job import Job
+from sweep.journal import JournalNotWritten
 from sweep.ledger import Ledger, Record
 from sweep.lineage import PROJECT, describe
 from sweep.machine import Machine
-from sweep.messages import refusing, shown_path
+from sweep.messages import Refused, refusing, shown_path
 from sweep.outcome import Outcome, Tracked, show_outcome
 from sweep.report.best import PlainDumper
 from sweep.slot_fit import Resources, SlotFit, cluster_resources, fit_slots, resources_here
@@ -70,11 +71,7 @@ class Execution:
                 fit = fit_slots(job.scope.study.slots, resources)
                 data = self._data()
                 self._refuse_other(self.records, data)
-                if job.options.fresh:
-                    start_over(job.folder)
-                book = stack.enter_context(open_book(job.folder))
-                self._refuse_other(book.past, data)  # another driver may have run meanwhile
-            _write_study(job)
+                book = self._book(stack, data)
             tracker, patience_s = self._tracker(book.past), TRACKER_PATIENCE_S
             try:
                 if job.options.address is None:
@@ -86,7 +83,7 @@ class Execution:
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
-            except (NoSlotLeft, ClusterLost, StageFormat) as error:
+            except (NoSlotLeft, ClusterLost, StageFormat, JournalNotWritten) as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
                 return CANNOT_GO_ON
@@ -149,6 +146,20 @@ class Execution:
         with progress(title, console=self.console) as advance:
             prepare_data(config, root, processes=self.machine.cpus, progress=advance)
         return open_data(config, root)
+
+    def _book(self, stack: ExitStack, data: HandData) -> Book:
+        """Return the study's journal, locked, once it is certain that it is of this study."""
+        job = self.job
+        if job.options.fresh:
+            start_over(job.folder)
+        try:
+            book = stack.enter_context(open_book(job.folder))
+            self._refuse_other(book.past, data)  # another driver may have run meanwhile
+            _write_study(job)
+        except OSError as error:  # the disk is full, say, or not to be written to
+            folder = shown_path(job.folder.root)
+            raise Refused(f"{folder}: the study cannot be kept there: {error}") from error
+        return book
 
     def _refuse_other(self, records: Sequence[Record], data: HandData) -> None:
         """Refuse to go on in a journal that is of another study, or of other data."""

@@ -10,6 +10,7 @@ import os
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any
 
 from hpe.whole_file import sync
 from sweep.ledger import Record
+from sweep.messages import shown_path, shown_size
 
 FORMAT_VERSION = 1
 
@@ -27,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 class DamagedJournal(ValueError):
     """The file is not a journal that can be read to its end."""
+
+
+class JournalNotWritten(OSError):
+    """The system did not take what a study's journal was to hold; what it holds is intact."""
 
 
 class Journal:
@@ -78,7 +84,7 @@ class Journal:
         """Write these records and return once they are on disk, all with one sync.
 
         Raises:
-            OSError: If they cannot be written; the file is then as it was before.
+            JournalNotWritten: If the system does not take them; the file is as it was before.
             ValueError: If one of them is not JSON data, such as a NaN.
         """
         if records:
@@ -97,9 +103,15 @@ class Journal:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             os.fsync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._end)
-            raise
+        except OSError as error:
+            with suppress(OSError):  # else the next opening cuts what was begun
+                os.ftruncate(self._file, self._end)
+            raise JournalNotWritten(
+                f"{shown_path(self.path)}: {shown_size(len(data))} could not be written after byte "
+                f"{self._end} ({error.strerror}). All before is safe, and what the journal does "
+                f"not hold is done again. Make room there, or make it writable, and go on with the "
+                f"same command; --gc --yes deletes stages that no study needs."
+            ) from error
         self._end += len(data)
 
 

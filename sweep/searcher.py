@@ -80,10 +80,10 @@ class StudySearcher(Searcher):
         if error:
             try:
                 self._require_cluster()
+                self._conductor.on_lost(number, attempt, "its Tune actor, or its slot, was lost.")
             except Exception as fault:
                 self.fault = fault
                 raise
-            self._conductor.on_lost(number, attempt, "its Tune actor, or its slot, was lost.")
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the journal is the truth."""

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from sweep.journal import DamagedJournal, Journal, read_journal
+from sweep.journal import DamagedJournal, Journal, JournalNotWritten, read_journal
 
 RECORDS = [{"kind": "note", "time_s": float(i), "message": f"number {i} ü"} for i in range(4)]
 
@@ -137,9 +137,39 @@ def test_a_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
     with Journal(path) as journal:
         journal.open()
         monkeypatch.setattr(os, "write", write_half)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(JournalNotWritten) as caught:
             journal.append(RECORDS)
         monkeypatch.undo()
         assert path.read_bytes() == data
         journal.append(RECORDS[:1])
     assert reopened(path) == [*RECORDS, RECORDS[0]]
+    appended = data.partition(b"\n")[2]
+    assert str(caught.value).startswith(
+        f"{path}: {len(appended)} B could not be written after byte {len(data)} (No space left on "
+        f"device). All before is safe"
+    )
+    assert "go on with the same command" in str(caught.value)
+
+
+def test_a_record_that_was_half_written_and_cannot_be_taken_back_is_cut_when_it_is_opened(
+    path, monkeypatch
+):
+    written(path)
+    real_write = os.write
+
+    def write_half(file, rest):
+        if len(rest) <= 20:
+            raise OSError(5, "Input/output error")
+        return real_write(file, rest[:20])
+
+    def broken(file, length):
+        raise OSError(5, "Input/output error")
+
+    with Journal(path) as journal:
+        journal.open()
+        monkeypatch.setattr(os, "write", write_half)
+        monkeypatch.setattr(os, "ftruncate", broken)
+        with pytest.raises(JournalNotWritten, match="Input/output error"):
+            journal.append(RECORDS)
+        monkeypatch.undo()
+    assert reopened(path)[:4] == RECORDS

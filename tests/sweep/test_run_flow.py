@@ -12,7 +12,7 @@ from sweep import execution, run, session
 from sweep.agenda import next_due
 from sweep.cluster import ClusterLost
 from sweep.folders import RunsDir
-from sweep.journal import read_journal
+from sweep.journal import Journal, JournalNotWritten, read_journal
 from sweep.ledger import Ledger
 from sweep.lock import driver_lock
 from sweep.points import arm_point
@@ -241,7 +241,7 @@ def test_an_interrupted_study_goes_on_where_it_was(signum, code, called, trainin
     assert len(Ledger(read_journal(called.folder.journal)).trials) == 2
 
 
-@pytest.mark.parametrize("error", [NoSlotLeft, ClusterLost, StageFormat])
+@pytest.mark.parametrize("error", [NoSlotLeft, ClusterLost, StageFormat, JournalNotWritten])
 def test_a_run_that_cannot_go_on_ends_with_the_reason_and_how_to_continue(called, training, error):
     training.error = error("every slot is broken: no core.")
     code, out, _ = called()
@@ -293,6 +293,19 @@ def test_f19_other_data_than_the_study_began_with_is_refused(called, training, m
     assert code == 2
     assert "the data set is not the one this study began with" in err
     assert training.runs == 1
+
+
+def test_a_study_that_cannot_be_kept_is_refused(called, training, monkeypatch):
+    def full(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "open", full)
+    code, _, err = called()
+    assert code == 2
+    assert err == (
+        "runs/mine: the study cannot be kept there: [Errno 28] No space left on device\n"
+    )
+    assert training.runs == 0
 
 
 def meanwhile(monkeypatch, what):

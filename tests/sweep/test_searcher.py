@@ -5,6 +5,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from sweep.cluster import ClusterLost
 from sweep.conductor import FINISHED
+from sweep.journal import JournalNotWritten
 from sweep.searcher import POLL_S, StudySearcher
 
 
@@ -79,6 +80,20 @@ def test_f3_an_actor_that_died_with_all_of_the_cluster_is_no_trials_loss():
         searcher.on_trial_complete("a", error=True)
     assert searcher.fault is lost, "Tune keeps its text alone"
     assert searcher._conductor.lost == []
+
+
+def test_a_loss_that_the_journal_does_not_take_is_kept_as_it_was_raised():
+    full = JournalNotWritten("the disk is full.")
+
+    class Full(Conductor):
+        def on_lost(self, number, attempt, message):
+            raise full
+
+    searcher = StudySearcher(Full([config(7)]))
+    searcher.suggest("a")
+    with pytest.raises(JournalNotWritten):
+        searcher.on_trial_complete("a", error=True)
+    assert searcher.fault is full, "Tune keeps its text alone"
 
 
 def test_tunes_limiter_stays_out_of_the_way():
