@@ -248,7 +248,7 @@ class Conductor:
     def _pause(self, trial: Trial) -> None:
         """Give a trial's slot to others; what it was trained to is saved."""
         if self._sampler is not None:
-            self._sampler.pause(trial)
+            self._sampler.take_in(trial)
         run = self._active.get(trial.number)
         if run is not None:
             self._release(run, abandon=True)
@@ -259,8 +259,8 @@ class Conductor:
         due = self._agenda.due()
         assert due is not None
         number = len(self._book.ledger.trials)
-        record, prepared = self._new_trials.begin(due, number)
-        self._book.write(record)
+        records, prepared = self._new_trials.begin(due, number)
+        self._book.write(*records)
         trial = self._book.ledger.trials[number]
         self._tell_sampler(trial)
         self._plan(trial, prepared)
@@ -276,7 +276,7 @@ class Conductor:
     def _tell_sampler(self, trial: Trial) -> None:
         """Have the sampler count a trial that runs as one."""
         if self._sampler is not None:
-            self._sampler.begin(trial)
+            self._sampler.take_in(trial)
 
     def _plan(self, trial: Trial, prepared: Prepared) -> None:
         if prepared.fault is None:
@@ -382,7 +382,7 @@ class Conductor:
         assert trial.state is TrialState.RUNNING, trial
         self._book.write(*before, ending.record(trial))
         if self._sampler is not None:
-            self._sampler.end(trial)
+            self._sampler.take_in(trial)
         run = self._active.get(trial.number)
         if run is not None:
             self._release(run, abandon=ending.abandon)

@@ -112,26 +112,28 @@ class NewTrials:
         prefix = None if self._reuse is None else self._reuse.foresee(number)
         self._sampler.prepare(number, **self._given(prefix))
 
-    def begin(self, due: Due, number: int) -> tuple[dict[str, Any], Prepared]:
-        """Return the `trial` record of the next trial, and what it is to run.
+    def begin(self, due: Due, number: int) -> tuple[list[dict[str, Any]], Prepared]:
+        """Return the records with which the next trial begins, and what it is to run.
+
+        The last is its `trial` record; if the sampler failed, a note about that precedes it.
 
         A prefix counts as taken over only if its stages are indeed the same: the settings of an
         arm, say, may lie outside the space.
         """
         if self._reuse is not None and due.arm is None and due.sibling is None:
             for prefix in self._reuse.prefixes(number):
-                record, prepared = self._begin(due, number, prefix)
+                records, prepared = self._begin(due, number, prefix)
                 source = [stage.key for stage in self._ledger.trials[prefix.trial].stages]
                 steps = num_shared(source, [stage.key for stage in prepared.stages])
                 if steps >= prefix.steps:
-                    record["prefix_of"] = {"trial": prefix.trial, "steps": steps}
-                    return record, prepared
+                    records[-1]["prefix_of"] = {"trial": prefix.trial, "steps": steps}
+                    return records, prepared
         return self._begin(due, number, None)
 
     def _begin(
         self, due: Due, number: int, prefix: Prefix | None
-    ) -> tuple[dict[str, Any], Prepared]:
-        params, distributions = self._parameters(due, number, prefix)
+    ) -> tuple[list[dict[str, Any]], Prepared]:
+        params, distributions, notes = self._parameters(due, number, prefix)
         searched = self._space.settings(params) if due.arm is None and self._space else {}
         prepared = self._prepared(due.arm, due.seed, searched)
         shared = None if due.sibling is None else due.sibling.prefix_of
@@ -146,7 +148,7 @@ class NewTrials:
             "stages": prepared.entries,
             "prefix_of": None if shared is None else asdict(shared),
         }
-        return record, prepared
+        return [*notes, record], prepared
 
     def again(self, trial: Trial) -> Prepared:
         """Return what an unfinished trial is to run, as code, data and libraries are now.
@@ -182,18 +184,25 @@ class NewTrials:
 
     def _parameters(
         self, due: Due, number: int, prefix: Prefix | None
-    ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-        """Return the searched parameters of a trial and their distributions."""
+    ) -> tuple[Mapping[str, Any], Mapping[str, str], list[dict[str, Any]]]:
+        """Return the searched parameters of a trial, their distributions, and notes about them."""
         if due.sibling is not None:
-            return due.sibling.params, due.sibling.distributions
+            return due.sibling.params, due.sibling.distributions, []
         if self._space is None or self._sampler is None:
-            return {}, {}
+            return {}, {}, []
         if due.arm is not None:
             params, distributions = place(self._space, self._arms[due.arm].configs)
-            return params, distributions_to_json(distributions)
+            return params, distributions_to_json(distributions), []
         suggestion = self._sampler.ask(number, **self._given(prefix))
+        notes = []
+        if suggestion.fault is not None:
+            message = (
+                f"trial {number} is a random point: the sampler {self._study.search.sampler} "
+                f"failed ({suggestion.fault})."
+            )
+            notes.append({"kind": "note", "message": message})
         params = self._space.canonical(suggestion.params)
-        return params, distributions_to_json(suggestion.distributions)
+        return params, distributions_to_json(suggestion.distributions), notes
 
     def _given(self, prefix: Prefix | None) -> dict[str, Any]:
         """Return what of a question follows from the prefix of a point, None for a fresh one."""

@@ -1,15 +1,15 @@
 """The sampler's view of a study: what it is told, and what it suggests."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from search_spaces.space import Space
@@ -18,7 +18,7 @@ from sweep.known_trials import KnownTrials
 from sweep.ledger import Ledger, Trial
 from sweep.objectives import targets
 from sweep.parts import Part
-from sweep.samplers import SAMPLERS, Question, reach_of
+from sweep.samplers import SAMPLERS, Question, SamplerKind, reach_of
 from sweep.study import Study, label_of
 from sweep.told_trials import Told, shown, told
 
@@ -27,10 +27,15 @@ Direction = Literal["minimize", "maximize"]
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the sampler proposes for one trial number."""
+    """What the sampler proposes for one trial number.
+
+    Attributes:
+        fault: What the sampler raised instead, if so; a random point took its suggestion's place.
+    """
 
     params: dict[str, Any]
     distributions: dict[str, BaseDistribution]
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class SamplerView:
     A suggestion is a function of (study seed, trial number, what the view was told), and of nothing
     else: every question is put to a sampler made for it, over a storage made for it. So a restart
     neither repeats nor changes what is suggested, and the order in which trials ended is no matter.
+    For the same reason a sampler that raises would raise again at every restart: a random point,
+    seeded in the same way, then takes its suggestion's place.
 
     How a trial is shown to the sampler is said in `sweep.told_trials`.
     """
@@ -61,7 +68,7 @@ class SamplerView:
         self._executor: ThreadPoolExecutor | None = None
         self._prepared: _Prepared | None = None
         for trial in ledger.trials.values():
-            self.begin(trial)
+            self.take_in(trial)
 
     def ask(
         self,
@@ -79,18 +86,15 @@ class SamplerView:
             parts: If given, the sampler is asked for these one after the other, each time with the
                 trials the part names and with nothing else in them than such parameters. The last
                 part completes the point.
-
-        Raises:
-            Exception: Whatever the sampler raised, also when it did so on the thread of `prepare`.
         """
         prepared, self._prepared = self._prepared, None
-        if prepared is not None and (prepared.number, prepared.fixed) != (number, fixed or {}):
-            if not prepared.answer.cancel():
-                wait([prepared.answer])  # samplers never work on two threads at once
-            prepared = None
-        if prepared is None:
-            return self._answer(number, fixed or {}, parts)()
-        return prepared.answer.result()
+        if prepared is not None:
+            if (prepared.number, prepared.fixed) == (number, fixed or {}):
+                return prepared.answer.result()
+            prepared.answer.cancel()
+        answer = self._answer(number, fixed or {}, parts)
+        # Samplers never work on two threads at once: the executor has one.
+        return answer() if self._executor is None else self._executor.submit(answer).result()
 
     def prepare(
         self,
@@ -109,6 +113,8 @@ class SamplerView:
             return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
+        if known is not None:
+            known.answer.cancel()
         answer = self._answer(number, fixed, parts)
         self._prepared = _Prepared(number, fixed, self._executor.submit(answer))
 
@@ -118,19 +124,11 @@ class SamplerView:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = self._prepared = None
 
-    def begin(self, trial: Trial) -> None:
-        """Take in a trial, with how it stands."""
+    def take_in(self, trial: Trial) -> None:
+        """Take in a trial that began, went on, was paused or ended, as it stands."""
         if trial.number not in self._told:
             self._place(trial)
         self._told[trial.number] = told(trial, self._study.objective)
-
-    def pause(self, trial: Trial) -> None:
-        """Take in that a trial is paused; it is known by its rung values until it ends."""
-        self.begin(trial)
-
-    def end(self, trial: Trial) -> None:
-        """Take in how a trial ended."""
-        self.begin(trial)
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -161,12 +159,13 @@ class SamplerView:
         )
         trials = self.trials
         return partial(
-            _suggest_in_parts,
+            _suggest_or_draw,
             self._space,
+            self._kind,
             [
                 _PartQuestion(
                     part=part or everything,
-                    sampler=self._kind.sampler(self._question(number, place, part)),
+                    question=self._question(number, place, part),
                     known=trials if part is None else part.of_trials(trials),
                 )
                 for place, part in enumerate(parts or [None])
@@ -193,12 +192,38 @@ class SamplerView:
 @dataclass(frozen=True)
 class _PartQuestion:
     part: Part
-    sampler: BaseSampler
+    question: Question
     known: Sequence[FrozenTrial]
+
+
+def _suggest_or_draw(
+    space: Space,
+    kind: SamplerKind,
+    questions: Sequence[_PartQuestion],
+    *,
+    number: int,
+    directions: Sequence[Direction],
+    fixed: Mapping[str, Any],
+) -> Suggestion:
+    """Return what the sampler suggests or, if it raises, a point at random and why."""
+    try:
+        return _suggest_in_parts(
+            space, kind, questions, number=number, directions=directions, fixed=fixed
+        )
+    except Exception as error:  # noqa: BLE001  an edge: samplers may raise anything
+        drawn = _suggest(
+            space,
+            RandomSampler(seed=questions[0].question.seed),
+            KnownTrials([], number=number),
+            directions=directions,
+            fixed=fixed,
+        )
+        return replace(drawn, fault=f"{type(error).__name__}: {error}")
 
 
 def _suggest_in_parts(
     space: Space,
+    kind: SamplerKind,
     questions: Sequence[_PartQuestion],
     *,
     number: int,
@@ -210,7 +235,7 @@ def _suggest_in_parts(
     for question in questions:
         suggestion = _suggest(
             space,
-            question.sampler,
+            kind.sampler(question.question),
             KnownTrials(question.known, number=number),
             directions=directions,
             fixed=settled,

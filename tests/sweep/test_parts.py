@@ -84,7 +84,7 @@ def searched(sampler, count):
                 "message": None,
             }
         )
-        view.begin(ledger.trials[number])
+        view.take_in(ledger.trials[number])
     return view
 
 

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from optuna.samplers import RandomSampler
 from optuna.trial import TrialState as OptunaState
 
 from search_spaces.space import Space
@@ -10,7 +11,7 @@ from sweep import sampling
 from sweep.grid import grid_space
 from sweep.ledger import Ledger
 from sweep.placement import distributions_to_json
-from sweep.samplers import SAMPLERS
+from sweep.samplers import SAMPLERS, SamplerKind
 from sweep.sampling import SamplerView
 from tests.sweep.engine_fakes import make_study
 from tests.sweep.engine_phases import SPACES
@@ -80,7 +81,7 @@ def searched(count, objective=lambda params: params["draft/x"], **changes):
         ):
             ledger.apply(record)
             records.append(record)
-        view.end(ledger.trials[number])
+        view.take_in(ledger.trials[number])
     return records
 
 
@@ -263,7 +264,7 @@ def test_cmaes_keeps_away_from_where_its_trials_diverged():
             fine = ended(number, "COMPLETE", suggestion.params["final/y"])
             ledger.apply(begun(number, suggestion))
             ledger.apply(failed if is_high else fine)
-            view.end(ledger.trials[number])
+            view.take_in(ledger.trials[number])
         return found
 
     seeds = range(8)
@@ -296,8 +297,8 @@ def test_a_paused_trial_is_known_by_its_rungs_until_it_ends():
     suggestion = view_of([]).ask(0)
     ledger = Ledger([begun(0, suggestion), rung(0, 1, 4.0), rung(0, 2, 3.0, decision="pause")])
     live = view_of([])
-    live.begin(Ledger([begun(0, suggestion)]).trials[0])
-    live.pause(ledger.trials[0])
+    live.take_in(Ledger([begun(0, suggestion)]).trials[0])
+    live.take_in(ledger.trials[0])
     rebuilt = SamplerView(make_study(), SPACES["both"], ledger)
     for view in (live, rebuilt):
         assert view.trials[0].state is OptunaState.PRUNED
@@ -305,7 +306,7 @@ def test_a_paused_trial_is_known_by_its_rungs_until_it_ends():
     ledger.apply(rung(0, 3, 2.5))  # promoted and gone on
     assert SamplerView(make_study(), SPACES["both"], ledger).trials == live.trials
     ledger.apply(ended(0, "COMPLETE", 2.0))
-    live.end(ledger.trials[0])
+    live.take_in(ledger.trials[0])
     assert live.trials[0].state is OptunaState.COMPLETE
     assert live.trials[0].value == 2.0
 
@@ -366,9 +367,9 @@ def test_a_prepared_suggestion_is_what_asking_then_would_have_given():
     view, expected = view_of(records), view_of(records).ask(14)
     view.prepare(14)
     other = Ledger([*records, begun(14, expected), ended(14, "FAIL", error_class="diverged")])
-    view.end(Ledger([*records[:-1], ended(13, "COMPLETE", -100.0)]).trials[13])
+    view.take_in(Ledger([*records[:-1], ended(13, "COMPLETE", -100.0)]).trials[13])
     assert view.ask(14) == expected
-    view.begin(other.trials[14])
+    view.take_in(other.trials[14])
     assert view.ask(15) == view.ask(15)
     view.close()
 
@@ -398,22 +399,90 @@ def test_a_suggestion_prepared_for_another_number_is_put_aside():
     records = searched(3)
     view = view_of(records)
     view.prepare(3)
-    view.begin(Ledger([*records, begun(3, view_of(records).ask(3))]).trials[3])
+    view.take_in(Ledger([*records, begun(3, view_of(records).ask(3))]).trials[3])
     answer = view.ask(4)
     view.close()
     assert answer == view.ask(4)
 
 
-def test_what_goes_wrong_while_preparing_surfaces_when_asked(monkeypatch):
-    def broken(*args, **kwargs):
+class Broken(RandomSampler):
+    """Raises at whatever it is asked."""
+
+    def sample_independent(self, study, trial, param_name, param_distribution):
         raise ArithmeticError("no such point")
 
-    monkeypatch.setattr(sampling, "_suggest", broken)
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Have TPE raise at every question."""
+    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(lambda question: Broken()))
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_a_sampler_that_raises_is_answered_for_by_a_random_point_the_same_at_a_restart(
+    broken, is_prepared
+):
+    suggestions = []
+    for number in (0, 0, 1):
+        view = view_of([begun(i, suggestions[0]) for i in range(number)])
+        if is_prepared:
+            view.prepare(number, {"final/y": 2.5})
+        suggestions.append(view.ask(number, {"final/y": 2.5}))
+        view.close()
+    assert {suggestion.fault for suggestion in suggestions} == {"ArithmeticError: no such point"}
+    assert [suggestion.params["final/y"] for suggestion in suggestions] == [2.5, 2.5, 2.5]
+    assert suggestions[0] == suggestions[1]
+    assert suggestions[2].params["draft/x"] != suggestions[0].params["draft/x"]
+
+
+def test_a_sampler_that_cannot_even_be_made_is_answered_for_too(monkeypatch):
+    def refuse(question):
+        raise ValueError("too many parameters")
+
+    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(refuse))
+    assert view_of([]).ask(0).fault == "ValueError: too many parameters"
+
+
+def test_a_space_that_raises_is_no_samplers_fault(monkeypatch):
+    def suggest(*args, **kwargs):
+        raise ArithmeticError("no such point")
+
+    monkeypatch.setattr(sampling, "_suggest", suggest)
     view = view_of([])
     view.prepare(0)
     with pytest.raises(ArithmeticError, match="no such point"):
         view.ask(0)
     view.close()
+
+
+def test_samplers_never_work_on_two_threads_at_once():
+    """One is held in the first of two questions that were prepared; the third is asked for."""
+    at_work, gate, entered, overlaps = [], threading.Event(), threading.Event(), []
+    suggest = SPACES["both"].suggest
+
+    def slowly(trial):
+        overlaps.append(len(at_work))
+        at_work.append(trial)
+        entered.set()
+        assert gate.wait(60)
+        at_work.pop()
+        return suggest(trial)
+
+    gate.set()
+    view = SamplerView(
+        make_study(), Space(suggest=slowly, plan=("draft", "final"), about=""), Ledger()
+    )
+    gate.clear()
+    entered.clear()
+    view.prepare(0, {"final/y": 1.0})
+    assert entered.wait(60)
+    view.prepare(0, {"final/y": 2.0})
+    threading.Timer(0.2, gate.set).start()
+    assert view.ask(0, {"final/y": 3.0}).params["final/y"] == 3.0
+    view.prepare(0, {"final/y": 4.0})
+    view.ask(0)
+    view.close()
+    assert set(overlaps) == {0}
 
 
 def test_closing_without_a_thread_is_fine():

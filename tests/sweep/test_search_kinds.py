@@ -4,6 +4,7 @@ import pytest
 
 from sweep.ledger import TrialState
 from sweep.objectives import pareto_front
+from sweep.samplers import SAMPLERS, SamplerKind
 from tests.sweep.engine_fakes import Play, make_study
 
 GRID = {"draft/x": [1.0, 3.0], "final/y": [0.0, 1.0, 2.0]}
@@ -64,3 +65,22 @@ def test_a_target_is_not_reached_by_a_trial_that_breaks_a_constraint(tmp_path):
         return len(Play(study, folder).run().trials)
 
     assert trials(at_most=100) < trials(at_most=1) == 6
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_sampler_that_fails_costs_no_study_and_is_told_with_each_trial(
+    tmp_path, monkeypatch, slots
+):
+    def refuse(question):
+        raise ValueError(f"place {question.place} is too hard")
+
+    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(refuse))
+    study = make_study(search={"sampler": "tpe", "trials": 3})
+    ledger = Play(study, tmp_path, slots=slots).run()
+    assert {str(trial.state) for trial in ledger.trials.values()} == {"COMPLETE"}
+    assert len({str(trial.params) for trial in ledger.searched()}) == 3
+    assert [note["message"] for note in ledger.notes] == [
+        f"trial {2 + place} is a random point: the sampler tpe failed "
+        f"(ValueError: place {place} is too hard)."
+        for place in range(3)
+    ]
