@@ -14,7 +14,7 @@ import numpy as np
 import optuna
 from optuna import Study
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
@@ -24,11 +24,9 @@ from sweep.unit_cube import Number, coordinate_of, value_at
 FIRST_TRIALS = 10
 """Complete trials that must be there: as many as TPE draws at random at first."""
 
-STEP = 0.1
-"""Standard deviation of a number's small change, as a share of its range."""
-
-LEAP_SHARE = 0.3
-"""Share of a number's changes that are drawn from all of its range."""
+SMALLEST_STEP = 10**-1.5
+"""A number's change is normal, as a share of its range (reflected at its ends), with a standard
+deviation drawn between this and 1, uniformly in its logarithm: fine steps and leaps alike."""
 
 MORE_CHANGES = 0.25
 """Probability that, after a change, there is one more."""
@@ -56,6 +54,7 @@ class NeighbourSampler(BaseSampler):
     def __init__(self, inner: BaseSampler, *, space: Space, share: float, seed: int) -> None:
         self._inner, self._space, self._share = inner, space, share
         self._rng = np.random.default_rng(seed)
+        self._random = RandomSampler(seed=seed)
         self._neighbour: dict[str, Any] | None = None
 
     def infer_relative_search_space(
@@ -88,8 +87,9 @@ class NeighbourSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Leave it to the other sampler."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+        """Draw what a change has brought in; leave all else to the other sampler."""
+        sampler = self._inner if self._neighbour is None else self._random
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def _beside(
         self, best: Sequence[Sequence[FrozenTrial]], known: Sequence[FrozenTrial]
@@ -108,22 +108,28 @@ class NeighbourSampler(BaseSampler):
     def _changed(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return a trial's parameters with one or a few of them changed."""
         free = sorted(n for n, d in trial.distributions.items() if not d.single())
-        num_changes = min(int(self._rng.geometric(1 - MORE_CHANGES)), len(free))
+        choices = [name for name in free if _is_choice(trial.distributions[name])]
+        numbers = [name for name in free if not _is_choice(trial.distributions[name])]
+        kinds = [names for names in (choices, numbers) if names]
         params = dict(trial.params)
-        for name in self._rng.choice(free, size=num_changes, replace=False):
+        for _ in range(self._rng.geometric(1 - MORE_CHANGES) if kinds else 0):
+            names = kinds[int(self._rng.integers(len(kinds)))]
+            name = names[int(self._rng.integers(len(names)))]
             params[name] = self._another(params[name], trial.distributions[name])
         return params
 
     def _another(self, value: Any, distribution: BaseDistribution) -> Any:
         if isinstance(distribution, CategoricalDistribution):
             others = [choice for choice in distribution.choices if choice != value]
-            return others[self._rng.integers(len(others))]
+            return others[int(self._rng.integers(len(others)))]
         assert isinstance(distribution, Number)
-        if self._rng.random() < LEAP_SHARE:
-            return value_at(self._rng.random(), distribution)
-        place = coordinate_of(value, distribution) + self._rng.normal(0.0, STEP)
-        reflected = abs(place) if place < 1 else 2 - place
-        return value_at(min(max(reflected, 0.0), 1.0), distribution)
+        step = SMALLEST_STEP ** self._rng.random()
+        place = (coordinate_of(value, distribution) + self._rng.normal(0.0, step)) % 2
+        return value_at(min(place, 2 - place), distribution)
+
+
+def _is_choice(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, CategoricalDistribution)
 
 
 def ranked(study: Study) -> list[list[FrozenTrial]]:
