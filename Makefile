@@ -11,7 +11,7 @@ run: requirements  ## the quickstart study, or its result where it is finished
 	$(BIN)/python sweep/run.py quickstart
 
 test: lint  ## everything that is checked on every change
-	$(BIN)/python -m pytest -m "not gpu and not soak"
+	$(BIN)/python -m pytest -m "not gpu and not soak" -n 2 --dist loadfile
 
 lint: requirements
 	$(BIN)/ruff check .

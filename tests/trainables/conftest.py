@@ -1,4 +1,4 @@
-"""One local Ray instance for all tests of slots, which see the tiny phases of `slot_phases`."""
+"""A local Ray instance for tests of slots, which see the tiny phases of `slot_phases`."""
 
 import os
 import sys
@@ -15,9 +15,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
-    """Start a Ray instance of this session's own."""
+    """Start a Ray instance for a module's tests, and end it before another starts its own."""
     os.environ["RAY_AUTH_MODE"] = "disabled"
     import ray  # noqa: PLC0415  reads the environment when it is imported
 
@@ -32,15 +32,15 @@ def ray_cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the stage store that `pool` uses."""
     return tmp_path_factory.mktemp("runs") / "stages"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pool(ray_cluster: None, store: Path) -> "Iterator[SlotPool]":
-    """Keep one slot of one worker for all tests."""
+    """Keep one slot of one worker for a module's tests."""
     from trainables.pool import SlotPool, SlotShape  # noqa: PLC0415  imports ray, see above
 
     pool = SlotPool(
