@@ -111,7 +111,7 @@ def _find(reference: str, step: PlanStep, *, runs: RunsDir, tracking_uri: str) -
     store = StageStore(runs.stages)
     path = Path(reference)
     if path.is_file():
-        return FoundWeights(step.phase, artifacts=_read_file(path), source=_source(path))
+        return FoundWeights(step.phase, artifacts=read_weights_file(path), source=_source(path))
     if (path / "manifest.json").is_file():
         elsewhere = StageStore(path.parent)
         _require_stage(elsewhere, path.name, step)
@@ -143,7 +143,7 @@ def _artifacts(found: FoundWeights, runs: RunsDir) -> Artifacts:
     return StageStore(runs.stages).artifacts(found.key)
 
 
-def _read_file(path: Path) -> Artifacts:
+def read_weights_file(path: Path) -> Artifacts:
     """Read groups (`encoder.*`), or an encoder's tensors alone; facts are inside or beside it.
 
     A ResNet under torchvision's names, such as PeCLR's, is an encoder too.

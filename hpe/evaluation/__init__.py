@@ -1,0 +1,1 @@
+"""Trained pose networks at work: on whole photographs, scored by the protocols of the field."""

@@ -1,0 +1,251 @@
+"""A trained pose network by what people call it: a file, a stage, a trial or a run, running or not.
+
+What can be given is what `--from-weights` takes (`sweep.weights`). Of a stage that is still being
+trained, or was interrupted, the epochs that lie on the disk serve: the state it would go on from,
+and the snapshots that its settings keep.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from hpe.models.encoders import build_encoder
+from hpe.phases.evaluation import RANKING_METRIC
+from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.phase import Artifacts
+from sweep.folders import RunsDir
+from sweep.journal import read_journal
+from sweep.ledger import Ledger, StageEntry, Trial
+from sweep.weights import read_weights_file
+from trainables.artifact_files import FACTS, TENSORS, read_artifacts
+from trainables.saved_states import History, read_last_state
+from trainables.stages import KEPT, STATES, StageStore
+
+FINETUNE, PRETRAIN = "finetune", "pretrain"
+LATEST, BEST = "latest", "best"
+
+_STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """Artifacts of a pose network, and where they are from.
+
+    Attributes:
+        artifacts: As finetuning leaves them.
+        told: Which these are, in words.
+        data: The settings of the study's data set; None where no study is known.
+    """
+
+    artifacts: Artifacts
+    told: str
+    data: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A finetuning stage of a trial, as its study's journal tells it."""
+
+    entry: StageEntry
+    trial: Trial
+    study: Mapping[str, Any]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The settings of the study's data set."""
+        data: Mapping[str, Any] = self.study["data"]
+        return data
+
+    @property
+    def encoder_from(self) -> str | None:
+        """The key of the stage whose encoder it started from."""
+        before = self.trial.stages[: self.trial.stages.index(self.entry)]
+        given: Mapping[str, str] = self.study.get("from_weights", {})
+        keys = [given[PRETRAIN]] if PRETRAIN in given else []
+        keys += [stage.key for stage in before if stage.phase == PRETRAIN]
+        return keys[-1] if keys else None
+
+
+def find_model(
+    reference: str, *, runs: RunsDir, tracking_uri: str, epoch: str | None = None
+) -> FoundModel:
+    """Return the pose network that is meant.
+
+    Args:
+        reference: A .safetensors file, the folder or key of a finetuning stage, STUDY/TRIAL, or the
+            id of an MLflow run.
+        runs: Where stages and studies are looked for.
+        tracking_uri: Where run ids are.
+        epoch: `latest`, `best` (of the snapshots that were kept) or a kept epoch's number; None for
+            what a finished stage ended with, and the latest of an unfinished one.
+
+    Raises:
+        ValueError: If there is no such thing, or it holds no pose network yet.
+    """
+    path = Path(reference)
+    if path.is_file():
+        if epoch is not None:
+            raise ValueError(f"--epoch {epoch}: a file holds one epoch only; leave the option out.")
+        return FoundModel(read_weights_file(path), f"file {path.name}", None)
+    if (path / "manifest.json").is_file():
+        return _of_stage(StageStore(path.parent), path.name, None, epoch)
+    store = StageStore(runs.stages)
+    if (match := _TRIAL.fullmatch(reference)) is not None:
+        known = _of_trial(runs, match["study"], int(match["number"]))
+        return _of_stage(store, known.entry.key, known, epoch)
+    key = _key_like(store, reference) if _STAGE_KEY.fullmatch(reference) else None
+    if key is None and _RUN_ID.fullmatch(reference):
+        # MLflow takes seconds to import, and only this form of the option needs it.
+        from sweep.run_lookup import stage_key_of_run  # noqa: PLC0415
+
+        key = stage_key_of_run(tracking_uri, reference, FINETUNE)
+    if key is None:
+        raise ValueError(
+            f"{reference}: there is no such file, stage folder, or stage in {store.root}; give a "
+            f"{TENSORS} file, a stage's key, <study>/<trial number>, or the id of an MLflow run "
+            "(--runs-dir says where studies are)."
+        )
+    return _of_stage(store, key, next(_known_by_key(runs, key), None), epoch)
+
+
+def _of_trial(runs: RunsDir, study: str, number: int) -> _Known:
+    journal = runs.study(study).journal
+    if not journal.is_file():
+        raise ValueError(f"{runs.root} has no study {study!r}.")
+    ledger = Ledger(read_journal(journal))
+    if number not in ledger.trials:
+        raise ValueError(f"{study} has no trial {number}; it has 0 to {len(ledger.trials) - 1}.")
+    trial = ledger.trials[number]
+    finetuned = [stage for stage in trial.stages if stage.phase == FINETUNE]
+    if not finetuned:
+        ran = ", ".join(stage.label for stage in trial.stages) or "nothing"
+        raise ValueError(f"trial {number} of {study} finetunes nothing; its plan is {ran}.")
+    return _Known(finetuned[-1], trial, _study(ledger))
+
+
+def _known_by_key(runs: RunsDir, key: str) -> Iterator[_Known]:
+    for folder in runs.studies():
+        if not folder.journal.is_file():
+            continue
+        ledger = Ledger(read_journal(folder.journal))
+        for trial in ledger.trials.values():
+            for entry in trial.stages:
+                if entry.key == key and entry.phase == FINETUNE:
+                    yield _Known(entry, trial, _study(ledger))
+
+
+def _study(ledger: Ledger) -> Mapping[str, Any]:
+    assert ledger.study is not None, "a study with trials was opened"
+    return ledger.study
+
+
+def _key_like(store: StageStore, prefix: str) -> str | None:
+    names = [path.name for path in store.root.glob(f"{prefix}*") if path.is_dir()]
+    found = [name for name in names if _STAGE_KEY.fullmatch(name)]
+    if len(found) > 1:
+        raise ValueError(f"{prefix}: {len(found)} stages begin so; give more of the key.")
+    return found[0] if found else None
+
+
+def _of_stage(store: StageStore, key: str, known: _Known | None, epoch: str | None) -> FoundModel:
+    place = f"stage {key[:12]}"
+    if known is not None:
+        place = f"trial {known.trial.number} of {known.study['name']}, {place}"
+    data = None if known is None else known.data
+    committed = store.is_committed(key)
+    if committed and (epoch is None or epoch == LATEST):
+        return FoundModel(store.artifacts(key), f"{place}, as it ended", data)
+    folder = store.folder(key)
+    if epoch is not None and epoch != LATEST:
+        history = store.metrics(key) if committed else _history(folder, key)
+        number = _kept_epoch(folder, epoch, history, known)
+        files = sorted((folder / KEPT / f"{number:05d}").glob(f"*{TENSORS}"))
+        artifacts = read_artifacts([*files, folder / KEPT / f"{number:05d}" / FACTS])
+        return FoundModel(artifacts, f"{place}, kept epoch {number}", data)
+    if known is None:
+        raise ValueError(f"{place} is not finished, and no study of the runs folder knows it.")
+    artifacts, number = _of_state(store, known, place)
+    planned = known.entry.epochs_planned
+    return FoundModel(artifacts, f"{place}, unfinished: epoch {number} of {planned}", data)
+
+
+def _kept_epoch(folder: Path, epoch: str, history: History, known: _Known | None) -> int:
+    kept = sorted(int(path.name) for path in (folder / KEPT).glob("[0-9]*"))
+    if not kept:
+        raise ValueError(
+            f"--epoch {epoch}: the stage keeps no single epochs; have some kept with "
+            "--set finetune/keep/best=true (or top_k, every), or leave the option out."
+        )
+    if epoch != BEST:
+        if not epoch.isdigit() or int(epoch) not in kept:
+            raise ValueError(
+                f"--epoch must be {LATEST}, {BEST} or one of those that are kept, "
+                f"{', '.join(map(str, kept))}; got {epoch}."
+            )
+        return int(epoch)
+    metric, direction = RANKING_METRIC, "minimize"
+    if known is not None:
+        keep = FinetuneConfig.model_validate(dict(known.entry.config)).keep
+        metric, direction = keep.ranking(RANKING_METRIC)
+    sign = 1.0 if direction == "minimize" else -1.0
+    values = {entry["epoch"]: entry["metrics"].get(metric) for entry in history}
+    ranked = [(sign * values[n], n) for n in kept if values.get(n) is not None]
+    if not ranked:
+        raise ValueError(f"--epoch best: no kept epoch reported {metric}; give one's number.")
+    return min(ranked)[1]
+
+
+def _history(folder: Path, key: str) -> History:
+    saved = read_last_state(folder / STATES, key=key)
+    return [] if saved is None else saved.history
+
+
+def _of_state(store: StageStore, known: _Known, place: str) -> tuple[Artifacts, int]:
+    """Return what finetuning would leave if it ended with the newest state on the disk."""
+    saved = read_last_state(store.folder(known.entry.key) / STATES, key=known.entry.key)
+    if saved is None:
+        raise ValueError(f"{place} has not finished an epoch yet; there is nothing to use.")
+    config = FinetuneConfig.model_validate(dict(known.entry.config))
+    tensors = _groups(config, saved.state, known, store)
+    facts = {
+        "phase": FINETUNE,
+        "encoder": config.encoder.model_dump(mode="json"),
+        "head": config.head.model_dump(mode="json"),
+        "image_px": config.image_px,
+        "metrics": dict(saved.state["metrics"]),
+    }
+    return Artifacts(tensors=tensors, facts=facts), saved.epoch
+
+
+def _groups(
+    config: FinetuneConfig, state: Mapping[str, Any], known: _Known, store: StageStore
+) -> dict[str, Mapping[str, Tensor]]:
+    learner: Mapping[str, Tensor] = state["learner"]
+    groups: dict[str, Mapping[str, Tensor]] = {}
+    if config.train_encoder:
+        for group in ("encoder", "head"):
+            dotted = f"{group}."
+            own = {n.removeprefix(dotted): t for n, t in learner.items() if n.startswith(dotted)}
+            groups[group] = own
+    else:
+        groups = {"encoder": _frozen_encoder(config, known, store), "head": learner}
+    if "denoiser" in state:
+        groups["denoiser"] = state["denoiser"]
+    return groups
+
+
+def _frozen_encoder(
+    config: FinetuneConfig, known: _Known, store: StageStore
+) -> Mapping[str, Tensor]:
+    if known.encoder_from is not None:
+        return store.artifacts(known.encoder_from).tensors["encoder"]
+    encoder: Mapping[str, Tensor] = build_encoder(
+        config.encoder, seed=known.entry.seed
+    ).state_dict()
+    return encoder
