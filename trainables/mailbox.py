@@ -10,7 +10,9 @@ to leave, whatever it says.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -19,8 +21,7 @@ from trainables.posting import Answer, Posting
 from trainables.worker_group import HANG_S, Group, Leave, Member, Order, Turn
 
 MAX_LOSSES = 3
-"""Worker groups an assignment may cost, without an epoch in between, before it is
-FAILED(worker_lost)."""
+"""Worker groups an assignment may cost in a row, without a new epoch, until it is FAILED."""
 
 REMEMBERED_WITHDRAWALS = 1000
 
@@ -66,7 +67,7 @@ class Mailbox:
         self._run: str | None = None
         self._group: Group | None = None
         self._posting: Posting | None = None
-        self._withdrawn: dict[str, None] = {}  # ids, oldest first
+        self._withdrawn: deque[str] = deque(maxlen=REMEMBERED_WITHDRAWALS)
 
     # The trial's side
 
@@ -82,7 +83,8 @@ class Mailbox:
             if self._posting.assignment.id == assignment.id:
                 return
             self.withdraw(self._posting.assignment.id)
-        self._withdrawn.pop(assignment.id, None)
+        with suppress(ValueError):
+            self._withdrawn.remove(assignment.id)
         self._posting = Posting(
             assignment, next_seq=next_seq, reported_epoch=epoch, granted_epoch=epoch
         )
@@ -113,7 +115,7 @@ class Mailbox:
             posting.withdrawn = True
             self._posting = None
             if not posting.ended:
-                self._remember_withdrawn(posting.assignment.id)
+                self._withdrawn.append(posting.assignment.id)
 
     def withdraw_all(self) -> None:
         """Take back whatever the slot has."""
@@ -314,11 +316,14 @@ class Mailbox:
         if self.closing:
             return SlotPhase.CLOSING
         group = self._group
-        if group is None or group.recycle or not group.is_complete(self.world_size):
+        if group is None or not group.is_complete(self.world_size):
+            return SlotPhase.STARTING
+        if not group.is_free(self.world_size):
+            return SlotPhase.BUSY
+        if group.recycle:
             return SlotPhase.STARTING
         has_work = self._posting is not None and not self._posting.ended
-        is_idle = group.is_free(self.world_size) and not has_work
-        return SlotPhase.IDLE if is_idle else SlotPhase.BUSY
+        return SlotPhase.BUSY if has_work else SlotPhase.IDLE
 
     @property
     def group_id(self) -> str | None:
@@ -394,8 +399,3 @@ class Mailbox:
                 error_class=error_class,
                 message=message,
             )
-
-    def _remember_withdrawn(self, assignment_id: str) -> None:
-        self._withdrawn[assignment_id] = None
-        if len(self._withdrawn) > REMEMBERED_WITHDRAWALS:
-            del self._withdrawn[next(iter(self._withdrawn))]

@@ -7,22 +7,20 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import ObjectRef
-from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainables import placement_groups
 from trainables.mailbox import SlotPhase
 from trainables.placement_groups import UNPLACED, train_groups, why_waiting
 from trainables.slot import SlotActor, SlotConfig, SlotShape
+from trainables.slot_handle import SlotHandle, is_there
 
-ASK_S = 0.3
 SILENT_SLOT_S = 60.0
 """A slot that does not answer for this long, restarts included, is replaced; doubled each time in a
 row, since on a machine that is busy enough no slot starts within a minute."""
@@ -44,33 +42,11 @@ class NoSlotLeft(RuntimeError):
     """Every slot is broken; the message says why."""
 
 
-@dataclass
-class _Slot:
-    """What the driver knows of one slot."""
-
-    index: int
-    name: str
-    actor: ActorHandle
-    lent: bool = False
-    phase: SlotPhase = SlotPhase.STARTING
-    incarnation: str | None = None
-    group: str | None = None
-    message: str | None = None
-    notes_read: int = 0
-    asked: Any = None  # the pending answer of `status`
-    answered_at: float = field(default_factory=time.monotonic)
-    ready_at: float = field(default_factory=time.monotonic)
-    used_at: float = field(default_factory=time.monotonic)
-    broken_at: float | None = None
-    told_waiting: bool = False
-
-
 class SlotPool:
     """Starts slots on the driver's node, lends those that are ready, replaces those that are gone.
 
     A slot without work is given back after a minute and started again when there is some. Nothing
-    here waits, except `lend` and `is_free` (a third of a second for a slot that fell silent) and
-    `close`.
+    here waits, except `lend` (a third of a second for a slot that fell silent) and `close`.
 
     Args:
         count: Slots to have at most.
@@ -109,8 +85,8 @@ class SlotPool:
             phases=phases,
             opener=opener,
         )
-        self._slots: dict[str, _Slot] = {}
-        self._ending: dict[ObjectRef, _Slot] = {}  # given back, their workers are leaving
+        self._slots: dict[str, SlotHandle] = {}
+        self._ending: dict[ObjectRef, SlotHandle] = {}  # given back, their workers are leaving
         self._wanted_at = time.monotonic()  # when a slot was asked for last and none was ready
         self._setbacks: Counter[int] = Counter()  # place -> how often in a row its slot failed
         self._orphans: dict[str, float] = {}  # placement group -> when it lost its worker group
@@ -143,10 +119,11 @@ class SlotPool:
         return None
 
     def is_free(self, slot: str) -> bool:
-        """Say whether a slot does nothing any more of what was withdrawn from it."""
-        if slot not in self._slots:
-            return True
-        return self._phase_now(self._slots[slot]) not in (None, SlotPhase.BUSY)
+        """Say whether a slot does nothing any more of what was withdrawn from it.
+
+        It is asked, and not waited for: False until its answer is there.
+        """
+        return slot not in self._slots or self._slots[slot].has_let_go()
 
     def give_back(self, slot: str) -> None:
         """Take a slot back from its trial; one that was replaced meanwhile is gone already."""
@@ -156,7 +133,7 @@ class SlotPool:
     def withdraw(self, slot: str, trial: int) -> None:
         """Take back what a slot does for a trial; it becomes ready at the end of the epoch."""
         if slot in self._slots:
-            self._slots[slot].actor.withdraw.remote(None, trial)
+            self._slots[slot].withdraw(trial)
 
     def poll(self) -> list[str]:
         """Look after the slots; return what happened since the last call, for people.
@@ -251,41 +228,22 @@ class SlotPool:
             )
             .remote(name, self._config)
         )
-        self._slots[name] = _Slot(index=index, name=name, actor=actor)
+        self._slots[name] = SlotHandle(index=index, name=name, actor=actor)
 
-    def _is_idle(self, slot: _Slot) -> bool:
+    def _is_idle(self, slot: SlotHandle) -> bool:
         self._take_status(slot)
         if slot.phase not in (SlotPhase.IDLE, SlotPhase.BUSY):
             return False
         # What it said last may be old; a trial must not be given to a slot that is busy.
-        return self._phase_now(slot) is SlotPhase.IDLE
+        return slot.phase_now() is SlotPhase.IDLE
 
-    def _phase_now(self, slot: _Slot) -> SlotPhase | None:
-        """Ask a slot what it does; None if it does not answer."""
-        try:
-            slot.phase = SlotPhase(ray.get(slot.actor.phase.remote(), timeout=ASK_S))
-        except RayError:
-            return None
-        return slot.phase
+    def _take_status(self, slot: SlotHandle) -> None:
+        """Take in how a slot is, if it has told since the last time."""
+        status = slot.status()
+        if status is not None:
+            self._take_in(slot, status)
 
-    def _take_status(self, slot: _Slot) -> None:
-        """Ask how a slot is, and take in the answer once it is there."""
-        if slot.asked is None:
-            slot.asked = slot.actor.status.remote(slot.notes_read)
-        try:
-            status = ray.get(slot.asked, timeout=0)
-        except GetTimeoutError:
-            return
-        except RayError as error:
-            slot.asked = None
-            slot.phase = SlotPhase.STARTING
-            logger.info("Slot %s does not answer: %s", slot.name, error)
-            return
-        slot.asked = None
-        slot.answered_at = time.monotonic()
-        self._take_in(slot, status)
-
-    def _take_in(self, slot: _Slot, status: Mapping[str, Any]) -> None:
+    def _take_in(self, slot: SlotHandle, status: Mapping[str, Any]) -> None:
         if slot.incarnation not in (None, status["incarnation"]):
             self._notes.append(f"slot {slot.index}: its actor died and came back.")
             slot.notes_read = 0
@@ -309,7 +267,7 @@ class SlotPool:
         elif slot.phase in (SlotPhase.IDLE, SlotPhase.BUSY):
             del self._setbacks[slot.index]
 
-    def _look_after(self, slot: _Slot) -> None:
+    def _look_after(self, slot: SlotHandle) -> None:
         now = time.monotonic()
         if slot.lent or slot.phase is SlotPhase.BUSY:
             slot.used_at = now
@@ -330,14 +288,14 @@ class SlotPool:
         elif now - slot.ready_at > WAITING_SLOT_S and not slot.told_waiting:
             self._tell_waiting(slot)
 
-    def _replace(self, slot: _Slot, reason: str) -> None:
+    def _replace(self, slot: SlotHandle, reason: str) -> None:
         self._notes.append(f"slot {slot.index}: {reason}.")
         ray.kill(slot.actor)
         self._orphan(slot)
         del self._slots[slot.name]
         self._start_slot(slot.index)
 
-    def _tell_waiting(self, slot: _Slot) -> None:
+    def _tell_waiting(self, slot: SlotHandle) -> None:
         reason = why_waiting(
             self._config.shape,
             free=ray.available_resources(),
@@ -350,12 +308,12 @@ class SlotPool:
 
     def _bury_the_ended(self) -> None:
         """End the actors of slots that were given back, once their workers have left."""
-        for answer in [answer for answer in self._ending if _is_there(answer)]:
+        for answer in [answer for answer in self._ending if is_there(answer)]:
             slot = self._ending.pop(answer)
             ray.kill(slot.actor)
             self._orphan(slot)
 
-    def _orphan(self, slot: _Slot) -> None:
+    def _orphan(self, slot: SlotHandle) -> None:
         """Note that a slot's placement group, if it has one, has lost its worker group."""
         if slot.group is not None:
             self._orphans[slot.group] = time.monotonic()
@@ -384,11 +342,6 @@ class SlotPool:
                 self._notes.append(f"slot {slot.index}: it did not end by itself and was killed.")
         for answer in late:
             self._notes.append(f"slot {closing[answer].index}: no answer, it was killed.")
-
-
-def _is_there(answer: ObjectRef) -> bool:
-    done, _ = ray.wait([answer], timeout=0)
-    return bool(done)
 
 
 __all__ = ["NoSlotLeft", "SlotPool", "SlotShape"]

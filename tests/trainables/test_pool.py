@@ -9,7 +9,8 @@ import ray
 from slot_driver import PATIENCE_S, Trial, assignment, lend, status
 
 from trainables.placement_groups import why_waiting
-from trainables.pool import NoSlotLeft, SlotPool, SlotShape, _Slot
+from trainables.pool import NoSlotLeft, SlotPool, SlotShape
+from trainables.slot_handle import SlotHandle
 
 
 def test_refuses_a_pool_without_slots(tmp_path):
@@ -57,7 +58,7 @@ def test_a_slot_that_never_answers_is_given_twice_as_long_each_time(tmp_path, mo
         "_replace",
         lambda slot, reason: replaced_s.append(now_s[0]) or setattr(slot, "answered_at", now_s[0]),
     )
-    slot = _Slot(index=0, name="slot-0", actor=None, answered_at=0.0, told_waiting=True)
+    slot = SlotHandle(index=0, name="slot-0", actor=None, answered_at=0.0, told_waiting=True)
     slot.used_at = float("inf")
     for now_s[0] in range(1000):
         pool._look_after(slot)

@@ -206,6 +206,17 @@ def test_a_failure_that_spoils_the_process_sends_the_group_away():
     assert box.phase is SlotPhase.STARTING
 
 
+def test_a_slot_is_busy_until_every_rank_is_done_though_one_has_failed():
+    box = mailbox(world_size=2)
+    box.post(assignment())
+    taken(box)
+    box.fail("g1", 1, 0, error_class="out_of_memory", message="", recycle=True)
+    box.take("g1", 1, 1)
+    assert box.phase is SlotPhase.BUSY, "rank 0 still trains"
+    box.take("g1", 0, 1)
+    assert box.phase is SlotPhase.STARTING
+
+
 def test_a_group_that_grew_too_large_leaves_when_its_assignment_is_over():
     box, job = mailbox(), assignment(epochs=1)
     box.post(job)
