@@ -8,6 +8,7 @@ from typing import Any, cast
 import optuna
 
 from search_spaces.augmentations import AUGMENTATIONS, ORDERED_AUGMENTATIONS
+from search_spaces.equivariant import EQUIVARIANT
 from search_spaces.losses import (
     BALANCED_PRETRAINING_LOSS,
     FINETUNING_LOSS,
@@ -107,6 +108,10 @@ SPACES: Mapping[str, Space] = {
         FINETUNING_LOSS,
         COUPLED_PRETRAINING_OPTIMIZATION,
         about="composition, loss weights that sum to 1, and batch size with its learning rate",
+    ),
+    "equivariant": _space(
+        EQUIVARIANT,
+        about="PeCLR's composition with strengths, temperature and projection size",
     ),
     "pairwise": _space(
         PAIRWISE,

@@ -13,8 +13,9 @@ from optuna.distributions import (
 from sweep.early_stop import rung_epochs, rungs_of
 from sweep.messages import counted
 from sweep.objectives import bound_text, targets
+from sweep.points import shared_settings
 from sweep.slot_fit import SlotFit
-from sweep.study import Objective
+from sweep.study import Objective, Study
 from sweep.study_check import CheckedStudy
 
 Rows = Sequence[tuple[str, str]]
@@ -33,6 +34,7 @@ def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
         ("study", f"{study.name}: {study.question}"),
         ("data", ", ".join(f"{key} {_shown(value)}" for key, value in study.data.items())),
         ("plan", _plan(checked)),
+        *_baseline(study),
         ("objective", _objective(study.objective)),
         ("trials", _trials(checked)),
         ("early stop", _early_stop(checked)),
@@ -40,8 +42,8 @@ def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
         ("folder", folder),
     ]
     parts = [_table(facts)]
-    if study.settings:
-        parts.append(_titled("settings", [(p, _shown(v)) for p, v in study.settings.items()]))
+    if shared := shared_settings(study):
+        parts.append(_titled("settings", [(p, _shown(v)) for p, v in shared.items()]))
     if checked.arms:
         parts.append(_titled("arms", list(_arms(checked))))
     if checked.searched:
@@ -60,6 +62,14 @@ def describe_distribution(distribution: BaseDistribution) -> str:
             log = ", log" if distribution.log else ""
             return f"{distribution.low:g} .. {distribution.high:g}{log}{step}"
     raise ValueError(f"there is no such distribution: {distribution}.")
+
+
+def _baseline(study: Study) -> Iterator[tuple[str, str]]:
+    trained = ", trained as published" if study.as_published else ""
+    if study.baseline is not None:
+        yield "baseline", f"{study.baseline}{trained}"
+    elif trained:
+        yield "baselines", trained.removeprefix(", ")
 
 
 def _plan(checked: CheckedStudy) -> str:
@@ -112,12 +122,13 @@ def _early_stop(checked: CheckedStudy) -> str:
 
 
 def _arms(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
+    shared = shared_settings(checked.study)
     for name, point in checked.arms.items():
         baseline = checked.study.arms[name].baseline
         published = f", published setting {baseline}" if baseline else ""
         yield name, " -> ".join(step.label for step in point.plan) + published
         for path, value in point.settings.items():
-            if checked.study.settings.get(path) != value:
+            if shared.get(path) != value:
                 yield "", f"{path} {_shown(value)}"
 
 

@@ -9,7 +9,7 @@ from search_spaces.space import Space
 from sweep.agenda import Due
 from sweep.ledger import Ledger, Trial
 from sweep.placement import distributions_to_json, place
-from sweep.points import Point, arm_point, searched_point
+from sweep.points import Point, arm_point, searched_point, shared_settings
 from sweep.prefix_choice import PrefixChoice
 from sweep.prefixes import Prefix, num_shared
 from sweep.sampling import SamplerView
@@ -225,5 +225,5 @@ class NewTrials:
             point = searched_point(self._study, {**searched, **(lighter or {})}, self._phases)
         except ValueError as error:  # one impossible suggestion must not end the study
             fault = f"the space suggested what the plan refuses: {error}"
-            return Prepared({**self._study.settings, **searched}, (), fault)
+            return Prepared({**shared_settings(self._study), **searched}, (), fault)
         return Prepared(point.settings, self._stages_of(point, seed))

@@ -7,7 +7,7 @@ from typing import Any
 from hpe.names import nearest
 from hpe.phases.phase import PhaseSpec
 from search_spaces.baselines import BASELINES
-from sweep.study import Arm, Study, label_of
+from sweep.study import Study, label_of
 from trainables.plans import Configs, Plan, configure, parse_plan
 
 
@@ -40,8 +40,8 @@ class Point:
 def arm_point(study: Study, name: str, phases: Mapping[str, PhaseSpec]) -> Point:
     """Return what an arm of the study runs.
 
-    The arm's own settings win over those of its baseline, and these over the study's. An arm with a
-    plan of its own takes from the study the settings of the steps that it has.
+    The arm's own settings win over those of its baseline, and these over what the study says for
+    all. An arm with a plan of its own takes from the study the settings of the steps that it has.
 
     Raises:
         ValueError: If its plan, its baseline or a setting is not possible.
@@ -49,9 +49,10 @@ def arm_point(study: Study, name: str, phases: Mapping[str, PhaseSpec]) -> Point
     arm = study.arms[name]
     plan = parse_plan(arm.plan or study.plan, phases)
     labels = {step.label for step in plan}
+    shared = shared_settings(study)
     settings = {
-        **{path: value for path, value in study.settings.items() if label_of(path) in labels},
-        **_baseline_settings(arm),
+        **{path: value for path, value in shared.items() if label_of(path) in labels},
+        **_baseline_settings(study, arm.baseline),
         **arm.settings,
     }
     return Point(arm=name, plan=plan, settings=settings, configs=configure(plan, settings))
@@ -66,16 +67,26 @@ def searched_point(
         ValueError: If the plan or a setting is not possible.
     """
     plan = parse_plan(study.plan, phases)
-    settings = {**study.settings, **searched}
+    settings = {**shared_settings(study), **searched}
     return Point(arm=None, plan=plan, settings=settings, configs=configure(plan, settings))
 
 
-def _baseline_settings(arm: Arm) -> Mapping[str, Any]:
-    if arm.baseline is None:
+def shared_settings(study: Study) -> dict[str, Any]:
+    """Return what all arms and points start from: the study's settings, its baseline's over them.
+
+    Raises:
+        ValueError: If there is no such baseline.
+    """
+    return {**study.settings, **_baseline_settings(study, study.baseline)}
+
+
+def _baseline_settings(study: Study, name: str | None) -> Mapping[str, Any]:
+    if name is None:
         return {}
-    if arm.baseline not in BASELINES:
+    if name not in BASELINES:
         raise ValueError(
-            f"baseline: there is no baseline {arm.baseline!r}{nearest(arm.baseline, BASELINES)}; "
+            f"baseline: there is no baseline {name!r}{nearest(name, BASELINES)}; "
             f"baselines are {', '.join(BASELINES)}."
         )
-    return BASELINES[arm.baseline].settings
+    full = f"{name}_full"
+    return BASELINES[full if study.as_published and full in BASELINES else name].settings

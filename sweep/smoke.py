@@ -5,6 +5,7 @@ from typing import Any
 
 from hpe.config import Config
 from hpe.data.mixture import MixtureConfig
+from sweep.points import shared_settings
 from sweep.study import EarlyStop, Final, Seeds, Study
 from sweep.study_check import CheckedStudy
 from trainables.plans import Plan, default_settings
@@ -49,7 +50,12 @@ def smoke_study(checked: CheckedStudy) -> Study:
     changes = {
         "name": f"{study.name}-smoke",
         "data": _tiny_data(study.data, checked.data),
-        "settings": {**study.settings, **tiny},
+        "baseline": None,  # what it says is among the settings, or it would win over tiny ones
+        "settings": {
+            path: value
+            for path, value in {**shared_settings(study), **tiny}.items()
+            if path not in checked.varied
+        },
         "arms": arms,
         "search": study.search.model_copy(update={"trials": min(1, study.search.trials)}),
         "early_stop": EarlyStop(),

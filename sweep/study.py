@@ -170,8 +170,15 @@ class Slots(Config):
 
 
 class Size(Config):
-    """What a named size of the study changes."""
+    """What a named size of the study changes.
 
+    Attributes:
+        arms: The arms of this size, where they are others than the study's; likewise `baseline`.
+    """
+
+    baseline: str | None = None
+    as_published: bool = False
+    arms: dict[Name, Arm] = {}
     settings: Settings = {}
     data: dict[str, Any] = {}
     search: dict[str, Any] = {}
@@ -184,6 +191,10 @@ class Study(Config):
     """One question, and everything needed to answer it.
 
     Attributes:
+        baseline: The published setting that every arm and point starts from. As an arm's, it wins
+            over the study's settings.
+        as_published: Take of every baseline the variant that also says how it was trained (its name
+            with `_full`), where it has one.
         from_weights: Plan label -> weights (a file, a stage, a run or a trial) that stand for the
             plan up to and including that step, which is then not trained.
         max_failed: Trials that may fail before the study counts as failed; None: half of them.
@@ -193,6 +204,8 @@ class Study(Config):
     question: str
     data: dict[str, Any]
     plan: Annotated[list[str], Field(min_length=1)]
+    baseline: str | None = None
+    as_published: bool = False
     settings: Settings = {}
     from_weights: dict[str, str] = {}
     space: str | None = None

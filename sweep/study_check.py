@@ -23,7 +23,7 @@ from sweep.early_stop_check import check_early_stop
 from sweep.grid import space_of
 from sweep.messages import about
 from sweep.partial_space import without_phases
-from sweep.points import Point, arm_point, searched_point
+from sweep.points import Point, arm_point, searched_point, shared_settings
 from sweep.reuse_check import check_reuse
 from sweep.samplers import SPACE_SAMPLES
 from sweep.search_check import check_grid, check_metrics, check_objective, check_sampler
@@ -228,11 +228,12 @@ def _arms_told_apart_by(
     """
     if len(arms) < 2:
         return []
+    shared = shared_settings(study)
     return [
         name
         for name, point in arms.items()
         if any(
-            label_of(path) in replaced and study.settings.get(path) != value
+            label_of(path) in replaced and shared.get(path) != value
             for path, value in point.settings.items()
         )
     ]

@@ -23,6 +23,7 @@ RESERVED_NAMES = ("stages", "data", "mlartifacts", "mlflow.db")
 """What `sweep.folders.RunsDir` keeps beside the studies."""
 
 MERGED_BY_SIZE = ("settings", "data", "search", "early_stop", "seeds", "final")
+REPLACED_BY_SIZE = ("arms", "baseline", "as_published")
 
 
 def list_studies(folder: Path = STUDIES) -> list[tuple[str, str]]:
@@ -105,7 +106,11 @@ def _resized(raw: Mapping[str, Any], size: str, study: Study) -> dict[str, Any]:
         for key in MERGED_BY_SIZE
         if changes[size].get(key)
     }
-    return {**raw, **merged}
+    replaced = {key: changes[size][key] for key in REPLACED_BY_SIZE if changes[size].get(key)}
+    data = changes[size].get("data") or {}
+    if data.get("name", raw["data"].get("name")) != raw["data"].get("name"):
+        replaced["data"] = data  # another data set has settings of its own, as with --set
+    return {**raw, **merged, **replaced}
 
 
 Place = Callable[[YamlPath], str]

@@ -17,7 +17,7 @@ from sweep.job import Job
 from sweep.ledger import Ledger
 from sweep.machine import Machine, free_disk
 from sweep.messages import counted
-from sweep.points import Point
+from sweep.points import Point, shared_settings
 from sweep.pricing.estimate import Price, estimate
 from sweep.pricing.findings import Findings, read_findings
 from sweep.pricing.material import Material, make_material, open_material, sizes_to_try
@@ -128,7 +128,7 @@ def _try(job: Job, fit: SlotFit, machine: Machine, console: Console) -> _Tried:
         workers=fit.workers,
         sizes=material.sizes,
         tried_sizes=material.tried_sizes,
-        common=job.scope.study.settings,
+        common=shared_settings(job.scope.study),
     )
     return _Tried(samples, material, findings, load_before)
 

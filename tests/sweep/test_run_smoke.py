@@ -47,6 +47,14 @@ def test_every_arm_runs_once_and_one_searched_point(smoke):
     assert smoke.study.max_failed == 0
 
 
+def test_the_settings_of_the_studys_baseline_are_tiny_too():
+    study = make_study().model_copy(update={"baseline": "peclr", "as_published": True})
+    smoke = check_study(smoke_study(check_study(study)))
+    pretrain = smoke.base.configs["pretrain"]
+    assert (pretrain.epochs, pretrain.batch_size, pretrain.accumulate) == (1, 8, 1)
+    assert pretrain.encoder.name == "resnet50"
+
+
 def test_rendered_data_are_few_and_everything_else_stays(smoke):
     assert smoke.data.train == smoke.data.unlabelled == 32
     assert smoke.base.configs["pretrain"].image_px == 48

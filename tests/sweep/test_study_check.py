@@ -42,6 +42,28 @@ def test_an_arm_has_the_studys_settings_its_baselines_and_its_own():
     assert [step.label for step in arms["none"].plan] == ["finetune"]
 
 
+def test_all_start_from_the_studys_baseline_and_arms_have_their_own_over_it():
+    study = make_study(
+        baseline="peclr",
+        space=None,
+        search={"trials": 0},
+        settings={**FIXED, "pretrain/loss/temperature": 0.1},
+        arms={"peclr": {}, "simclr": {"baseline": "simclr"}, "none": {"plan": ["finetune"]}},
+    )
+    arms = check_study(study).arms
+    assert arms["peclr"].settings["pretrain/epochs"] == 4
+    assert arms["peclr"].settings["pretrain/loss/temperature"] == 0.5  # published
+    assert arms["peclr"].settings["pretrain/loss/equivariant_weight"] == 1.0
+    assert arms["simclr"].settings["pretrain/loss/equivariant_weight"] == 0.0
+    assert arms["none"].settings == {"finetune/epochs": 3}
+
+
+def test_as_published_takes_baselines_with_how_they_were_trained():
+    study = make_study(as_published=True, arms={"peclr": {"baseline": "peclr"}})
+    pretrain = check_study(study).arms["peclr"].configs["pretrain"]
+    assert (pretrain.encoder.name, pretrain.epochs, pretrain.accumulate) == ("resnet50", 100, 16)
+
+
 def test_what_is_searched_is_known_with_what_only_some_points_have():
     checked = check_study(make_study())
     assert "pretrain/augment/rotate/enabled" in checked.searched
@@ -100,6 +122,10 @@ def test_without_trials_nothing_is_searched():
         (
             {"plan": ["finetune"], "settings": {}, "arms": {}},
             "space composition: pretrain/",
+        ),
+        (
+            {"baseline": "simcrl"},
+            "baseline: there is no baseline 'simcrl'; did you mean 'simclr'",
         ),
         (
             {"arms": {"a": {"baseline": "simcrl"}}},

@@ -111,7 +111,7 @@ def test_another_data_set_starts_from_its_own_defaults(written):
             "search: {sampler: tpe, trials: 40}",
             "search: {sampler: tpe, trails: 40}",
             "mine.yaml:11: search/trails: unknown key; did you mean 'trials'?; "
-            "keys here are sampler, trials, reuse, grid.",
+            "keys here are sampler, trials, reuse, neighbours, grid.",
         ),
         (
             "space: composition",
@@ -224,3 +224,23 @@ def test_every_study_of_the_project_is_listed_with_its_question():
     listed = dict(list_studies())
     assert sorted(listed) == sorted(path.stem for path in STUDIES.glob("*.yaml"))
     assert all(question.endswith("?") for question in listed.values())
+
+
+def test_a_size_may_have_other_arms_and_another_baseline_trained_as_published(written):
+    text = BASE.replace(
+        "    settings: {pretrain/epochs: 2}\n",
+        "    baseline: peclr\n    as_published: true\n    arms: {none: {plan: [finetune]}}\n",
+    )
+    study = load_study(written(text), size="small")
+    assert list(study.arms) == ["none"]
+    assert (study.baseline, study.as_published) == ("peclr", True)
+    assert (load_study(written(text)).baseline, load_study(written(text)).as_published) == (
+        None,
+        False,
+    )
+
+
+def test_another_data_set_in_a_size_drops_what_the_study_says_about_its_own(written):
+    text = BASE.replace("data: {train: 10}", "data: {name: freihand, val_share: 0.2}")
+    study = load_study(written(text), size="small")
+    assert study.data == {"name": "freihand", "val_share": 0.2}
