@@ -28,7 +28,7 @@ ratio of our mean to the method's, and of our regret (1 - value) to the method's
 bootstrap interval over problems. Problems differ more than methods, so small gaps need many seeds.
 
 Run from the repository's root: `python benchmarks/composition_search.py [--seeds 10] [--noise 0]`.
-Takes about five minutes of two cores that have nothing else to do.
+Takes about ten minutes on two cores.
 """
 
 import argparse
