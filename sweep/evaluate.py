@@ -48,6 +48,7 @@ from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the sam
 from sweep.split_scoring import score_in_processes  # noqa: E402 - the same
 
 BAD_INPUT = 2
+USES = {"train": "trained on", "val": "for choosing", "test": "held out"}
 PLAIN_WIDTH = 150  # where there is no terminal that has a width of its own
 
 
@@ -150,7 +151,7 @@ def _about(
     found: FoundModel, settings: dict[str, Any], split: str, looking: Looking, hands: ScoredHands
 ) -> dict[str, Any]:
     photographs = len(set(hands.unique_id.tolist()))
-    official = "official labels" if settings.get("final") else "held out of what may be tuned on"
+    meaning = "the official labels" if settings.get("final") and split == "test" else USES[split]
     if looking.finds_box:
         crop = "the box in the photograph's middle, then the crop around what was predicted there"
     else:
@@ -159,7 +160,7 @@ def _about(
     views = "one upright view" if turns == 1 else f"mean over {turns} views turned up to 30 degrees"
     return {
         "network": found.told,
-        "data": f"{settings['name']}, split {split} ({official}): {len(hands)} hands of "
+        "data": f"{settings['name']}, split {split} ({meaning}): {len(hands)} hands of "
         f"{photographs} photographs",
         "looks at": f"{crop}; {views}",
         "data_settings": settings,

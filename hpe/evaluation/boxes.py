@@ -15,6 +15,10 @@ from hpe.geometry.skeleton import WRIST
 PSEUDO_BOX_SHARE = 0.33
 """Half side of the box that S0 puts in a photograph's middle, over half the photograph's side."""
 
+MAX_RESIZE = 2.0
+"""A refined crop is at most so much larger or smaller than the first one: a network that sees too
+small a hand would look closer, see a smaller one still, and end at a single pixel."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -80,6 +84,17 @@ def crop_of_keypoints(keypoints_px: Float[np.ndarray, "21 2"], *, root: Root) ->
         points[WRIST] = 2 * keypoints_px[WRIST] - keypoints_px[KNUCKLES[root]]
     center_px, half_side_px = hand_crop(points, np.ones(len(points), dtype=bool))
     return HandCrop((float(center_px[0]), float(center_px[1])), half_side_px)
+
+
+def held_near(crop: HandCrop, first: HandCrop) -> HandCrop:
+    """Return the crop, with its middle inside the first one and its size near that one's."""
+    reach = first.half_side_px
+    x, y = (
+        min(max(value, middle - reach), middle + reach)
+        for value, middle in zip(crop.center_px, first.center_px, strict=True)
+    )
+    half_side_px = min(max(crop.half_side_px, reach / MAX_RESIZE), reach * MAX_RESIZE)
+    return HandCrop((x, y), half_side_px)
 
 
 def view_affine(crop: HandCrop, *, image_px: int, turn_deg: float = 0.0) -> Affine:

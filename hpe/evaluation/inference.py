@@ -8,7 +8,13 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from hpe.evaluation.boxes import HandCrop, crop_of_keypoints, view_affine, view_of
+from hpe.evaluation.boxes import (
+    HandCrop,
+    crop_of_keypoints,
+    held_near,
+    view_affine,
+    view_of,
+)
 from hpe.evaluation.pose_model import PoseModel
 from hpe.geometry.affine import inverse, transform
 from hpe.geometry.camera import project
@@ -30,11 +36,14 @@ class PredictedPoses:
         keypoints_px: (u, v); the first is that of the network's root.
         depth_rel: Depth behind the root in lengths of the scale bone.
         crops: The crops that were looked at last.
+        limited: Whether a crop around what was predicted was held back on the way
+            (`hpe.evaluation.boxes.held_near`): the network did not recognise a hand of that size.
     """
 
     keypoints_px: Float[Tensor, "hands 21 2"]
     depth_rel: Float[Tensor, "hands 21"]
     crops: tuple[HandCrop, ...]
+    limited: tuple[bool, ...]
 
 
 def turns_deg(count: int) -> tuple[float, ...]:
@@ -68,12 +77,14 @@ def predict_poses(
         turns: Angles of the views that the result is the mean of, in degrees.
         refinements: How often to crop anew around what was predicted, before the last look.
     """
+    first, limited = crops, [False] * len(crops)
     for _ in range(refinements):
-        found = _look(model, images, crops, (0.0,))
-        crops = [
-            crop_of_keypoints(points, root=model.root) for points in found.keypoints_px.numpy()
-        ]
-    return _look(model, images, crops, turns)
+        seen_px, _ = _look(model, images, crops, (0.0,))
+        wanted = [crop_of_keypoints(points, root=model.root) for points in seen_px.numpy()]
+        crops = [held_near(crop, start) for crop, start in zip(wanted, first, strict=True)]
+        limited = [a or b != c for a, b, c in zip(limited, crops, wanted, strict=True)]
+    keypoints_px, depth_rel = _look(model, images, crops, turns)
+    return PredictedPoses(keypoints_px, depth_rel, tuple(crops), tuple(limited))
 
 
 def hands_in_camera(
@@ -122,7 +133,7 @@ def _look(
     images: Sequence[Photograph],
     crops: Sequence[HandCrop],
     turns: Sequence[float],
-) -> PredictedPoses:
+) -> tuple[Float[Tensor, "hands 21 2"], Float[Tensor, "hands 21"]]:
     keypoints, depths = [], []
     for turn in turns:
         affines = [view_affine(crop, image_px=model.image_px, turn_deg=turn) for crop in crops]
@@ -135,8 +146,4 @@ def _look(
         pairs = zip(affines, in_view_px.numpy(), strict=True)
         keypoints.append(np.stack([transform(inverse(a), points) for a, points in pairs]))
         depths.append(depth_rel)
-    return PredictedPoses(
-        keypoints_px=torch.from_numpy(np.mean(keypoints, axis=0)),
-        depth_rel=torch.stack(depths).mean(dim=0),
-        crops=tuple(crops),
-    )
+    return torch.from_numpy(np.mean(keypoints, axis=0)), torch.stack(depths).mean(dim=0)

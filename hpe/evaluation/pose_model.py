@@ -14,7 +14,8 @@ from hpe.models.root_denoiser import RootDenoiser
 from hpe.phases.phase import Artifacts
 from hpe.phases.precision import EncodedHead, Numerics
 
-NEEDED_FACTS = ("encoder", "head", "image_px")
+NEEDED_FACTS = ("encoder", "image_px")
+FIRST_HEAD: Mapping[str, Any] = {"kind": "linear"}  # of stages from before there were others
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _settings(facts: Mapping[str, Any]) -> tuple[EncoderConfig, PoseHeadConfig]:
     try:
         return (
             EncoderConfig.model_validate(facts["encoder"]),
-            PoseHeadConfig.model_validate(facts["head"]),
+            PoseHeadConfig.model_validate(facts.get("head", FIRST_HEAD)),
         )
     except ValidationError as error:
         raise ValueError(f"its settings are not ones that this program knows: {error}") from None

@@ -181,5 +181,5 @@ def test_no_samples_are_refused(rendered):
 def test_a_pretrained_encoder_alone_is_refused():
     whole = pose_artifacts()
     encoder = Artifacts(tensors={"encoder": whole.tensors["encoder"]}, facts=whole.facts)
-    with pytest.raises(ValueError, match="head is not there. Give a finetuning stage"):
+    with pytest.raises(ValueError, match=r"head is not there\. Give a finetuning stage"):
         load_pose_model(encoder, torch.device("cpu"))

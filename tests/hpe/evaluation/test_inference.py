@@ -11,6 +11,7 @@ from hpe.evaluation.boxes import (
     centered_box,
     crop_of_box,
     crop_of_keypoints,
+    held_near,
     view_affine,
     view_of,
 )
@@ -64,6 +65,19 @@ def test_where_a_palm_is_predicted_the_crop_is_that_of_the_wrist():
     found = crop_of_keypoints(with_palm, root="palm_middle")
     assert found.half_side_px == pytest.approx(expected.half_side_px)
     assert found.center_px == pytest.approx(expected.center_px)
+
+
+def test_a_refined_crop_stays_near_the_first_one():
+    assert held_near(HandCrop((75.0, 40.0), 40.0), CROP) == HandCrop((75.0, 40.0), 40.0)
+    assert held_near(HandCrop((0.0, 95.0), 1.0), CROP) == HandCrop((40.0, 80.0), 15.0)
+    assert held_near(HandCrop((70.0, 50.0), 99.0), CROP).half_side_px == 60
+
+
+def test_a_network_that_sees_a_speck_is_told_apart():
+    model = constant_model()
+    model.network.head.linear.bias.data.mul_(0.01)
+    assert predict_poses(model, [PHOTOGRAPH], [CROP], refinements=2).limited == (True,)
+    assert predict_poses(model, [PHOTOGRAPH], [CROP]).limited == (False,)
 
 
 def constant_model():

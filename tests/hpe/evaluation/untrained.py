@@ -17,11 +17,11 @@ def pose_artifacts(**head) -> Artifacts:
     config = PoseHeadConfig(**head)
     encoder = build_encoder(ENCODER, seed=1)
     network = build_pose_head(config, encoder, seed=1)
-    spread = torch.rand(21, 3, generator=torch.Generator().manual_seed(2)) - 0.5
-    network.start_from(spread)
+    generator = torch.Generator().manual_seed(2)
+    network.start_from(torch.rand(21, 3, generator=generator) - 0.5)
     for parameter in network.parameters():
         if parameter.ndim == 2:
-            torch.nn.init.normal_(parameter, std=0.05)
+            torch.nn.init.normal_(parameter, std=0.05, generator=generator)
     tensors = {"encoder": encoder.state_dict(), "head": network.state_dict()}
     if config.denoiser:
         tensors["denoiser"] = RootDenoiser(seed=1).state_dict()

@@ -1,0 +1,271 @@
+"""`python sweep/predict.py <run> <images, folder or camera>`: hands in pictures, 2D and 3D."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
+    sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
+
+import cv2  # noqa: E402 - after the path is right
+import numpy as np  # noqa: E402 - the same
+import torch  # noqa: E402 - the same
+
+from hpe.data.hands import UnreadableSample  # noqa: E402 - the same
+from hpe.data.pictures import read_rgb  # noqa: E402 - the same
+from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
+from hpe.evaluation.inference import Photograph, turns_deg  # noqa: E402 - the same
+from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
+from hpe.evaluation.pose_model import PoseModel, load_pose_model  # noqa: E402 - the same
+from hpe.evaluation.single_hand import (  # noqa: E402 - the same
+    REFINEMENTS,
+    Camera,
+    PredictedHand,
+    assumed_camera,
+    camera_of,
+    predict_hand,
+)
+from hpe.viz.hands import Image, captioned, draw_skeleton, enlarged  # noqa: E402 - the same
+from hpe.viz.pose_space import draw_in_space  # noqa: E402 - the same
+from hpe.whole_file import write_text  # noqa: E402 - the same
+from sweep.camera_loop import camera_loop, open_camera, show_in_window  # noqa: E402 - the same
+from sweep.first_boxes import FirstBoxes, parse_box, read_boxes  # noqa: E402 - the same
+from sweep.folders import RunsDir  # noqa: E402 - the same
+from sweep.found_model import find_model  # noqa: E402 - the same
+from sweep.interruption import Interrupted, terminable  # noqa: E402 - the same
+from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
+
+BAD_INPUT = 2
+CAMERA = "camera"
+PICTURES = (".jpg", ".jpeg", ".png")
+DRAWN_PX = 384
+CROP_COLOR = (255, 255, 255)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        with terminable(), refusing():
+            _run(options)
+    except Refused as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return BAD_INPUT
+    except Interrupted as end:
+        return end.exit_code
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    boxes = _first_boxes(options)
+    if not options.sources and options.onnx is None:
+        raise ValueError("give images, a folder of them or camera to look at, or --onnx FILE.")
+    is_camera = options.sources[:1] == [CAMERA]
+    paths = [] if is_camera else _pictures(options.sources)
+    runs = RunsDir(options.runs_dir)
+    uri = options.tracking_uri or runs.mlflow_uri
+    found = find_model(options.run, runs=runs, tracking_uri=uri, epoch=options.epoch)
+    _say(f"network   {found.told}")
+    if options.onnx is not None:
+        parity = export_onnx(load_pose_model(found.artifacts, torch.device("cpu")), options.onnx)
+        _say(
+            f"written   {shown_path(options.onnx)}: differs from the network by at most "
+            f"{parity.keypoints_px:.1e} px and {parity.depth_rel:.1e} bone lengths"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_pose_model(found.artifacts, device)
+    if is_camera:
+        _watch(model, boxes, options)
+    elif paths:
+        _predict_files(model, paths, boxes, options, network=found.told)
+
+
+def _predict_files(
+    model: PoseModel,
+    paths: Sequence[Path],
+    boxes: FirstBoxes,
+    options: argparse.Namespace,
+    *,
+    network: str,
+) -> None:
+    options.out.mkdir(parents=True, exist_ok=True)
+    records: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            image = read_rgb(path)
+        except UnreadableSample as error:
+            raise ValueError(f"{path}: {error}") from None
+        hand, told = _look(model, image, path.name, boxes, options)
+        picture = options.out / f"{path.stem}.hand.png"
+        _write_picture(picture, drawn_hand(image, hand, told=told))
+        records.append({"image": str(path), "first_box": told, **hand.as_json()})
+        unsure = "; NOT RECOGNISED: it would have left the first box by far" if hand.limited else ""
+        _say(f"{path.name}: starts from {told}; drawn in {shown_path(picture)}{unsure}")
+    record = {"network": network, "refinements": REFINEMENTS, "hands": records}
+    target = options.out / "predictions.json"
+    write_text(target, json.dumps(record, indent=1, allow_nan=False))
+    if records and records[0]["intrinsics_assumed"]:
+        _say(
+            "focal     1.2 times the longer side is assumed: poses are fine, distances are not "
+            "(--focal PX)"
+        )
+    if options.scale_mm is None:
+        _say(
+            "scale     unknown: 3D is in lengths of the middle finger's first bone (--scale-mm MM)"
+        )
+    _say(f"written   {shown_path(target)}: {len(records)} hands")
+
+
+def _watch(model: PoseModel, boxes: FirstBoxes, options: argparse.Namespace) -> None:
+    number = int(options.sources[1]) if len(options.sources) > 1 else 0
+    capture = open_camera(number)
+    _say("every frame starts from the box given, or the one in its middle; q quits")
+
+    def draw(image: Image, frame: int) -> Image:
+        hand, told = _look(model, image, f"frame {frame}", boxes, options)
+        drawn = drawn_hand(image, hand, told=told)
+        if options.frames is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            _write_picture(options.out / f"frame{frame:05d}.hand.png", drawn)
+        return drawn
+
+    screen = show_in_window if options.frames is None else _no_key
+    shown = camera_loop(capture, draw, screen, max_frames=options.frames)
+    _say(f"{shown} frames")
+
+
+def _no_key(_frame: np.ndarray) -> int:
+    return -1
+
+
+def _look(
+    model: PoseModel,
+    image: Photograph,
+    name: str,
+    boxes: FirstBoxes,
+    options: argparse.Namespace,
+) -> tuple[PredictedHand, str]:
+    height_px, width_px = image.shape[:2]
+    box, told = boxes.box_in(name, height_px=height_px, width_px=width_px)
+    hand = predict_hand(
+        model,
+        image,
+        crop_of_box(box),
+        _camera(options, height_px=height_px, width_px=width_px),
+        scale_m=None if options.scale_mm is None else options.scale_mm / 1000,
+        turns=turns_deg(options.rotations),
+    )
+    return hand, told
+
+
+def _camera(options: argparse.Namespace, *, height_px: int, width_px: int) -> Camera:
+    if options.focal is None:
+        return assumed_camera(height_px=height_px, width_px=width_px)
+    return camera_of(options.focal, height_px=height_px, width_px=width_px)
+
+
+def drawn_hand(image: Image, hand: PredictedHand, *, told: str) -> Image:
+    """Return the photograph with the hand on it, and the hand from the front and from its side."""
+    height_px, width_px = image.shape[:2]
+    scale = DRAWN_PX / max(height_px, width_px)
+    canvas = np.full((DRAWN_PX, DRAWN_PX, 3), 255, dtype=np.uint8)
+    photograph = enlarged(image, side_px=DRAWN_PX)
+    canvas[: photograph.shape[0], : photograph.shape[1]] = photograph
+    corners = [
+        tuple(round((c + sign * hand.crop.half_side_px) * scale) for c in hand.crop.center_px)
+        for sign in (-1, 1)
+    ]
+    cv2.rectangle(canvas, corners[0], corners[1], CROP_COLOR, 1, cv2.LINE_AA)
+    flat = draw_skeleton(canvas, hand.keypoints_px * scale, side_px=DRAWN_PX)
+    space = draw_in_space(hand.joints, side_px=DRAWN_PX)
+    unsure = " | NOT RECOGNISED" if hand.limited else ""
+    return captioned(
+        np.concatenate([flat, space], axis=1),
+        f"starts from {told}, {REFINEMENTS} refinements{unsure} | from the front | from the side",
+    )
+
+
+def _first_boxes(options: argparse.Namespace) -> FirstBoxes:
+    if options.box is not None and options.boxes is not None:
+        raise ValueError("--box is for all pictures, --boxes for each its own: give one of them.")
+    if options.boxes is not None:
+        return read_boxes(options.boxes)
+    return FirstBoxes(for_all=None if options.box is None else parse_box(options.box))
+
+
+def _pictures(sources: Sequence[str]) -> list[Path]:
+    """Return picture files, those of folders included, in the order given.
+
+    Raises:
+        ValueError: If one is not there, a folder has none, or two would be drawn in one file.
+    """
+    found: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            inside = sorted(p for p in source.iterdir() if p.suffix.lower() in PICTURES)
+            if not inside:
+                raise ValueError(f"{source} has no pictures ({', '.join(PICTURES)}).")
+            found += inside
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise ValueError(f"there is no picture or folder {source}.")
+    stems = [path.stem for path in found]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise ValueError(
+            f"pictures must differ in name, since each is drawn in a file of its name; got "
+            f"{', '.join(twice[:3])} more than once."
+        )
+    return found
+
+
+def _write_picture(path: Path, image: Image) -> None:
+    is_written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not is_written:
+        raise ValueError(f"{path} could not be written.")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python sweep/predict.py",
+        description=__doc__,
+        epilog="The networks know right hands: mirror pictures of left ones.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("run", help="STUDY/TRIAL, a stage's key, an MLflow run id, or a .safetensors file")
+    add("sources", nargs="*", metavar="SOURCE", help="images, folders, or: camera [number]")
+    add("--box", metavar="X,Y,W,H", help="where the hand is, in pixels, in every image")
+    add("--boxes", type=Path, metavar="FILE", help="boxes by name: CSV name,x,y,w,h or JSON")
+    add("--focal", type=_above_zero, metavar="PX", help="the camera's focal length in pixels")
+    add("--scale-mm", type=_above_zero, metavar="MM", help="length of the middle MCP-PIP bone")
+    add("--rotations", type=int, default=1, metavar="N", help="mean over N turned views")
+    add("--epoch", metavar="latest|best|N", help="a kept epoch (default: the last one there is)")
+    add("--frames", type=int, metavar="N", help="camera: write N frames to --out, show none")
+    add("--onnx", type=Path, metavar="FILE", help="write the network as ONNX, and check it")
+    add("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: predictions")
+    add("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    add("--tracking-uri", metavar="URI", help="where run ids are (default: the runs folder's)")
+    return parser
+
+
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
