@@ -21,8 +21,8 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from search_spaces.space import Space
 from sweep.unit_cube import Number, coordinate_of, value_at
 
-FIRST_TRIALS = 10
-"""Complete trials that must be there: as many as TPE draws at random at first."""
+FIRST_POINTS = 10
+"""Points with a complete trial that must be there: as many as TPE draws at random at first."""
 
 SMALLEST_STEP = 10**-1.5
 """A number's change is normal, as a share of its range (reflected at its ends), with a standard
@@ -32,7 +32,7 @@ MORE_CHANGES = 0.25
 """Probability that, after a change, there is one more."""
 
 WORSE_SHARE = 0.25
-"""Probability of the second best trial as a share of the best one's, and so on down."""
+"""Probability of the second best point as a share of the best one's, and so on down."""
 
 ATTEMPTS = 50
 
@@ -135,25 +135,29 @@ def _is_choice(distribution: BaseDistribution) -> bool:
 def ranked(study: Study) -> list[list[FrozenTrial]]:
     """Return the complete trials that keep all constraints, best first.
 
-    With several objectives all that no other dominates are equally good, and the rest is left out.
+    Trials of one point, which differ in their seeds, stand together by their mean value. With
+    several objectives all trials that no other dominates are equally good, and the rest is left
+    out.
     """
     feasible = [
         trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if trial.params and all(excess <= 0 for excess in trial.constraints.values())
     ]
-    if len(feasible) < FIRST_TRIALS:
+    points: dict[frozenset[tuple[str, Any]], list[FrozenTrial]] = {}
+    for trial in feasible:
+        points.setdefault(frozenset(trial.params.items()), []).append(trial)
+    if len(points) < FIRST_POINTS:
         return []
     if len(study.directions) > 1:
         numbers = {trial.number for trial in study.best_trials}
         return [[trial for trial in feasible if trial.number in numbers]]
     worst_first = study.direction == StudyDirection.MAXIMIZE
-    return [[trial] for trial in sorted(feasible, key=_value, reverse=worst_first)]
+    return sorted(points.values(), key=_mean_value, reverse=worst_first)
 
 
-def _value(trial: FrozenTrial) -> float:
-    assert trial.value is not None, "it is complete"
-    return trial.value
+def _mean_value(trials: Sequence[FrozenTrial]) -> float:
+    return float(np.mean([trial.values[0] for trial in trials]))
 
 
 def point_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
