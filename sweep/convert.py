@@ -1,0 +1,118 @@
+"""`python sweep/convert.py --trust FILE --out NEW.safetensors`: checkpoints of other systems."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
+    sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
+
+from safetensors.torch import load_file, save_file  # noqa: E402 - after the path is right
+from torch import Tensor  # noqa: E402 - the same
+
+from hpe.models.torchvision_format import (  # noqa: E402 - the same
+    encoder_from_torchvision,
+    is_torchvision,
+    resnet_name,
+)
+from hpe.whole_file import replacing  # noqa: E402 - the same
+from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
+
+BAD_INPUT = 2
+SUFFIX = ".safetensors"
+TRUNK = "trunk."
+READER = Path(__file__).with_name("unpickling.py")
+TIMEOUT_S = 900
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        with refusing():
+            told = convert(options.trust, options.out)
+    except Refused as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return BAD_INPUT
+    sys.stdout.write(f"{told}\nuse it     --from-weights pretrain={shown_path(options.out)}\n")
+    return 0
+
+
+def convert(source: Path, target: Path) -> str:
+    """Write the encoder of a checkpoint as safetensors and return in words what it is.
+
+    Raises:
+        ValueError: If the checkpoint cannot be read, or holds no encoder that this project knows.
+    """
+    if target.suffix != SUFFIX:
+        raise ValueError(f"--out must end with {SUFFIX}, got {target}.")
+    if not source.is_file():
+        raise ValueError(f"--trust {source}: there is no such file.")
+    with tempfile.TemporaryDirectory() as scratch:
+        tensors = _read(source, Path(scratch) / "tensors.safetensors")
+    encoder, facts = encoder_of(tensors)
+    with replacing(target) as temporary:
+        named = {f"encoder.{name}": tensor.contiguous() for name, tensor in encoder.items()}
+        save_file(named, temporary, {"facts": json.dumps({"encoder": facts})})
+    name = facts.get("name", "an encoder of this project")
+    return f"written    {shown_path(target)}: {name}, {len(encoder)} of {len(tensors)} tensors"
+
+
+def encoder_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the state of an `Encoder`, and what is known of its settings.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if is_torchvision(tensors):
+        encoder = encoder_from_torchvision(tensors)
+        return encoder, {"name": resnet_name(encoder)}
+    own = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
+    encoder = {name: tensor for name, tensor in own.items() if name.startswith(TRUNK)}
+    if not encoder:
+        raise ValueError(
+            "it holds no encoder: ResNets under torchvision's, PeCLR's or S0's names are known, and "
+            f"this project's own; got {', '.join(list(tensors)[:3])}, ..."
+        )
+    return encoder, {}
+
+
+def _read(source: Path, scratch: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint, which a process of its own reads."""
+    command = [sys.executable, "-I", str(READER), str(source.resolve()), str(scratch)]
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, text=True, env={}, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"--trust {source}: reading it took over {TIMEOUT_S} s.") from None
+    if ended.returncode != 0:
+        last = ended.stderr.strip().splitlines()[-1:] or [f"it ended with {ended.returncode}"]
+        raise ValueError(f"--trust {source}: it cannot be read: {last[0]}.")
+    tensors: dict[str, Tensor] = load_file(scratch)
+    return tensors
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python sweep/convert.py",
+        description=__doc__,
+        epilog="A checkpoint is a program. It is read in a process of its own with little to "
+        "work with, but as you: give files of people you trust (docs/evaluation.md).",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--trust", type=Path, required=True, metavar="FILE", help="a .ckpt, .pth or .pt file")
+    add("--out", type=Path, required=True, metavar="FILE", help="the .safetensors file to write")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
