@@ -23,8 +23,6 @@ from trainables.worker_group import HANG_S, Group, Leave, Member, Order, Turn
 MAX_LOSSES = 3
 """Worker groups an assignment may cost in a row, without a new epoch, until it is FAILED."""
 
-REMEMBERED_WITHDRAWALS = 1000
-
 
 class SlotPhase(StrEnum):
     """What a slot is doing."""
@@ -67,7 +65,7 @@ class Mailbox:
         self._run: str | None = None
         self._group: Group | None = None
         self._posting: Posting | None = None
-        self._withdrawn: deque[str] = deque(maxlen=REMEMBERED_WITHDRAWALS)
+        self._withdrawn: deque[str] = deque(maxlen=1000)
 
     # The trial's side
 
