@@ -21,10 +21,8 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-class Screen(Protocol):
-    """Shows a frame (BGR) and returns the key that was pressed, -1 for none."""
-
-    def __call__(self, frame: np.ndarray) -> int: ...
+Screen = Callable[[np.ndarray], int]
+"""Shows a frame (BGR) and returns the key that was pressed, -1 for none."""
 
 
 def open_camera(number: int) -> Capture:

@@ -78,8 +78,8 @@ def encoder_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[s
     encoder = {name: tensor for name, tensor in own.items() if name.startswith(TRUNK)}
     if not encoder:
         raise ValueError(
-            "it holds no encoder: ResNets under torchvision's, PeCLR's or S0's names are known, and "
-            f"this project's own; got {', '.join(list(tensors)[:3])}, ..."
+            "it holds no encoder: ResNets under torchvision's, PeCLR's or S0's names are known, "
+            f"and this project's own; got {', '.join(list(tensors)[:3])}, ..."
         )
     return encoder, {}
 

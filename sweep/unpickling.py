@@ -1,13 +1,13 @@
 """Tensors out of a pickled checkpoint, read in a process of its own that gives away tensors only.
 
 A pickle is a program. `torch.load(weights_only=True)` runs it with a short list of harmless calls,
-and is tried first. Checkpoints of old PyTorch Lightning name classes beyond that list; `UNTRUSTED`
-stands in for every one of them: whatever a pickle calls, it gets an object that does nothing, unless
-it is one of the calls that tensors are made of. Nothing a file names is imported.
+and is tried first. Checkpoints of old PyTorch Lightning name classes beyond that list; `Inert`
+stands in for every one of them: whatever a pickle calls, it gets an object that does nothing,
+unless it is one of the calls that tensors are made of. Nothing a file names is imported.
 
-That holds for what pickle itself does. A flaw in the parser of torch or of zip files is not held off
-by it, which is why this happens in a child process with limits on memory and processor time, an
-empty environment and no way to open a connection in Python; it still runs as the same user, and
+That holds for what pickle itself does. A flaw in the parser of torch or of zip files is not held
+off by it, which is why this happens in a child process with limits on memory and processor time,
+an empty environment and no way to open a connection in Python; it still runs as the same user, and
 is no sandbox of the operating system. Convert files from people you trust.
 """
 

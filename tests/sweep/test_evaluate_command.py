@@ -1,0 +1,169 @@
+"""`sweep/evaluate.py` and `sweep/predict.py` on stages, finished and not, and what they refuse."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.phase import Artifacts
+from sweep import evaluate, predict
+from sweep.evaluation_data import chosen_settings
+from sweep.folders import RunsDir
+from sweep.found_model import find_model
+from sweep.journal import Journal
+from tests.hpe.evaluation.untrained import ENCODER, IMAGE_PX, pose_artifacts
+from trainables.assignment import Stage
+from trainables.stages import StageStore
+
+KEY = "ab" * 32
+DATA = {"name": "rendered_hands", "image_px": 96, "unlabelled": 1, "train": 1, "val": 3, "test": 1}
+CONFIG = FinetuneConfig(encoder=ENCODER, image_px=IMAGE_PX, epochs=4).model_dump(mode="json")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return RunsDir(tmp_path / "runs")
+
+
+def find(reference, runs, **options):
+    return find_model(reference, runs=runs, tracking_uri="sqlite:////nowhere/m.db", **options)
+
+
+def write_study(runs):
+    """A study whose trial 0 finetunes the stage `KEY`."""
+    folder = runs.study("mine")
+    folder.root.mkdir(parents=True)
+    stage = {
+        "label": "finetune",
+        "key": KEY,
+        "phase": "finetune",
+        "epochs": 4,
+        "config": CONFIG,
+        "seed": 0,
+    }
+    trial = {
+        "kind": "trial",
+        "time_s": 0.0,
+        "number": 0,
+        "arm": None,
+        "seed": 0,
+        "params": {},
+        "distributions": {},
+        "settings": {},
+        "stages": [stage],
+    }
+    study = {"kind": "study", "time_s": 0.0, "study": {"name": "mine", "data": DATA}, "lineage": {}}
+    with Journal(folder.journal) as journal:
+        journal.open()
+        journal.append([study, trial])
+
+
+def unfinished_stage(runs):
+    """Epoch 2 of 4 lies on the disk, as training left it."""
+    artifacts = pose_artifacts()
+    learner = {
+        f"{group}.{name}": tensor
+        for group in ("encoder", "head")
+        for name, tensor in artifacts.tensors[group].items()
+    }
+    stage = Stage(KEY, "finetune", "finetune", CONFIG, {}, {}, 0, 4)
+    state = {"epoch": 2, "metrics": {"val/root_epe_mm": 9.0}, "learner": learner}
+    StageStore(runs.stages).save_state(stage, state, epoch=2, history=[])
+    return artifacts
+
+
+def assert_same(found: Artifacts, expected: Artifacts):
+    for group in ("encoder", "head"):
+        for name, tensor in expected.tensors[group].items():
+            assert found.tensors[group][name].equal(tensor)
+
+
+@pytest.mark.parametrize("reference", ["mine/0", KEY, KEY[:8]])
+def test_a_trial_that_is_still_running_gives_its_newest_epoch(reference, runs):
+    write_study(runs)
+    expected = unfinished_stage(runs)
+    found = find(reference, runs)
+    assert_same(found.artifacts, expected)
+    assert found.told == "trial 0 of mine, stage abababababab, unfinished: epoch 2 of 4"
+    assert found.data == DATA
+
+
+def test_an_unfinished_stage_without_an_epoch_is_refused(runs):
+    write_study(runs)
+    with pytest.raises(ValueError, match="has not finished an epoch yet"):
+        find("mine/0", runs)
+
+
+def test_a_kept_epoch_is_chosen_by_number_or_as_the_best(runs):
+    write_study(runs)
+    unfinished_stage(runs)
+    stage = Stage(KEY, "finetune", "finetune", CONFIG, {}, {}, 0, 4)
+    store = StageStore(runs.stages)
+    store.keep_snapshot(stage, 1, pose_artifacts())
+    history = [{"epoch": 1, "metrics": {"val/root_epe_mm": 8.0}}]
+    state = {"epoch": 3, "metrics": {}, "learner": {}}
+    store.save_state(stage, state, epoch=3, history=history)
+    assert find("mine/0", runs, epoch="best").told.endswith("kept epoch 1")
+    assert find("mine/0", runs, epoch="1").told.endswith("kept epoch 1")
+    with pytest.raises(ValueError, match="--epoch must be latest, best or one of those"):
+        find("mine/0", runs, epoch="2")
+
+
+def test_what_is_nowhere_is_refused(runs):
+    with pytest.raises(ValueError, match="there is no such file, stage folder, or stage in"):
+        find("nothing", runs)
+    with pytest.raises(ValueError, match="has no study 'other'"):
+        find("other/0", runs)
+
+
+def test_official_labels_are_scored_behind_final_alone():
+    of_study = {"name": "freihand", "final": True}
+    assert chosen_settings(None, of_study, final=False)["final"] is False
+    assert chosen_settings("freihand", None, final=True)["final"] is True
+    mixture = chosen_settings("mixture", None, final=False)
+    assert mixture["sources"]["freihand"]["data"]["final"] is False
+    with pytest.raises(ValueError, match="one data set"):
+        chosen_settings("mixture", None, final=True)
+    with pytest.raises(ValueError, match="rendered_hands has no official labels"):
+        chosen_settings(None, DATA, final=True)
+    with pytest.raises(ValueError, match="say with --data what to score them on"):
+        chosen_settings(None, None, final=False)
+
+
+@pytest.mark.slow
+def test_evaluate_writes_what_it_shows(runs, capsys):
+    write_study(runs)
+    unfinished_stage(runs)
+    out = runs.root / "out"
+    assert evaluate.main(["mine/0", "--runs-dir", str(runs.root), "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "trial 0 of mine" in shown
+    scores = {s["name"]: s for s in json.loads((out / "scores.json").read_text())["scores"]}
+    assert f"{scores['root_epe_mm']['value']:.2f}" in shown
+    assert scores["root_epe_mm"]["count"] == 3
+    assert (out / "pck.png").read_bytes().startswith(b"\x89PNG")
+    assert len((out / "pck.csv").read_text().splitlines()) == 101
+    assert len((out / "joints.csv").read_text().splitlines()) == 22
+
+
+@pytest.mark.slow
+def test_predict_draws_and_writes_json_and_says_where_it_started(runs, tmp_path, capsys):
+    write_study(runs)
+    unfinished_stage(runs)
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.full((90, 120, 3), 80, np.uint8))
+    out = tmp_path / "out"
+    arguments = ["mine/0", str(picture), "--runs-dir", str(runs.root), "--out", str(out)]
+    assert predict.main([*arguments, "--scale-mm", "30"]) == 0
+    shown = capsys.readouterr().out
+    assert "a.png: starts from the box in the middle (none was given)" in shown
+    assert "focal     1.2 times the longer side is assumed" in shown
+    (hand,) = json.loads((out / "predictions.json").read_text())["hands"]
+    bone = np.subtract(hand["joints_m"]["middle_mcp"], hand["joints_m"]["middle_pip"])
+    assert len(hand["keypoints_px"]) == 21
+    assert np.isfinite(bone).all()
+    assert cv2.imread(str(out / "a.hand.png")).shape[1] > 1000
+    assert predict.main([*arguments, "--box", "1,2"]) == 2
+    assert "must be x,y,width,height" in capsys.readouterr().err
