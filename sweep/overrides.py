@@ -10,8 +10,8 @@ from hpe.names import nearest
 from sweep.study import Study, label_of
 from sweep.yaml_file import parse_value
 
-FROZEN_KEYS = ("arms", "sizes")
-SETTINGS = "settings"
+FROZEN_KEYS = ("arms", "sizes", "set_by_hand")
+SETTINGS, SET_BY_HAND = "settings", "set_by_hand"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def apply_override(raw: Mapping[str, Any], override: Override) -> dict[str, Any]
     if head == "data":
         return {**raw, "data": _changed_data(raw["data"], rest, override)}
     if (head == SETTINGS and rest) or head not in Study.model_fields:
-        return {**raw, SETTINGS: _changed_settings(raw, override)}
+        path = override.path.removeprefix(f"{SETTINGS}/")
+        by_hand = [*raw.get(SET_BY_HAND, []), path]
+        return {**raw, SETTINGS: _changed_settings(raw, override), SET_BY_HAND: by_hand}
     if head in FROZEN_KEYS:
         raise ValueError(f"{override}: {head} are changed in the study file, not from here.")
     section = section_model(head)

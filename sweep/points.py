@@ -88,5 +88,9 @@ def _baseline_settings(study: Study, name: str | None) -> Mapping[str, Any]:
             f"baseline: there is no baseline {name!r}{nearest(name, BASELINES)}; "
             f"baselines are {', '.join(BASELINES)}."
         )
-    full = f"{name}_full"
-    return BASELINES[full if study.as_published and full in BASELINES else name].settings
+    about = BASELINES[name].settings
+    full = BASELINES.get(f"{name}_full")
+    if not study.as_published or full is None:
+        return about
+    by_hand = set(study.set_by_hand) - set(about)
+    return {path: value for path, value in full.settings.items() if path not in by_hand}

@@ -195,6 +195,8 @@ class Study(Config):
             over the study's settings.
         as_published: Take of every baseline the variant that also says how it was trained (its name
             with `_full`), where it has one.
+        set_by_hand: Paths of the settings that the command line gives: they win over how a baseline
+            was trained, though not over what it is about.
         from_weights: Plan label -> weights (a file, a stage, a run or a trial) that stand for the
             plan up to and including that step, which is then not trained.
         max_failed: Trials that may fail before the study counts as failed; None: half of them.
@@ -207,6 +209,7 @@ class Study(Config):
     baseline: str | None = None
     as_published: bool = False
     settings: Settings = {}
+    set_by_hand: list[str] = []
     from_weights: dict[str, str] = {}
     space: str | None = None
     arms: dict[Name, Arm] = {}

@@ -64,6 +64,22 @@ def test_as_published_takes_baselines_with_how_they_were_trained():
     assert (pretrain.encoder.name, pretrain.epochs, pretrain.accumulate) == ("resnet50", 100, 16)
 
 
+def test_what_is_set_by_hand_wins_over_how_a_baseline_was_trained_not_over_what_it_is_about():
+    by_hand = {"pretrain/batch_size": 64, "pretrain/loss/temperature": 0.1}
+    study = make_study(
+        as_published=True,
+        space=None,
+        search={"trials": 0},
+        settings={**FIXED, **by_hand},
+        set_by_hand=list(by_hand),
+        arms={"peclr": {"baseline": "peclr"}},
+    )
+    pretrain = check_study(study).arms["peclr"].configs["pretrain"]
+    assert pretrain.batch_size == 64
+    assert pretrain.epochs == 100
+    assert pretrain.loss.temperature == 0.5
+
+
 def test_what_is_searched_is_known_with_what_only_some_points_have():
     checked = check_study(make_study())
     assert "pretrain/augment/rotate/enabled" in checked.searched

@@ -55,6 +55,12 @@ def test_a_size_merges_over_the_study(written):
     assert study.seeds.trials == [0, 1]
 
 
+def test_settings_that_are_set_are_known_as_such(written):
+    study = load_study(written(), sets=["pretrain/epochs=7", "search/trials=1"])
+    assert study.set_by_hand == ["pretrain/epochs"]
+    assert load_study(written()).set_by_hand == []
+
+
 def test_set_chooses_a_size_too(written):
     assert load_study(written(), sets=["size=small"]) == load_study(written(), size="small")
 
