@@ -51,11 +51,7 @@ def smoke_study(checked: CheckedStudy) -> Study:
         "name": f"{study.name}-smoke",
         "data": _tiny_data(study.data, checked.data),
         "baseline": None,  # what it says is among the settings, or it would win over tiny ones
-        "settings": {
-            path: value
-            for path, value in {**shared_settings(study), **tiny}.items()
-            if path not in checked.varied
-        },
+        "settings": {**_settled(study, checked.varied), **tiny},
         "arms": arms,
         "search": study.search.model_copy(update={"trials": min(1, study.search.trials)}),
         "early_stop": EarlyStop(),
@@ -65,6 +61,20 @@ def smoke_study(checked: CheckedStudy) -> Study:
         "sizes": {},
     }
     return study.model_copy(update=changes)
+
+
+def _settled(study: Study, varied: Collection[str]) -> dict[str, Any]:
+    """Return what all arms and points start from, without what the search varies.
+
+    Of a baseline's sections that the search varies in part nothing is kept: values that belong
+    together, such as the weights of a loss, may be impossible without each other.
+    """
+    sections = {path.rpartition("/")[0] for path in varied}
+    return {
+        path: value
+        for path, value in shared_settings(study).items()
+        if path in study.settings or path.rpartition("/")[0] not in sections
+    }
 
 
 def _tiny(plan: Plan, *, varied: Collection[str]) -> dict[str, Any]:
