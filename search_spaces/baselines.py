@@ -18,10 +18,21 @@ What finetunes without pretraining, and how pretraining depends on depth and len
 `search_spaces.relative_baselines`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping
 
-from search_spaces.published_augmentations import EARLY_AUGMENTATIONS, Settings, composed
+from search_spaces.published_augmentations import EARLY_AUGMENTATIONS, composed
+from search_spaces.published_methods import (
+    CHOSEN_PECLR,
+    CHOSEN_SIMCLR,
+    CHOSEN_SUPERVISED,
+    COMPOSITION_SEARCH,
+    PECLR_TRAINING,
+    SIMCLR,
+    SIMCLR_TRAINING,
+    named,
+    peclr,
+    simclr,
+)
 from search_spaces.published_training import (
     DOWNSTREAM,
     NIPS_DOWNSTREAM,
@@ -33,31 +44,7 @@ from search_spaces.published_training import (
     with_full,
 )
 from search_spaces.relative_baselines import heatmap_baselines, relative_baselines
-from search_spaces.supervised_baselines import (
-    CHOSEN_SUPERVISED,
-    by_depth,
-    by_length,
-    supervised_baselines,
-)
-
-TEMPERATURE = 0.5  # S0's default, never overridden there
-
-SIMCLR: Settings = {
-    "pretrain/loss/invariant_weight": 1.0,
-    "pretrain/loss/equivariant_weight": 0.0,
-    "pretrain/loss/temperature": TEMPERATURE,
-}
-PECLR: Settings = {
-    "pretrain/loss/invariant_weight": 0.0,
-    "pretrain/loss/equivariant_weight": 1.0,
-    "pretrain/loss/temperature": TEMPERATURE,
-}
-
-CHOSEN_PECLR = ("Ro", "C", "RC", "CJ")
-CHOSEN_SIMCLR = ("RC", "CJ")
-
-_SIMCLR_TRAINING: Settings = {"pretrain/projection/hidden": 2048}
-_PECLR_TRAINING: Settings = {"pretrain/projection/hidden": 512, "pretrain/loss/undo": "peclr"}
+from search_spaces.supervised_baselines import by_depth, by_length, supervised_baselines
 
 A1: Mapping[str, tuple[str, ...]] = {
     "color_drop": ("CD",),
@@ -88,22 +75,7 @@ SIMCLR_ABL_COMP = (
     ("C", "SF", "RC", "CJ", "GN"),
     ("C", "RC", "CJ", "GN"),
 )
-SIM_COMPOSITION_SEARCH = tuple(
-    codes for size in (2, 3, 4) for codes in combinations(("CJ", "Ro", "C", "RC"), size)
-)
 LABEL_SHARES_PERCENT = (1, 10, 20, 25, 40, 50, 75, 80, 90, 95)
-
-
-def _simclr(codes: Sequence[str]) -> Settings:
-    return {**composed(codes, phase="pretrain"), **SIMCLR}
-
-
-def _peclr(codes: Sequence[str]) -> Settings:
-    return {**composed(codes, phase="pretrain"), **PECLR}
-
-
-def _named(experiment: str, codes: Sequence[str]) -> str:
-    return "_".join([experiment, *sorted(code.lower() for code in codes)])
 
 
 def _chosen() -> Iterator[tuple[str, Baseline]]:
@@ -111,17 +83,17 @@ def _chosen() -> Iterator[tuple[str, Baseline]]:
     yield from with_full(
         "simclr",
         "SimCLR with the composition S0 chose for it: scale and colour jitter",
-        _simclr(CHOSEN_SIMCLR),
+        simclr(CHOSEN_SIMCLR),
         RESNET50,
-        _SIMCLR_TRAINING,
+        SIMCLR_TRAINING,
         DOWNSTREAM,
     )
     yield from with_full(
         "peclr",
         "PeCLR as in its README: rotation, translation, scale and colour jitter",
-        _peclr(CHOSEN_PECLR),
+        peclr(CHOSEN_PECLR),
         {**RESNET50, "pretrain/epochs": 100},
-        _PECLR_TRAINING,
+        PECLR_TRAINING,
         DOWNSTREAM,
     )
     yield from with_full(
@@ -139,33 +111,33 @@ def _s0() -> Iterator[tuple[str, Baseline]]:
             f"S0, experiment A1: SimCLR with {augmentation} alone",
             {**composed(codes, phase="pretrain", of=EARLY_AUGMENTATIONS), **SIMCLR},
             RESNET18,
-            _SIMCLR_TRAINING,
+            SIMCLR_TRAINING,
             NIPS_DOWNSTREAM,
         )
     for codes in (*HYB2_ABL, *HYB2_ABL_EARLIER):
         yield from with_full(
-            _named("s0_hyb2_abl", codes),
+            named("s0_hyb2_abl", codes),
             f"S0, HYB2_ABL: PeCLR with {', '.join(codes)}",
-            _peclr(codes),
+            peclr(codes),
             RESNET50,
-            _PECLR_TRAINING,
+            PECLR_TRAINING,
             DOWNSTREAM,
         )
     for codes in SIMCLR_ABL_COMP:
         yield from with_full(
-            _named("s0_simclr_abl_comp", codes),
+            named("s0_simclr_abl_comp", codes),
             f"S0, SIMCLR_ABL_COMP: SimCLR with {', '.join(codes)}",
-            _simclr(codes),
+            simclr(codes),
             RESNET50,
-            _SIMCLR_TRAINING,
+            SIMCLR_TRAINING,
             DOWNSTREAM,
         )
     yield from with_full(
         "s0_hybrid2",
         "S0, HYBRID2: PeCLR with rotation, translation and colour jitter",
-        _peclr(("Ro", "C", "CJ")),
+        peclr(("Ro", "C", "CJ")),
         trained(encoder="resnet18", batch=512, accumulate=4, epochs=300),
-        _PECLR_TRAINING,
+        PECLR_TRAINING,
         DOWNSTREAM,
     )
     for percent in LABEL_SHARES_PERCENT:
@@ -193,13 +165,13 @@ def _s0() -> Iterator[tuple[str, Baseline]]:
 
 
 def _s1() -> Iterator[tuple[str, Baseline]]:
-    for codes in SIM_COMPOSITION_SEARCH:
+    for codes in COMPOSITION_SEARCH:
         yield from with_full(
-            _named("s1_sim_composition", codes),
+            named("s1_sim_composition", codes),
             f"S1, SIM_COMPOSITION_SEARCH: SimCLR with {', '.join(codes)}",
-            _simclr(codes),
+            simclr(codes),
             RESNET18,
-            _SIMCLR_TRAINING,
+            SIMCLR_TRAINING,
             DOWNSTREAM,
         )
     short = trained(encoder="resnet18", batch=512, accumulate=4, epochs=26, warmup_epochs=3)
@@ -208,11 +180,11 @@ def _s1() -> Iterator[tuple[str, Baseline]]:
             f"s1_cross_data_sim_{downstream}",
             f"S1, CROSS_DATA_SIM: SimCLR with CJ, RC, C; encoder {downstream} downstream",
             {
-                **_simclr(("CJ", "RC", "C")),
+                **simclr(("CJ", "RC", "C")),
                 "finetune/train_encoder": downstream == "trainable",
             },
             short,
-            _SIMCLR_TRAINING,
+            SIMCLR_TRAINING,
             {**DOWNSTREAM, "finetune/epochs": 100},
             {"finetune/train_encoder": downstream == "trainable"},
         )
@@ -223,8 +195,8 @@ BASELINES: Mapping[str, Baseline] = dict(
         *_chosen(),
         *_s0(),
         *supervised_baselines(),
-        *by_depth(_peclr(CHOSEN_PECLR), _PECLR_TRAINING),
-        *by_length(_peclr(CHOSEN_PECLR), _PECLR_TRAINING),
+        *by_depth(),
+        *by_length(),
         *_s1(),
         *relative_baselines(),
         *heatmap_baselines(),

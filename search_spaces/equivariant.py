@@ -3,12 +3,6 @@
 S0 and PeCLR compared compositions of fixed strengths at one temperature and one projection.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import optuna
-
 from search_spaces.augmentations import (
     BACKGROUND,
     BLUR,
@@ -21,25 +15,7 @@ from search_spaces.augmentations import (
 )
 from search_spaces.composition import Composition
 from search_spaces.losses import TEMPERATURE
-from search_spaces.parameters import Lookup, Parts
-from search_spaces.relative import Constants
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A whole number that is a setting, one of a few."""
-
-    path: str
-    values: tuple[int, ...]
-
-    def suggest(self, trial: optuna.Trial) -> Mapping[str, Any]:
-        """Return the setting."""
-        return {self.path: trial.suggest_categorical(self.path, self.values)}
-
-    def locate(self, _setting: Lookup) -> Mapping[str, Any]:
-        """Return nothing: the parameter is the setting."""
-        return {}
-
+from search_spaces.parameters import Choice, Constants, Parts
 
 EQUIVARIANT_AUGMENTATIONS = Composition(
     path="pretrain/augment",

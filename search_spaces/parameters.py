@@ -59,6 +59,37 @@ class Real:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A whole number that is a setting, one of a few."""
+
+    path: str
+    values: tuple[int, ...]
+
+    def suggest(self, trial: optuna.Trial) -> Mapping[str, Any]:
+        """Return the setting."""
+        return {self.path: trial.suggest_categorical(self.path, self.values)}
+
+    def locate(self, _setting: Lookup) -> Mapping[str, Any]:
+        """Return nothing: the parameter is the setting."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Settings that a space needs and does not vary."""
+
+    settings: Mapping[str, Any]
+
+    def suggest(self, _trial: optuna.Trial) -> Mapping[str, Any]:
+        """Return the settings."""
+        return self.settings
+
+    def locate(self, _setting: Lookup) -> Mapping[str, Any]:
+        """Return nothing: there are no parameters."""
+        return {}
+
+
+@dataclass(frozen=True)
 class Parts:
     """Several parts as one."""
 

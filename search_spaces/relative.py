@@ -6,9 +6,10 @@ from typing import Any
 
 import optuna
 
+from search_spaces import published_methods
 from search_spaces.augmentations import GEOMETRY, HSV_JITTER
 from search_spaces.composition import Composition, at_least
-from search_spaces.parameters import Lookup, Parts, Real
+from search_spaces.parameters import Constants, Lookup, Parts, Real
 
 RELATED = (*GEOMETRY, HSV_JITTER)
 """What a relation between two views can be read from: each that is on is regressed."""
@@ -22,21 +23,6 @@ RELATIVE_AUGMENTATIONS = Composition(
     path="pretrain/relative/augment", operations=RELATED, bounds=_ONE
 )
 """The same for the relative part's own views, beside a contrastive part."""
-
-
-@dataclass(frozen=True)
-class Constants:
-    """Settings that a space needs and does not vary."""
-
-    settings: Mapping[str, Any]
-
-    def suggest(self, _trial: optuna.Trial) -> Mapping[str, Any]:
-        """Return the settings."""
-        return self.settings
-
-    def locate(self, _setting: Lookup) -> Mapping[str, Any]:
-        """Return nothing: there are no parameters."""
-        return {}
 
 
 @dataclass(frozen=True)
@@ -60,13 +46,7 @@ class PartBalance:
 PAIRWISE = Parts(
     (
         PAIRWISE_AUGMENTATIONS,
-        Constants(
-            {
-                "pretrain/loss/invariant_weight": 0.0,
-                "pretrain/loss/equivariant_weight": 0.0,
-                "pretrain/relative/weight": 1.0,
-            }
-        ),
+        Constants(published_methods.PAIRWISE),
     )
 )
 """The relative part alone (S0's pairwise)."""

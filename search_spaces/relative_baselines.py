@@ -8,9 +8,20 @@ loss on features.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 
 from search_spaces.published_augmentations import EARLY_AUGMENTATIONS, Settings, composed
+from search_spaces.published_methods import (
+    CHOSEN_PECLR,
+    CHOSEN_SIMCLR,
+    COMPOSITION_SEARCH,
+    PAIRWISE,
+    SIMCLR,
+    SIMCLR_TRAINING,
+    named,
+    pairwise,
+    peclr,
+    simclr,
+)
 from search_spaces.published_training import (
     DOWNSTREAM,
     NIPS_DOWNSTREAM,
@@ -20,28 +31,11 @@ from search_spaces.published_training import (
     with_full,
 )
 
-PAIRWISE: Settings = {
-    "pretrain/loss/invariant_weight": 0.0,
-    "pretrain/loss/equivariant_weight": 0.0,
-    "pretrain/relative/weight": 1.0,
-}
-"""Every transform whose augmentation is on is regressed."""
-
-_CONTRASTIVE: Settings = {
-    "pretrain/loss/invariant_weight": 1.0,
-    "pretrain/loss/equivariant_weight": 0.0,
-    "pretrain/loss/temperature": 0.5,
-}
 HYBRID1: Settings = {
-    **_CONTRASTIVE,
+    **SIMCLR,
     "pretrain/relative/weight": 1.0,
     "pretrain/relative/own_views": True,
     "pretrain/relative/balance": "learned",
-}
-_EQUIVARIANT: Settings = {
-    "pretrain/loss/invariant_weight": 0.0,
-    "pretrain/loss/equivariant_weight": 1.0,
-    "pretrain/loss/temperature": 0.5,
 }
 
 A2: Mapping[str, tuple[str, ...]] = {
@@ -51,12 +45,9 @@ A2: Mapping[str, tuple[str, ...]] = {
 }
 NIPS_B_PAIRWISE = (("Ro",), ("C",), ("C", "Ro"))
 PAIR_ABL = (("CJ",), ("C",), ("Ro",), ("RC",))
-PAIR_COMPOSITION_SEARCH = tuple(
-    codes for size in (2, 3, 4) for codes in combinations(("CJ", "Ro", "C", "RC"), size)
-)
 
 _RELATIVE_TRAINING: Settings = {"pretrain/relative/hidden": 1024, "pretrain/relative/compat": "s0"}
-_HYBRID1_TRAINING: Settings = {**_RELATIVE_TRAINING, "pretrain/projection/hidden": 2048}
+_HYBRID1_TRAINING: Settings = {**_RELATIVE_TRAINING, **SIMCLR_TRAINING}
 _HRNET: Settings = {
     **trained(encoder="hrnet_w32", batch=128, accumulate=16, epochs=100),
     "pretrain/encoder/init": "random",
@@ -87,13 +78,13 @@ def relative_baselines() -> Iterator[tuple[str, Baseline]]:
     )
     for experiment, searched in (
         ("pair_abl", PAIR_ABL),
-        ("pair_composition", PAIR_COMPOSITION_SEARCH),
+        ("pair_composition", COMPOSITION_SEARCH),
     ):
         for codes in searched:
             yield from with_full(
-                _named(f"s1_{experiment}", codes),
+                named(f"s1_{experiment}", codes),
                 f"S1, {experiment.upper()}: pairwise relations with {', '.join(codes)}",
-                {**composed(codes, phase="pretrain"), **PAIRWISE},
+                pairwise(codes),
                 RESNET18,
                 _RELATIVE_TRAINING,
                 DOWNSTREAM,
@@ -102,22 +93,18 @@ def relative_baselines() -> Iterator[tuple[str, Baseline]]:
 
 def heatmap_baselines() -> Iterator[tuple[str, Baseline]]:
     """Yield the experiments that pretrain HRNet by its maps."""
-    peclr = {**composed(("Ro", "C", "RC", "CJ"), phase="pretrain"), **_EQUIVARIANT}
+    chosen = peclr(CHOSEN_PECLR)
     yield from with_full(
         "s1_sim_heatmap",
         "S1, SIM_HEATMAP: SimCLR on heatmaps of HRNet",
-        {
-            **composed(("RC", "CJ"), phase="pretrain"),
-            **_CONTRASTIVE,
-            **_on_maps("points", hidden=64, out=128),
-        },
+        {**simclr(CHOSEN_SIMCLR), **_on_maps("points", hidden=64, out=128)},
         _HRNET,
         _HEATMAP_DOWNSTREAM,
     )
     yield from with_full(
         "s0_hybrid2_heatmap",
         "S0, hybrid2 on heatmaps of HRNet: PeCLR on the points that they mean",
-        {**peclr, **_on_maps("points", hidden=256, out=64)},
+        {**chosen, **_on_maps("points", hidden=256, out=64)},
         _HRNET,
         {"pretrain/projection/out": 64, "pretrain/loss/undo": "peclr"},
         _HEATMAP_DOWNSTREAM,
@@ -125,7 +112,7 @@ def heatmap_baselines() -> Iterator[tuple[str, Baseline]]:
     yield from with_full(
         "s0_hybrid2_heatmap_preserved",
         "S0, hybrid2 with preserve_heatmap: maps moved back, compared where both views show them",
-        {**peclr, **_on_maps("maps", hidden=256, out=64)},
+        {**chosen, **_on_maps("maps", hidden=256, out=64)},
         _HRNET,
         {"pretrain/projection/out": 64},
         _HEATMAP_DOWNSTREAM,
@@ -135,7 +122,7 @@ def heatmap_baselines() -> Iterator[tuple[str, Baseline]]:
 def _nips_b() -> Iterator[tuple[str, Baseline]]:
     for codes in NIPS_B_PAIRWISE:
         yield from with_full(
-            _named("s0_nips_b_rel", codes) + "_con_cj",
+            named("s0_nips_b_rel", codes) + "_con_cj",
             f"S0, NIPS_B: hybrid1, contrastive with CJ, pairwise with {', '.join(codes)}",
             _hybrid1(("CJ",), codes),
             RESNET18,
@@ -143,9 +130,9 @@ def _nips_b() -> Iterator[tuple[str, Baseline]]:
             NIPS_DOWNSTREAM,
         )
         yield from with_full(
-            _named("s0_nips_b_rel", codes),
+            named("s0_nips_b_rel", codes),
             f"S0, NIPS_B: hybrid1 without a contrastive side, pairwise with {', '.join(codes)}",
-            {**composed(codes, phase="pretrain"), **PAIRWISE},
+            pairwise(codes),
             RESNET18,
             _RELATIVE_TRAINING,
             NIPS_DOWNSTREAM,
@@ -153,9 +140,9 @@ def _nips_b() -> Iterator[tuple[str, Baseline]]:
     yield from with_full(
         "s0_nips_b_con_cj",
         "S0, NIPS_B: hybrid1 without a pairwise side, contrastive with CJ",
-        {**composed(("CJ",), phase="pretrain"), **_CONTRASTIVE},
+        simclr(("CJ",)),
         RESNET18,
-        {"pretrain/projection/hidden": 2048},
+        SIMCLR_TRAINING,
         NIPS_DOWNSTREAM,
     )
 
@@ -175,7 +162,3 @@ def _on_maps(kind: str, *, hidden: int, out: int) -> Settings:
         "pretrain/projection/hidden": hidden,
         "pretrain/projection/out": out,
     }
-
-
-def _named(experiment: str, codes: Sequence[str]) -> str:
-    return "_".join([experiment, *sorted(code.lower() for code in codes)])

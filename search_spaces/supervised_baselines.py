@@ -6,6 +6,12 @@ SUPERVISED, IMAGENET_DOWN, LABEL_EFF, E24B and E34 are codes of S0's launcher.
 from collections.abc import Iterator
 
 from search_spaces.published_augmentations import Settings, composed
+from search_spaces.published_methods import (
+    CHOSEN_PECLR,
+    CHOSEN_SUPERVISED,
+    PECLR_TRAINING,
+    peclr,
+)
 from search_spaces.published_training import (
     DOWNSTREAM,
     RESNET50,
@@ -14,8 +20,6 @@ from search_spaces.published_training import (
     trained,
     with_full,
 )
-
-CHOSEN_SUPERVISED = ("Ro", "C", "RC")
 
 DEPTHS = (18, 34, 50, 101, 152)
 LABEL_EFF_PERCENT = (10, 20, 40, 80, 95)
@@ -84,34 +88,25 @@ def supervised_baselines() -> Iterator[tuple[str, Baseline]]:
         )
 
 
-def by_depth(peclr: Settings, training: Settings) -> Iterator[tuple[str, Baseline]]:
-    """Yield E24B: PeCLR with each ResNet; S0 is taken to have trained all of them alike.
-
-    Args:
-        peclr: The composition and the loss.
-        training: What else PeCLR's training says.
-    """
+def by_depth() -> Iterator[tuple[str, Baseline]]:
+    """Yield E24B: PeCLR with each ResNet; S0 is taken to have trained all of them alike."""
     for depth in DEPTHS:
         encoder = {"pretrain/encoder/name": f"resnet{depth}"}
         yield from with_full(
             f"s0_e24b_resnet{depth}",
             f"S0, E24B: PeCLR with a ResNet-{depth}",
-            {**peclr, **encoder},
+            {**peclr(CHOSEN_PECLR), **encoder},
             trained(encoder=f"resnet{depth}", batch=128, accumulate=16, epochs=100),
-            training,
+            PECLR_TRAINING,
             DOWNSTREAM,
         )
 
 
-def by_length(peclr: Settings, training: Settings) -> Iterator[tuple[str, Baseline]]:
+def by_length() -> Iterator[tuple[str, Baseline]]:
     """Yield E34: the downstream score after every tenth of 100 epochs of pretraining.
 
     Epochs on one horizon have one learning rate, whatever the number of them, so that each arm's
     encoder is the checkpoint of the longest one. About a budget, they have no variant without.
-
-    Args:
-        peclr: The composition and the loss.
-        training: What else PeCLR's training says.
     """
     for epochs in E34_EPOCHS:
         yield (
@@ -119,9 +114,9 @@ def by_length(peclr: Settings, training: Settings) -> Iterator[tuple[str, Baseli
             Baseline(
                 f"S0, E34: PeCLR as it is after {epochs} of 100 epochs, trained as published",
                 {
-                    **peclr,
+                    **peclr(CHOSEN_PECLR),
                     **RESNET50,
-                    **training,
+                    **PECLR_TRAINING,
                     **DOWNSTREAM,
                     "pretrain/epochs": epochs,
                     "pretrain/optimizer/horizon_epochs": 100,
