@@ -52,10 +52,10 @@ class StageEntry:
         """
         if self.started_s is None:
             return 0.0
-        return self.earlier_s + max(0.0, self._last_known_s(self.started_s) - self.started_s)
+        return self.earlier_s + max(0.0, self.last_known_s(self.started_s) - self.started_s)
 
-    def _last_known_s(self, otherwise: float) -> float:
-        """Return until when it is known to have been trained."""
+    def last_known_s(self, otherwise: float) -> float:
+        """Return until when it is known to have been trained: its end, or its last epoch."""
         if self.ended_s is not None:
             return self.ended_s
         return self.epochs[-1].time_s if self.epochs else otherwise
@@ -312,7 +312,7 @@ class Ledger:
         trial.ended_s = record["time_s"]
         for stage in trial.stages:
             if stage.started_s is not None and stage.ended_s is None:
-                stage.ended_s = stage.epochs[-1].time_s if stage.epochs else record["time_s"]
+                stage.ended_s = stage.last_known_s(record["time_s"])
 
     def searched(self) -> list[Trial]:
         """Return the trials that are no arms, by number."""

@@ -41,8 +41,9 @@ class NeighbourSampler(BaseSampler):
     """Changes a few parameters of one of the best points, or else asks another sampler.
 
     Which point that is follows from ranks, so that one lucky value does not decide alone. A point
-    that is known, or means what a known one means, is not suggested; parameters that a change
-    brings in, such as the strength of an operation that is now on, come from the other sampler.
+    that is known, or means what a known one means, is not suggested. Choices, such as whether an
+    operation is on, and numbers are changed equally often, however many there are of each;
+    parameters that a change brings in, such as that operation's strength, are drawn at random.
 
     Args:
         inner: The other sampler.
