@@ -5,7 +5,6 @@ trained, or was interrupted, the epochs that lie on the disk serve: the state it
 and the snapshots that its settings keep.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, StageEntry, Trial
+from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
 from sweep.weights import read_weights_file
 from trainables.artifact_files import FACTS, TENSORS, read_artifacts
 from trainables.saved_states import History, read_last_state
@@ -27,10 +27,6 @@ from trainables.stages import KEPT, STATES, StageStore
 
 FINETUNE, PRETRAIN = "finetune", "pretrain"
 LATEST, BEST = "latest", "best"
-
-_STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
-_TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -96,15 +92,11 @@ def find_model(
     if (path / "manifest.json").is_file():
         return _of_stage(StageStore(path.parent), path.name, None, epoch)
     store = StageStore(runs.stages)
-    if (match := _TRIAL.fullmatch(reference)) is not None:
-        known = _of_trial(runs, match["study"], int(match["number"]))
+    if (trial := named_trial(reference)) is not None:
+        known = _of_trial(runs, *trial)
         return _of_stage(store, known.entry.key, known, epoch)
-    key = _key_like(store, reference) if _STAGE_KEY.fullmatch(reference) else None
-    if key is None and _RUN_ID.fullmatch(reference):
-        # MLflow takes seconds to import, and only this form of the option needs it.
-        from sweep.run_lookup import stage_key_of_run  # noqa: PLC0415
-
-        key = stage_key_of_run(tracking_uri, reference, FINETUNE)
+    key = _key_like(store, reference) if is_stage_key(reference) else None
+    key = key or key_of_run(reference, FINETUNE, tracking_uri=tracking_uri)
     if key is None:
         raise ValueError(
             f"{reference}: there is no such file, stage folder, or stage in {store.root}; give a "
@@ -115,13 +107,7 @@ def find_model(
 
 
 def _of_trial(runs: RunsDir, study: str, number: int) -> _Known:
-    journal = runs.study(study).journal
-    if not journal.is_file():
-        raise ValueError(f"{runs.root} has no study {study!r}.")
-    ledger = Ledger(read_journal(journal))
-    if number not in ledger.trials:
-        raise ValueError(f"{study} has no trial {number}; it has 0 to {len(ledger.trials) - 1}.")
-    trial = ledger.trials[number]
+    ledger, trial = recorded_trial(runs, study, number)
     finetuned = [stage for stage in trial.stages if stage.phase == FINETUNE]
     if not finetuned:
         ran = ", ".join(stage.label for stage in trial.stages) or "nothing"
@@ -147,7 +133,7 @@ def _study(ledger: Ledger) -> Mapping[str, Any]:
 
 def _key_like(store: StageStore, prefix: str) -> str | None:
     names = [path.name for path in store.root.glob(f"{prefix}*") if path.is_dir()]
-    found = [name for name in names if _STAGE_KEY.fullmatch(name)]
+    found = [name for name in names if is_stage_key(name)]
     if len(found) > 1:
         raise ValueError(f"{prefix}: {len(found)} stages begin so; give more of the key.")
     return found[0] if found else None

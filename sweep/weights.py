@@ -8,7 +8,6 @@ ResNet's file may use torchvision's names (`hpe.models.torchvision_format`).
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,19 +26,14 @@ from hpe.models.torchvision_format import (
 from hpe.names import nearest
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
-from sweep.journal import read_journal
-from sweep.ledger import Ledger
 from sweep.messages import about
 from sweep.points import Point
+from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
 from trainables.plans import PlanStep
 from trainables.stages import StageStore
 
 ENCODER = "encoder"
 SUFFIX = ".safetensors"
-
-_STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
-_TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -118,15 +112,11 @@ def _find(reference: str, step: PlanStep, *, runs: RunsDir, tracking_uri: str) -
         artifacts = elsewhere.artifacts(path.name)
         return FoundWeights(step.phase, artifacts=artifacts, source=_source(path))
     key: str | None = None
-    if (trial := _TRIAL.fullmatch(reference)) is not None:
-        key = _key_of_trial(runs, trial["study"], int(trial["number"]), step.label)
-    elif _STAGE_KEY.fullmatch(reference):
+    if (trial := named_trial(reference)) is not None:
+        key = _key_of_trial(runs, *trial, step.label)
+    elif is_stage_key(reference):
         key = _key_by_prefix(store, reference)
-    if key is None and _RUN_ID.fullmatch(reference):
-        # MLflow takes seconds to import, and only this form of the option needs it.
-        from sweep.run_lookup import stage_key_of_run  # noqa: PLC0415
-
-        key = stage_key_of_run(tracking_uri, reference, step.label)
+    key = key or key_of_run(reference, step.label, tracking_uri=tracking_uri)
     if key is None:
         raise ValueError(
             f"there is no such file, stage folder, or stage in {store.root}; give a {SUFFIX} file, "
@@ -223,13 +213,8 @@ def _encoder_config(config: Config) -> EncoderConfig:
 
 
 def _key_of_trial(runs: RunsDir, study: str, number: int, label: str) -> str:
-    journal = runs.study(study).journal
-    if not journal.is_file():
-        raise ValueError(f"{runs.root} has no study {study!r}.")
-    trials = Ledger(read_journal(journal)).trials
-    if number not in trials:
-        raise ValueError(f"{study} has no trial {number}; it has 0 to {len(trials) - 1}.")
-    stages = {stage.label: stage.key for stage in trials[number].stages}
+    _, trial = recorded_trial(runs, study, number)
+    stages = {stage.label: stage.key for stage in trial.stages}
     if label not in stages:
         raise ValueError(
             f"trial {number} has no {label}{nearest(label, stages)}; it ran {', '.join(stages)}."
@@ -239,7 +224,7 @@ def _key_of_trial(runs: RunsDir, study: str, number: int, label: str) -> str:
 
 def _key_by_prefix(store: StageStore, prefix: str) -> str | None:
     names = [path.name for path in store.root.glob(f"{prefix}*")]
-    found = [n for n in names if _STAGE_KEY.fullmatch(n) and store.is_committed(n)]
+    found = [n for n in names if is_stage_key(n) and store.is_committed(n)]
     return found[0] if len(found) == 1 else None
 
 

@@ -1,0 +1,56 @@
+"""What people call a finished or unfinished stage: a key, STUDY/TRIAL, or an MLflow run's id."""
+
+import re
+
+from sweep.folders import RunsDir
+from sweep.journal import read_journal
+from sweep.ledger import Ledger, Trial
+
+_STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
+
+
+def is_stage_key(text: str) -> bool:
+    """Say whether a text may be a stage's key, or the first eight or more digits of one."""
+    return _STAGE_KEY.fullmatch(text) is not None
+
+
+def named_trial(text: str) -> tuple[str, int] | None:
+    """Return the study and the number that `STUDY/TRIAL` names; None for anything else."""
+    found = _TRIAL.fullmatch(text)
+    return None if found is None else (found["study"], int(found["number"]))
+
+
+def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Trial]:
+    """Return a trial, and all that its study's journal tells.
+
+    Raises:
+        ValueError: If there is no such study, or no such trial in it.
+    """
+    journal = runs.study(study).journal
+    if not journal.is_file():
+        raise ValueError(f"{runs.root} has no study {study!r}.")
+    ledger = Ledger(read_journal(journal))
+    if number not in ledger.trials:
+        raise ValueError(f"{study} has no trial {number}; it has 0 to {len(ledger.trials) - 1}.")
+    return ledger, ledger.trials[number]
+
+
+def key_of_run(text: str, label: str, *, tracking_uri: str) -> str | None:
+    """Return the key of the stage that an MLflow run shows; None if this is no run's id.
+
+    Args:
+        text: The id of the run of a phase or of a trial.
+        label: The plan label that is meant of a trial.
+        tracking_uri: Where runs are.
+
+    Raises:
+        ValueError: As `sweep.run_lookup.stage_key_of_run` does.
+    """
+    if _RUN_ID.fullmatch(text) is None:
+        return None
+    # MLflow takes seconds to import, and only this form needs it.
+    from sweep.run_lookup import stage_key_of_run  # noqa: PLC0415
+
+    return stage_key_of_run(tracking_uri, text, label)
