@@ -23,10 +23,10 @@ from hpe.models.torchvision_format import (  # noqa: E402 - the same
     resnet_name,
 )
 from hpe.whole_file import replacing  # noqa: E402 - the same
+from sweep.command import BAD_INPUT  # noqa: E402 - the same
 from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
+from trainables.artifact_files import TENSORS  # noqa: E402 - the same
 
-BAD_INPUT = 2
-SUFFIX = ".safetensors"
 TRUNK = "trunk."
 READER = Path(__file__).with_name("unpickling.py")
 TIMEOUT_S = 900
@@ -51,8 +51,8 @@ def convert(source: Path, target: Path) -> str:
     Raises:
         ValueError: If the checkpoint cannot be read, or holds no encoder that this project knows.
     """
-    if target.suffix != SUFFIX:
-        raise ValueError(f"--out must end with {SUFFIX}, got {target}.")
+    if target.suffix != TENSORS:
+        raise ValueError(f"--out must end with {TENSORS}, got {target}.")
     if not source.is_file():
         raise ValueError(f"--trust {source}: there is no such file.")
     with tempfile.TemporaryDirectory() as scratch:

@@ -12,8 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
 
-import torch  # noqa: E402 - after the path is right
-from rich.console import Console  # noqa: E402 - the same
+from rich.console import Console  # noqa: E402 - after the path is right
 
 from hpe.data.catalog import data_config, data_root  # noqa: E402 - the same
 from hpe.evaluation.freihand_submission import (  # noqa: E402 - the same
@@ -32,8 +31,9 @@ from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
     two_hand_scores,
 )
 from hpe.evaluation.inference import turns_deg  # noqa: E402 - the same
-from hpe.evaluation.pose_model import load_pose_model  # noqa: E402 - the same
+from hpe.evaluation.pose_model import best_device, load_pose_model  # noqa: E402 - the same
 from hpe.evaluation.scored_hands import Looking, ScoredHands, Sides, sides_of  # noqa: E402 - the same
+from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.evaluation_data import EvaluationData, chosen_settings, ready_data  # noqa: E402 - the same
 from sweep.evaluation_files import (  # noqa: E402 - the same
     Evaluation,
@@ -43,11 +43,9 @@ from sweep.evaluation_files import (  # noqa: E402 - the same
 )
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.found_model import FoundModel, find_model  # noqa: E402 - the same
-from sweep.interruption import Interrupted, terminable  # noqa: E402 - the same
-from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
+from sweep.messages import shown_path  # noqa: E402 - the same
 from sweep.split_scoring import score_in_processes  # noqa: E402 - the same
 
-BAD_INPUT = 2
 USES = {"train": "trained on", "val": "for choosing", "test": "held out"}
 PLAIN_WIDTH = 150  # where there is no terminal that has a width of its own
 
@@ -55,33 +53,24 @@ PLAIN_WIDTH = 150  # where there is no terminal that has a width of its own
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
     options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
     console = Console(
         width=None if sys.stdout.isatty() else PLAIN_WIDTH, markup=False, highlight=False
     )
-    try:
-        with terminable(), refusing():
-            runs = RunsDir(options.runs_dir)
-            found = find_model(
-                options.run,
-                runs=runs,
-                tracking_uri=options.tracking_uri or runs.mlflow_uri,
-                epoch=options.epoch,
-            )
-            if options.submission is not None:
-                _submit(found, options, console)
-            else:
-                _evaluate(found, runs, options, console)
-    except Refused as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return BAD_INPUT
-    except Interrupted as end:
-        return end.exit_code
-    return 0
-
-
-def best_device() -> torch.device:
-    """Return the GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    runs = RunsDir(options.runs_dir)
+    found = find_model(
+        options.run,
+        runs=runs,
+        tracking_uri=options.tracking_uri or runs.mlflow_uri,
+        epoch=options.epoch,
+    )
+    if options.submission is not None:
+        _submit(found, options, console)
+    else:
+        _evaluate(found, runs, options, console)
 
 
 def _evaluate(

@@ -21,7 +21,7 @@ from hpe.data.pictures import read_rgb  # noqa: E402 - the same
 from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
 from hpe.evaluation.inference import Photograph, turns_deg  # noqa: E402 - the same
 from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
-from hpe.evaluation.pose_model import PoseModel, load_pose_model  # noqa: E402 - the same
+from hpe.evaluation.pose_model import PoseModel, best_device, load_pose_model  # noqa: E402 - the same
 from hpe.evaluation.single_hand import (  # noqa: E402 - the same
     REFINEMENTS,
     Camera,
@@ -34,13 +34,12 @@ from hpe.viz.hands import Image, captioned, draw_skeleton, enlarged  # noqa: E40
 from hpe.viz.pose_space import draw_in_space  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.camera_loop import camera_loop, open_camera, show_in_window  # noqa: E402 - the same
+from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.first_boxes import FirstBoxes, parse_box, read_boxes  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.found_model import find_model  # noqa: E402 - the same
-from sweep.interruption import Interrupted, terminable  # noqa: E402 - the same
-from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
+from sweep.messages import shown_path  # noqa: E402 - the same
 
-BAD_INPUT = 2
 CAMERA = "camera"
 PICTURES = (".jpg", ".jpeg", ".png")
 DRAWN_PX = 384
@@ -50,15 +49,7 @@ CROP_COLOR = (255, 255, 255)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        with terminable(), refusing():
-            _run(options)
-    except Refused as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return BAD_INPUT
-    except Interrupted as end:
-        return end.exit_code
-    return 0
+    return exit_code_of(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -77,8 +68,7 @@ def _run(options: argparse.Namespace) -> None:
             f"written   {shown_path(options.onnx)}: differs from the network by at most "
             f"{parity.keypoints_px:.1e} px and {parity.depth_rel:.1e} bone lengths"
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_pose_model(found.artifacts, device)
+    model = load_pose_model(found.artifacts, best_device())
     if is_camera:
         _watch(model, boxes, options)
     elif paths:

@@ -13,12 +13,12 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
 from rich.console import Console  # noqa: E402 - after the path is right
 from rich.logging import RichHandler  # noqa: E402 - the same
 
+from sweep.command import BAD_INPUT  # noqa: E402 - the same
 from sweep.interruption import Interrupted, terminable  # noqa: E402 - the same
 from sweep.messages import Refused, refusing  # noqa: E402 - the same
 from sweep.options import Options, parse_options  # noqa: E402 - the same
 from sweep.study_file import list_studies, load_study  # noqa: E402 - the same
 
-BAD_INPUT = 2
 PLAIN_WIDTH = 140  # where there is no terminal that has a width of its own
 
 

@@ -40,6 +40,11 @@ class PoseModel:
         return self.network.numerics.device
 
 
+def best_device() -> torch.device:
+    """Return the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load_pose_model(artifacts: Artifacts, device: torch.device) -> PoseModel:
     """Return the network that a finetuning stage's artifacts describe.
 
