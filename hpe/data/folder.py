@@ -10,11 +10,14 @@ import numpy as np
 from jaxtyping import Int
 
 from hpe.config import Config, identity_settings
-from hpe.data.hands import HandSample, HandSplit
-from hpe.data.index import Index, whole_rows
+from hpe.data.hands import HandData, HandSample, HandSplit
+from hpe.data.index import Index, left_out, whole_rows
 from hpe.data.splits import partition
 
 Progress = Callable[[int, int], None]
+
+Chosen = tuple[Index, Int[np.ndarray, " rows"]]
+"""The index of a part of a data set, and the rows that the settings choose from it."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +122,36 @@ def num_ids(index: Index) -> int:
     return int(index.arrays["unique_id"].max(initial=-1)) + 1
 
 
-def folder_digest(config: Config, indices: Mapping[str, Index], **contents: Any) -> str:
-    """Return a data set's digest: its settings, and what its indices were made from."""
+def folder_data(
+    config: Config,
+    chosen: Mapping[str, Chosen],
+    splits: Mapping[str, HandSplit],
+    **facts: Any,
+) -> HandData:
+    """Return the opened data set.
+
+    Its digest covers its settings, and what its indices were made from.
+
+    Args:
+        config: Its settings, which have its `name`.
+        chosen: Part -> its index, and the rows that the settings choose from it.
+        splits: What they make.
+        facts: What else its card says.
+    """
     identity = {
         "config": identity_settings(config),
-        "indices": {name: index.digest for name, index in indices.items()},
-        **contents,
+        "indices": {part: index.digest for part, (index, _) in chosen.items()},
     }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return HandData(
+        name=identity["config"]["name"],
+        digest=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
+        splits=splits,
+        card={
+            "counts": {name: len(split) for name, split in splits.items()},
+            **left_out(chosen),
+            **facts,
+        },
+    )
 
 
 def as_names(names: list[str]) -> np.ndarray:

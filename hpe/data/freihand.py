@@ -13,11 +13,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hpe.config import Config, identity_settings, operational
 from hpe.data.freihand_files import HOME_PAGE, Part, picture_name, read_part, write_index
@@ -32,6 +32,16 @@ Version = Literal["gs", "hom", "sample", "auto"]
 VERSIONS: tuple[Version, ...] = ("gs", "hom", "sample", "auto")
 """The backgrounds of the training part in the order of its files: the green screen as photographed,
 then three ways to put another picture behind the hand and fit its colours to it."""
+
+
+def _in_file_order(versions: tuple[Version, ...]) -> tuple[Version, ...]:
+    if not versions or len(set(versions)) < len(versions):
+        raise ValueError("versions must be at least one, and differ from each other")
+    return tuple(version for version in VERSIONS if version in versions)
+
+
+Versions = Annotated[tuple[Version, ...], AfterValidator(_in_file_order)]
+"""Some of them, in the order of the files."""
 
 FOLDER_NAMES = ("freihand", "freihand_dataset", "FreiHAND", "FreiHAND_pub_v2")
 """What the data set's folder is called inside a folder of data sets."""
@@ -55,16 +65,9 @@ class FreiHandConfig(Config):
     val_share: float = Field(0.1, gt=0, lt=1)
     test_share: float = Field(0.1, gt=0, lt=1)
     split_seed: int = Field(0, ge=0)
-    versions: tuple[Version, ...] = VERSIONS
+    versions: Versions = VERSIONS
     final: bool = False
     max_unreadable_share: float = operational(0.001, ge=0, le=1)
-
-    @field_validator("versions")
-    @classmethod
-    def _in_file_order(cls, versions: tuple[Version, ...]) -> tuple[Version, ...]:
-        if not versions or len(set(versions)) < len(versions):
-            raise ValueError("versions must be at least one, and differ from each other")
-        return tuple(version for version in VERSIONS if version in versions)
 
     @model_validator(mode="after")
     def _leaves_something_to_train_on(self) -> "FreiHandConfig":

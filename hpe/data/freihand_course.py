@@ -13,21 +13,21 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from hpe.config import Config, operational
 from hpe.data.folder import (
     Progress,
     as_names,
-    folder_digest,
+    folder_data,
     held_out_splits,
     num_ids,
     official_split,
 )
-from hpe.data.freihand import VERSIONS, Version
+from hpe.data.freihand import VERSIONS, Versions
 from hpe.data.freihand_files import HOME_PAGE, parse_matrices
 from hpe.data.hands import HandData, HandSample
-from hpe.data.index import Arrays, Index, Source, left_out, read_index, whole_rows, write_index
+from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
 from hpe.data.pictures import read_rgb
 from hpe.geometry.camera import project
 
@@ -53,17 +53,10 @@ class FreiHandCourseConfig(Config):
     """
 
     name: Literal["freihand_course"] = "freihand_course"
-    versions: tuple[Version, ...] = VERSIONS
+    versions: Versions = VERSIONS
     test_share: float = Field(0.1, gt=0, lt=1)
     split_seed: int = Field(0, ge=0)
     max_bad_share: float = operational(0.001, ge=0, le=1)
-
-    @field_validator("versions")
-    @classmethod
-    def _in_file_order(cls, versions: tuple[Version, ...]) -> tuple[Version, ...]:
-        if not versions or len(set(versions)) < len(versions):
-            raise ValueError("versions must be at least one, and differ from each other")
-        return tuple(version for version in VERSIONS if version in versions)
 
 
 def prepare_freihand_course(
@@ -103,18 +96,14 @@ def open_freihand_course(config: FreiHandCourseConfig, root: Path) -> HandData:
         first_id=num_ids(indices["train"]),
         max_bad_share=config.max_bad_share,
     )
-    return HandData(
-        name=config.name,
-        digest=folder_digest(config, indices),
-        splits=splits,
-        card={
-            "counts": {name: len(split) for name, split in splits.items()},
-            **left_out(chosen),
-            "versions": list(config.versions),
-            "photographs": {part: len(index.arrays["joints_m"]) for part, index in indices.items()},
-            "source": HOME_PAGE,
-            "licence": "research only; see the source",
-        },
+    return folder_data(
+        config,
+        chosen,
+        splits,
+        versions=list(config.versions),
+        photographs={part: len(index.arrays["joints_m"]) for part, index in indices.items()},
+        source=HOME_PAGE,
+        licence="research only; see the source",
     )
 
 

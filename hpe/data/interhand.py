@@ -7,18 +7,17 @@ The data set's own tools flip pictures with W - 1 - u, that is, they count pixel
 integers; ours lie at integer + 0.5, so half a pixel is added to the principal point.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config, operational
-from hpe.data.folder import Progress, folder_digest, held_out_splits, num_ids, official_split
-from hpe.data.hands import HandData, HandSample, HandSplit, mirrored
-from hpe.data.index import Index, left_out, read_index, whole_rows, write_index
+from hpe.data.folder import Progress, folder_data, held_out_splits, num_ids, official_split
+from hpe.data.hands import HandData, HandSample, mirrored
+from hpe.data.index import Index, read_index, whole_rows, write_index
 from hpe.data.interhand_files import HOME_PAGE, Annotations, Part, parse_part, part_source
 from hpe.data.pictures import read_rgb
 from hpe.data.splits import require_training_share
@@ -83,10 +82,9 @@ def open_interhand(config: InterHandConfig, root: Path) -> HandData:
         ValueError: As `prepare_interhand` does.
     """
     indices: dict[str, Index] = {part: _read(config, root, part) for part in _parts(config)}
-    chosen = {part: _chosen(config, index) for part, index in indices.items()}
+    chosen = {part: (index, _chosen(config, index)) for part, index in indices.items()}
     splits = held_out_splits(
-        indices["train"],
-        chosen["train"],
+        *chosen["train"],
         read_hand,
         val_share=config.val_share,
         test_share=config.test_share,
@@ -95,17 +93,26 @@ def open_interhand(config: InterHandConfig, root: Path) -> HandData:
     )
     if config.final:
         splits["test"] = official_split(
-            indices["test"],
-            chosen["test"],
+            *chosen["test"],
             read_hand,
             first_id=num_ids(indices["train"]),
             max_bad_share=config.max_bad_share,
         )
-    return HandData(
-        name=config.name,
-        digest=folder_digest(config, indices),
-        splits=splits,
-        card=_card(config, splits, {part: (indices[part], chosen[part]) for part in indices}),
+    return folder_data(
+        config,
+        chosen,
+        splits,
+        left_out_without_side_or_joints={
+            part: int(index.arrays["num_left_out"]) for part, index in indices.items()
+        },
+        left_out_interacting={
+            part: len(index) - len(rows) for part, (index, rows) in chosen.items()
+        },
+        annotations=config.annotations,
+        sequences=len(indices["train"].arrays["sequence_name"]),
+        test_is_official_test_part=config.final,
+        source=HOME_PAGE,
+        licence="CC-BY-NC 4.0",
     )
 
 
@@ -186,25 +193,3 @@ def _chosen(config: InterHandConfig, index: Index) -> Int[np.ndarray, " rows"]:
             f"{len(index)} annotated ones; data/interacting: true uses pictures of both hands too."
         )
     return rows
-
-
-def _card(
-    config: InterHandConfig,
-    splits: Mapping[str, HandSplit],
-    chosen: Mapping[str, tuple[Index, Int[np.ndarray, " rows"]]],
-) -> dict[str, Any]:
-    return {
-        "counts": {name: len(split) for name, split in splits.items()},
-        **left_out(chosen),
-        "left_out_without_side_or_joints": {
-            part: int(index.arrays["num_left_out"]) for part, (index, _) in chosen.items()
-        },
-        "left_out_interacting": {
-            part: len(index) - len(rows) for part, (index, rows) in chosen.items()
-        },
-        "annotations": config.annotations,
-        "sequences": len(chosen["train"][0].arrays["sequence_name"]),
-        "test_is_official_test_part": config.final,
-        "source": HOME_PAGE,
-        "licence": "CC-BY-NC 4.0",
-    }

@@ -23,13 +23,13 @@ from hpe.config import Config, operational
 from hpe.data.folder import (
     Progress,
     as_names,
-    folder_digest,
+    folder_data,
     held_out_splits,
     num_ids,
     official_split,
 )
 from hpe.data.hands import HandData, HandSample, flat_sample, mirrored
-from hpe.data.index import Arrays, Index, Source, left_out, read_index, whole_rows, write_index
+from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
 from hpe.data.pictures import read_rgb
 from hpe.data.splits import require_training_share
 
@@ -111,22 +111,18 @@ def open_mpii_hands(config: MpiiHandsConfig, root: Path) -> HandData:
             first_id=num_ids(train),
             max_bad_share=config.max_bad_share,
         )
-    return HandData(
-        name=config.name,
-        digest=folder_digest(config, indices),
-        splits=splits,
-        card={
-            "counts": {name: len(split) for name, split in splits.items()},
-            **left_out(chosen),
-            "left_out_without_keypoints": {
-                part: int(index.arrays["num_left_out"]) for part, index in indices.items()
-            },
-            "photographs": len(np.unique(train.arrays["unique_id"])),
-            "has_depth": False,
-            "test_is_official_test_part": config.final,
-            "source": HOME_PAGE,
-            "licence": "research only; see the source",
+    return folder_data(
+        config,
+        chosen,
+        splits,
+        left_out_without_keypoints={
+            part: int(index.arrays["num_left_out"]) for part, index in indices.items()
         },
+        photographs=len(np.unique(train.arrays["unique_id"])),
+        has_depth=False,
+        test_is_official_test_part=config.final,
+        source=HOME_PAGE,
+        licence="research only; see the source",
     )
 
 

@@ -23,13 +23,13 @@ from hpe.config import Config, operational
 from hpe.data.folder import (
     Progress,
     as_names,
-    folder_digest,
+    folder_data,
     held_out_splits,
     num_ids,
     official_split,
 )
 from hpe.data.hands import HandData, HandSample, flat_sample, mirrored
-from hpe.data.index import Arrays, Index, Source, left_out, read_index, whole_rows, write_index
+from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
 from hpe.data.mesh_joints import NUM_VERTICES, TIPS, joints_of_mesh, read_regressor
 from hpe.data.pictures import read_rgb
 
@@ -114,19 +114,15 @@ def open_youtube_hands(config: YoutubeHandsConfig, root: Path) -> HandData:
             *chosen[part], read_hand, first_id=first_id, max_bad_share=config.max_bad_share
         )
         first_id += num_ids(indices[part])
-    return HandData(
-        name=config.name,
-        digest=folder_digest(config, indices),
-        splits=splits,
-        card={
-            "counts": {name: len(split) for name, split in splits.items()},
-            **left_out(chosen),
-            "has_depth": False,
-            "tips": list(config.tips),
-            "test_is_official_test_part": config.final,
-            "source": HOME_PAGE,
-            "licence": "see the source; videos belong to their authors",
-        },
+    return folder_data(
+        config,
+        chosen,
+        splits,
+        has_depth=False,
+        tips=list(config.tips),
+        test_is_official_test_part=config.final,
+        source=HOME_PAGE,
+        licence="see the source; videos belong to their authors",
     )
 
 
