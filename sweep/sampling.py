@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -92,9 +91,11 @@ class SamplerView:
             if (prepared.number, prepared.fixed) == (number, fixed or {}):
                 return prepared.answer.result()
             prepared.answer.cancel()
-        answer = self._answer(number, fixed or {}, parts)
+        inquiry = self._inquiry(number, fixed or {}, parts)
         # Samplers never work on two threads at once: the executor has one.
-        return answer() if self._executor is None else self._executor.submit(answer).result()
+        if self._executor is None:
+            return inquiry.answer()
+        return self._executor.submit(inquiry.answer).result()
 
     def prepare(
         self,
@@ -115,8 +116,8 @@ class SamplerView:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sampler")
         if known is not None:
             known.answer.cancel()
-        answer = self._answer(number, fixed, parts)
-        self._prepared = _Prepared(number, fixed, self._executor.submit(answer))
+        inquiry = self._inquiry(number, fixed, parts)
+        self._prepared = _Prepared(number, fixed, self._executor.submit(inquiry.answer))
 
     def close(self) -> None:
         """End the thread, once what it works on is done."""
@@ -147,10 +148,8 @@ class SamplerView:
             self._num_points += trial.seed == self._study.seeds.trials[0]
             self._places[trial.number] = max(0, self._num_points - 1)
 
-    def _answer(
-        self, number: int, fixed: Mapping[str, Any], parts: Sequence[Part]
-    ) -> "partial[Suggestion]":
-        """Return the work that a suggestion takes; it shares nothing that changes with the view."""
+    def _inquiry(self, number: int, fixed: Mapping[str, Any], parts: Sequence[Part]) -> "_Inquiry":
+        """Return what a suggestion follows from, and nothing that changes with the view."""
         assert number == len(self._told), (number, len(self._told))
         if self._study.search.grid:
             fixed = {**grid_point(self._study.search.grid, self._num_points), **fixed}
@@ -158,11 +157,10 @@ class SamplerView:
             labels=frozenset(map(label_of, self._reach.parameters)), among=frozenset(self._told)
         )
         trials = self.trials
-        return partial(
-            _suggest_or_draw,
-            self._space,
-            self._kind,
-            [
+        return _Inquiry(
+            space=self._space,
+            kind=self._kind,
+            questions=[
                 _PartQuestion(
                     part=part or everything,
                     question=self._question(number, place, part),
@@ -196,70 +194,50 @@ class _PartQuestion:
     known: Sequence[FrozenTrial]
 
 
-def _suggest_or_draw(
-    space: Space,
-    kind: SamplerKind,
-    questions: Sequence[_PartQuestion],
-    *,
-    number: int,
-    directions: Sequence[Direction],
-    fixed: Mapping[str, Any],
-) -> Suggestion:
-    """Return what the sampler suggests or, if it raises, a point at random and why."""
-    try:
-        return _suggest_in_parts(
-            space, kind, questions, number=number, directions=directions, fixed=fixed
-        )
-    except Exception as error:  # noqa: BLE001  an edge: samplers may raise anything
-        drawn = _suggest(
-            space,
-            RandomSampler(seed=questions[0].question.seed),
-            KnownTrials([], number=number),
-            directions=directions,
-            fixed=fixed,
-        )
-        return replace(drawn, fault=f"{type(error).__name__}: {error}")
+@dataclass(frozen=True)
+class _Inquiry:
+    """All that one suggestion follows from.
 
+    Attributes:
+        questions: Put one after the other; what comes after a part is settled later.
+    """
 
-def _suggest_in_parts(
-    space: Space,
-    kind: SamplerKind,
-    questions: Sequence[_PartQuestion],
-    *,
-    number: int,
-    directions: Sequence[Direction],
-    fixed: Mapping[str, Any],
-) -> Suggestion:
-    """Put one question after the other; what comes after a part is settled later."""
-    settled = dict(fixed)
-    for question in questions:
-        suggestion = _suggest(
-            space,
-            kind.sampler(question.question),
-            KnownTrials(question.known, number=number),
-            directions=directions,
-            fixed=settled,
-        )
-        part = {n: value for n, value in suggestion.params.items() if question.part.has(n)}
-        settled = {**part, **settled}
-    return suggestion
+    space: Space
+    kind: SamplerKind
+    questions: Sequence[_PartQuestion]
+    number: int
+    directions: Sequence[Direction]
+    fixed: Mapping[str, Any]
 
+    def answer(self) -> Suggestion:
+        """Return what the sampler suggests or, if it raises, a point at random and why."""
+        try:
+            return self._in_parts()
+        except Exception as error:  # noqa: BLE001  an edge: samplers may raise anything
+            sampler = RandomSampler(seed=self.questions[0].question.seed)
+            drawn = self._put(sampler, known=[], fixed=self.fixed)
+            return replace(drawn, fault=f"{type(error).__name__}: {error}")
 
-def _suggest(
-    space: Space,
-    sampler: BaseSampler,
-    known: KnownTrials,
-    *,
-    directions: Sequence[Direction],
-    fixed: Mapping[str, Any],
-) -> Suggestion:
-    """Put one question to a sampler."""
-    study = optuna.create_study(storage=known, sampler=sampler, directions=directions)
-    if fixed:
-        study.enqueue_trial(dict(fixed))
-    trial = study.ask()
-    space.suggest(trial)
-    return Suggestion(params=dict(trial.params), distributions=dict(trial.distributions))
+    def _in_parts(self) -> Suggestion:
+        settled = dict(self.fixed)
+        for question in self.questions:
+            sampler = self.kind.sampler(question.question)
+            suggestion = self._put(sampler, known=question.known, fixed=settled)
+            part = {n: value for n, value in suggestion.params.items() if question.part.has(n)}
+            settled = {**part, **settled}
+        return suggestion
+
+    def _put(
+        self, sampler: BaseSampler, *, known: Sequence[FrozenTrial], fixed: Mapping[str, Any]
+    ) -> Suggestion:
+        """Put one question to a sampler."""
+        storage = KnownTrials(known, number=self.number)
+        study = optuna.create_study(storage=storage, sampler=sampler, directions=self.directions)
+        if fixed:
+            study.enqueue_trial(dict(fixed))
+        trial = study.ask()
+        self.space.suggest(trial)
+        return Suggestion(params=dict(trial.params), distributions=dict(trial.distributions))
 
 
 def _derived_seed(*of: int) -> int:

@@ -447,7 +447,7 @@ def test_a_space_that_raises_is_no_samplers_fault(monkeypatch):
     def suggest(*args, **kwargs):
         raise ArithmeticError("no such point")
 
-    monkeypatch.setattr(sampling, "_suggest", suggest)
+    monkeypatch.setattr(sampling._Inquiry, "_put", suggest)
     view = view_of([])
     view.prepare(0)
     with pytest.raises(ArithmeticError, match="no such point"):
