@@ -44,10 +44,10 @@ from sweep.study_file import load_study
 from sweep.tuner import Machinery, run_study
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom
-from trainables.hand_data import open_stage_data
 from trainables.keys import canonical_json
 from trainables.pool import SlotShape
 from trainables.saved_states import History
+from trainables.stage_data import open_stage_data
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from hpe.augment.composition import CompositionConfig
 from hpe.augment.occlusion import require_occluders
 from hpe.config import Config
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from sweep.messages import about
 from sweep.points import Point
 

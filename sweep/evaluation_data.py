@@ -9,7 +9,7 @@ import yaml
 
 from hpe.config import Config
 from hpe.data.catalog import data_config, data_root, open_data, prepare_data
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 
 FINAL = "final"
 
@@ -26,7 +26,7 @@ class EvaluationData:
     config: Config
     root: Path
 
-    def open(self) -> HandData:
+    def open(self) -> OpenedData[Any]:
         """Open it."""
         return open_data(self.config, self.root)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 import torch
@@ -11,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from hpe.data.catalog import open_data, prepare_data
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 from hpe.whole_file import write_text
 from sweep.book import Book, open_book
 from sweep.cluster import ClusterLost, connected_cluster, local_cluster
@@ -139,7 +140,7 @@ class Execution:
     def _tracked(self, tracker: MlflowTracker) -> Tracked:
         return Tracked(uri=self.tracking_uri, experiment_id=tracker.experiment_id)
 
-    def _data(self) -> HandData:
+    def _data(self) -> OpenedData[Any]:
         job = self.job
         config, root = job.scope.data, job.data_root
         title = f"preparing {job.scope.study.data['name']}"
@@ -147,7 +148,7 @@ class Execution:
             prepare_data(config, root, processes=self.machine.cpus, progress=advance)
         return open_data(config, root)
 
-    def _book(self, stack: ExitStack, data: HandData) -> Book:
+    def _book(self, stack: ExitStack, data: OpenedData[Any]) -> Book:
         """Return the study's journal, locked, once it is certain that it is of this study."""
         job = self.job
         if job.options.fresh:
@@ -161,13 +162,15 @@ class Execution:
             raise Refused(f"{folder}: the study cannot be kept there: {error}") from error
         return book
 
-    def _refuse_other(self, records: Sequence[Record], data: HandData) -> None:
+    def _refuse_other(self, records: Sequence[Record], data: OpenedData[Any]) -> None:
         """Refuse to go on in a journal that is of another study, or of other data."""
         folder = shown_path(self.job.folder.root)
         refuse_changed(records, self.job.study, folder=folder)
         refuse_other_data(Ledger(records).lineage, data.digest, folder=folder)
 
-    def _train(self, book: Book, fit: SlotFit, data: HandData, tracker: MlflowTracker) -> Ledger:
+    def _train(
+        self, book: Book, fit: SlotFit, data: OpenedData[Any], tracker: MlflowTracker
+    ) -> Ledger:
         job, study = self.job, self.job.scope.study
         lineage = describe(machine=self.machine, slots=fit, data=data, data_config=study.data)
         display = Display(study, console=self.console, ledger=book.ledger, slots=fit.count)
@@ -193,7 +196,7 @@ def resources_there(address: str) -> Resources:
     return cluster_resources(ray.cluster_resources(), address=address)
 
 
-def _machinery(job: Job, fit: SlotFit, data: HandData) -> Machinery:
+def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any]) -> Machinery:
     study = job.scope.study
     spaces = {study.space: job.scope.space} if study.space and job.scope.space else {}
     return Machinery(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 from sweep.installation import installed_versions, read_requirements
 from sweep.machine import Machine
 from sweep.slot_fit import SlotFit
@@ -28,7 +28,7 @@ class Commit:
 
 
 def describe(
-    *, machine: Machine, slots: SlotFit, data: HandData, data_config: Mapping[str, Any]
+    *, machine: Machine, slots: SlotFit, data: OpenedData[Any], data_config: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the lineage of a study as JSON data."""
     commit = read_commit(PROJECT)

@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from hpe.data.catalog import open_data
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 from sweep.folders import RunsDir
 from sweep.job import Job
 from sweep.ledger import Ledger, TrialState
@@ -38,7 +39,7 @@ class Outcome:
     result: StudyResult
 
     @classmethod
-    def of(cls, job: Job, ledger: Ledger, *, data: HandData | None) -> "Outcome":
+    def of(cls, job: Job, ledger: Ledger, *, data: OpenedData[Any] | None) -> "Outcome":
         """Write the report."""
         report = write_report(
             ledger,

@@ -16,7 +16,7 @@ import cv2  # noqa: E402 - after the path is right
 import numpy as np  # noqa: E402 - the same
 import torch  # noqa: E402 - the same
 
-from hpe.data.hands import UnreadableSample  # noqa: E402 - the same
+from hpe.data.opened import UnreadableSample  # noqa: E402 - the same
 from hpe.data.pictures import read_rgb  # noqa: E402 - the same
 from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
 from hpe.evaluation.inference import Photograph, turns_deg  # noqa: E402 - the same

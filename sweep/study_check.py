@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 
 from hpe.config import Config
-from hpe.data.catalog import data_config
+from hpe.data.catalog import DATA_SETS, data_config, task_of
 from hpe.names import nearest
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
@@ -89,6 +89,8 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
         update={"arms": {name: arm for name, arm in study.arms.items() if name not in left_out}}
     )
     arms = {name: point for name, point in arms.items() if name not in left_out}
+    for point in (base, *arms.values()):
+        _check_task(point, data, replaced)
     _check_sizes(study, base)
     check_objective(study)
     check_grid(study, replaced, phases)
@@ -249,4 +251,18 @@ def _notices(study: Study, left_out: Sequence[str]) -> Iterator[str]:
         yield (
             f"final/top_k is {study.final.top_k}, but replicates are not made yet; for a verdict "
             f"give the study several trial seeds (seeds/trials)."
+        )
+
+
+def _check_task(point: Point, data: Config, replaced: Collection[str]) -> None:
+    """Refuse a phase that is trained on other annotations than the data set has."""
+    task = task_of(data)
+    for step in point.plan:
+        if step.label in replaced or step.spec.task in (None, task):
+            continue
+        fitting = [name for name, entry in DATA_SETS.items() if entry.task == step.spec.task]
+        raise ValueError(
+            f"data/name: {step.phase} is trained on data for {step.spec.task}, got "
+            f"{data.model_dump()['name']!r}, which is for {task}; data sets it takes are "
+            f"{', '.join(fitting)}."
         )

@@ -69,7 +69,7 @@ class SlotPool:
         watchdog_s: float = 1800.0,
         scratch: Path | None = None,
         phases: str = "hpe.phases.catalog:PHASES",
-        opener: str = "trainables.hand_data:open_stage_data",
+        opener: str = "trainables.stage_data:open_stage_data",
     ) -> None:
         if count < 1:
             raise ValueError(f"a pool needs at least 1 slot, got {count}.")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from hpe.config import Config
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 from hpe.phases.keep import KeepConfig, epochs_to_keep
 from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec, State
 from hpe.phases.state import split_state
@@ -41,7 +41,7 @@ OUT_OF_REACH = frozenset(
 for."""
 LOADER_GONE = "RuntimeError: DataLoader worker (pid"
 
-DataOpener = Callable[[Mapping[str, Any]], HandData]
+DataOpener = Callable[[Mapping[str, Any]], OpenedData[Any]]
 
 
 class Desk(Protocol):

@@ -18,7 +18,7 @@ import torch
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom, MemoryUse
@@ -119,9 +119,9 @@ class DataCache:
     def __init__(self, opener: DataOpener) -> None:
         self._opener = opener
         self._key: tuple[str, str] | None = None
-        self._data: HandData | None = None
+        self._data: OpenedData[Any] | None = None
 
-    def open(self, data: Mapping[str, Any]) -> HandData:
+    def open(self, data: Mapping[str, Any]) -> OpenedData[Any]:
         """Return the data set, opened before or now."""
         key = (data["digest"], data["root"])
         if self._data is None or self._key != key:

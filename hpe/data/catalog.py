@@ -17,11 +17,11 @@ from hpe.data.freihand_course import (
     open_freihand_course,
     prepare_freihand_course,
 )
-from hpe.data.hands import HandData
 from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhand
 from hpe.data.mixture import MixtureConfig, mix
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
+from hpe.data.opened import OpenedData, Task
 from hpe.data.packed import is_finished
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
@@ -56,13 +56,18 @@ class DataSet:
             here, where the data set lies or will lie.
         prepare: Renders it, or checks its files.
         open: Given settings and folder, the samples.
+        task: What its samples are annotated for.
+        awaits_making: Given settings and folder, whether some of it is made here and has not been
+            made yet.
     """
 
     about: str
     config: type[Config]
     root: Callable[[Any, Path | None, Path], Path]
     prepare: Preparation
-    open: Callable[[Any, Path], HandData]
+    open: Callable[[Any, Path], OpenedData[Any]]
+    task: Task = "hand_pose"
+    awaits_making: Callable[[Any, Path], bool] = lambda _config, _root: False
 
 
 def data_config(raw: Mapping[str, Any]) -> Config:
@@ -116,13 +121,15 @@ def prepare_data(config: Config, root: Path, *, processes: int, progress: Progre
 
 def awaits_making(config: Config, root: Path) -> bool:
     """Return whether some of a data set is made here and has not been made yet."""
-    if isinstance(config, MixtureConfig):
-        sources = (source.data for source in config.sources.values())
-        return any(awaits_making(data, _source_root(data, root)) for data in sources)
-    return isinstance(config, RenderedHandsConfig) and not is_finished(root)
+    return _data_set(config).awaits_making(config, root)
 
 
-def open_data(config: Config, root: Path) -> HandData:
+def task_of(config: Config) -> Task:
+    """Return what the samples of a data set are annotated for."""
+    return _data_set(config).task
+
+
+def open_data(config: Config, root: Path) -> OpenedData[Any]:
     """Open a prepared data set.
 
     Raises:
@@ -136,6 +143,10 @@ def _data_set(config: Config) -> DataSet:
     if not found:
         raise TypeError(f"settings of a data set are needed, got {type(config).__name__}.")
     return found[0]
+
+
+def _is_unfinished(_config: Config, root: Path) -> bool:
+    return not is_finished(root)
 
 
 def _rendered_hands_root(
@@ -181,10 +192,15 @@ def _prepare_mixture(
         prepare_data(source.data, folder, processes=processes, progress=progress)
 
 
-def _open_mixture(config: MixtureConfig, root: Path) -> HandData:
+def _open_mixture(config: MixtureConfig, root: Path) -> OpenedData[Any]:
     sources = {name: source.data for name, source in config.sources.items()}
     opened = {name: open_data(data, _source_root(data, root)) for name, data in sources.items()}
     return mix(config, opened)
+
+
+def _mixture_awaits_making(config: MixtureConfig, root: Path) -> bool:
+    sources = (source.data for source in config.sources.values())
+    return any(awaits_making(data, _source_root(data, root)) for data in sources)
 
 
 def _source_root(config: Config, mixture_root: Path) -> Path:
@@ -224,6 +240,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_rendered_hands_root,
         prepare=prepare_rendered_hands,
         open=open_rendered_hands,
+        awaits_making=_is_unfinished,
     ),
     "freihand": DataSet(
         about="FreiHAND's original files, which you bring",
@@ -266,6 +283,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_mixture_root,
         prepare=_prepare_mixture,
         open=_open_mixture,
+        awaits_making=_mixture_awaits_making,
     ),
     "none": DataSet(
         about="no samples at all, for phases that train nothing",
@@ -273,5 +291,6 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_no_root,
         prepare=_prepare_nothing,
         open=open_no_data,
+        task="nothing",
     ),
 }

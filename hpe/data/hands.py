@@ -1,19 +1,12 @@
-"""What every hand data set offers to the phases: splits of samples, and an identity."""
+"""One hand as data sets give it to the phases."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from hpe.data.opened import OpenedData, Split
 from hpe.geometry.camera import mirrored_intrinsics, mirrored_joints, mirrored_keypoints
-
-SPLITS = ("unlabelled", "train", "val", "test")
-
-
-class UnreadableSample(OSError):
-    """A sample that was whole when the data was prepared cannot be read any more."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +40,8 @@ class HandSample:
     sequence: str | None = None
 
 
-@runtime_checkable
-class HandSplit(Protocol):
-    """A sequence of samples; opening one is cheap and independent of the others."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> HandSample: ...
-
-
-@dataclass(frozen=True)
-class HandData:
-    """An opened data set.
-
-    Attributes:
-        name: The data set's name in `hpe.data.catalog`.
-        digest: SHA-256 that changes whenever any sample would.
-        splits: Split name -> samples; every data set has all of `SPLITS`.
-        card: Facts for the record: counts per split, source, licence.
-    """
-
-    name: str
-    digest: str
-    splits: Mapping[str, HandSplit]
-    card: Mapping[str, Any]
+HandSplit = Split[HandSample]
+HandData = OpenedData[HandSample]
 
 
 def mirrored(sample: HandSample) -> HandSample:

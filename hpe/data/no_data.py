@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Literal
 
 from hpe.config import Config
-from hpe.data.hands import SPLITS, HandData
+from hpe.data.hands import HandData
+from hpe.data.opened import SPLITS
 
 DIGEST = "0" * 64
 """There are no samples that could change."""

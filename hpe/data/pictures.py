@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from hpe.data.hands import UnreadableSample
 from hpe.data.jpeg_check import jpeg_fault
+from hpe.data.opened import UnreadableSample
 from hpe.data.png_check import png_fault
 
 MISSING = "missing"

@@ -30,7 +30,8 @@ from jaxtyping import Int
 from pydantic import Field as Setting
 
 from hpe.config import Config, identity_settings
-from hpe.data.hands import SPLITS, HandData, HandSample
+from hpe.data.hands import HandData, HandSample
+from hpe.data.opened import SPLITS
 from hpe.data.packed import (
     Chunk,
     Field,

@@ -19,6 +19,7 @@ from hpe.phases.rehearsal import (
     rehearse_first,
     rehearse_last,
 )
+from hpe.viz.hand_sheets import draw_hands, labelled_views, unlabelled_views
 
 PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
     {
@@ -31,6 +32,8 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             ranked_by=PROBE_METRIC,
             workload=pretrain_workload,
             lighter=halved_micro_batch,
+            task="hand_pose",
+            show_views=unlabelled_views,
         ),
         "finetune": PhaseSpec(
             config=FinetuneConfig,
@@ -42,6 +45,9 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             follows=("pretrain",),
             inherits=("encoder",),
             lighter=halved_micro_batch,
+            task="hand_pose",
+            draw=draw_hands,
+            show_views=labelled_views,
         ),
         "rehearse_first": PhaseSpec(
             config=FirstRehearsalConfig,

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from hpe.config import Config
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData, Task
+from hpe.viz.sheet import Sheet
 
 State = Mapping[str, Any]
 """Everything a phase needs to go on after an epoch: nested dicts and lists of tensors and JSON
@@ -65,7 +66,7 @@ class PhaseInputs:
             long epoch from one that hangs. It returns at once.
     """
 
-    data: HandData
+    data: OpenedData[Any]
     parents: Mapping[str, Artifacts]
     seed: int
     device: torch.device
@@ -122,6 +123,11 @@ class PhaseSpec:
             the encoder's, so that they are said once and cannot disagree.
         lighter: Given the settings, those to change so that the phase needs less memory and stays
             as close as possible to what it was; None if there is no such change.
+        task: What its data must be annotated for; None: it takes any data.
+        draw: Given the group `predictions` of its artifacts, a picture of them; None: it leaves no
+            predictions.
+        show_views: Given the settings and the data, a picture of what augmentation makes of a few
+            samples; None: it has no augmentation.
     """
 
     config: type[Config]
@@ -135,3 +141,6 @@ class PhaseSpec:
     requires: tuple[str, ...] = ()
     inherits: tuple[str, ...] = ()
     lighter: Callable[[Any], Mapping[str, Any] | None] = lambda _: None
+    task: Task | None = None
+    draw: Callable[[Mapping[str, Tensor]], Sheet] | None = None
+    show_views: Callable[[Any, OpenedData[Any]], Sheet] | None = None

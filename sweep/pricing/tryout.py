@@ -50,7 +50,7 @@ class Request:
     threads: int
     device: str
     phases: str = "hpe.phases.catalog:PHASES"
-    opener: str = "trainables.hand_data:open_stage_data"
+    opener: str = "trainables.stage_data:open_stage_data"
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from hpe.data.hands import HandData
+from hpe.data.opened import OpenedData
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from hpe.whole_file import write_text
@@ -21,7 +21,7 @@ from sweep.report.front import front_chart
 from sweep.report.history import Stages, epochs_from
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
-from sweep.report.pictures import composition_sheet, prediction_sheet
+from sweep.report.pictures import augmented_stage, composition_sheet, prediction_sheet
 from sweep.report.ranking import write_csv, write_leaderboard
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
@@ -57,7 +57,7 @@ def write_report(
     folder: Path,
     *,
     store: Stages | None = None,
-    data: HandData | None = None,
+    data: OpenedData[Any] | None = None,
     cores_per_slot: float | None = None,
     phases: Mapping[str, PhaseSpec] = PHASES,
 ) -> Report:
@@ -132,7 +132,7 @@ def _numbers(
 def _pictures(
     result: StudyResult,
     store: Stages | None,
-    data: HandData | None,
+    data: OpenedData[Any] | None,
     phases: Mapping[str, PhaseSpec],
     missing: list[str],
 ) -> list[Chart]:
@@ -141,11 +141,12 @@ def _pictures(
     found: list[Chart | None] = []
     if data is not None:
         found.append(composition_sheet(result.best, data=data, phases=phases))
-    elif any("augment" in stage.config for stage in result.best.stages):
-        missing.append("the best composition on sample hands, for want of the data set")
+    elif augmented_stage(result.best, phases) is not None:
+        missing.append("the best composition on sample images, for want of the data set")
     is_stored = store is not None
     try:
-        found.append(None if store is None else prediction_sheet(result.best, store=store))
+        if store is not None:
+            found.append(prediction_sheet(result.best, store=store, phases=phases))
     except (FileNotFoundError, CorruptStage):
         is_stored = False
     if not is_stored:

@@ -1,7 +1,10 @@
 """What a study comes to, and what is refused before anything starts."""
 
+from dataclasses import replace
+
 import pytest
 
+from hpe.phases.catalog import PHASES
 from sweep.study import Study
 from sweep.study_check import check_study
 
@@ -244,3 +247,11 @@ def test_an_arm_alone_is_meant_even_where_weights_replace_its_pretraining():
 def test_replicates_that_are_not_made_yet_are_announced():
     (notice,) = check_study(make_study(final={"top_k": 3, "seeds": 5})).notices
     assert notice.startswith("final/top_k is 3, but replicates are not made yet")
+
+
+def test_a_phase_is_refused_on_data_annotated_for_something_else():
+    segmentation = replace(PHASES["finetune"], task="hand_segmentation")
+    with pytest.raises(ValueError) as refused:
+        check_study(make_study(), {**PHASES, "finetune": segmentation})
+    assert "data/name: finetune is trained on data for hand_segmentation" in str(refused.value)
+    assert "'rendered_hands', which is for hand_pose" in str(refused.value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from hpe.data.render.hand_model import load_hand_model
 
 POOL_SIZES = {"unlabelled": 256, "train": 64, "val": 32, "test": 32}

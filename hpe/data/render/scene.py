@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
 
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from hpe.data.render.background import PANORAMAS, draw_outlook
 from hpe.data.render.hand_model import load_hand_model
 from hpe.data.render.hand_pose import draw_pose

@@ -6,7 +6,8 @@ import pytest
 from hpe.config import Config
 from hpe.data.catalog import DATA_SETS, data_config, data_root, open_data, prepare_data
 from hpe.data.freihand import FreiHandConfig
-from hpe.data.hands import SPLITS, HandData
+from hpe.data.hands import HandData
+from hpe.data.opened import SPLITS
 from hpe.data.rendered_hands import RenderedHandsConfig
 
 TINY = {"image_px": 16, "unlabelled": 1, "train": 1, "val": 1, "test": 1}

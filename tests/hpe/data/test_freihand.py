@@ -9,7 +9,7 @@ import pytest
 
 from hpe.data import freihand_files
 from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
-from hpe.data.hands import SPLITS, UnreadableSample
+from hpe.data.opened import SPLITS, UnreadableSample
 from hpe.geometry.skeleton import (
     AIT_FROM_FREIHAND,
     BONES,

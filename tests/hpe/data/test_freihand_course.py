@@ -10,7 +10,7 @@ from hpe.data.freihand_course import (
     open_freihand_course,
     prepare_freihand_course,
 )
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from hpe.geometry.camera import project
 
 PHOTOGRAPHS = {"train": 5, "val": 2}

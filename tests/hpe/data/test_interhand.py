@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hpe.data import interhand
-from hpe.data.hands import SPLITS
 from hpe.data.interhand import InterHandConfig, camera_joints_m, open_interhand, prepare_interhand
+from hpe.data.opened import SPLITS
 from hpe.geometry.camera import project
 from hpe.geometry.skeleton import BONES, FREIHAND_FROM_INTERHAND, INTERHAND_FROM_FREIHAND
 

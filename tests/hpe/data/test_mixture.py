@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from hpe.data.catalog import awaits_making, data_config, data_root, open_data, prepare_data
-from hpe.data.hands import SPLITS, HandData, flat_sample
+from hpe.data.hands import HandData, flat_sample
 from hpe.data.mixture import MixtureConfig, mix
+from hpe.data.opened import SPLITS
 from hpe.data.weights import sampling_weights, weighted_pass
 
 RENDERED = {"name": "rendered_hands", "image_px": 16, "unlabelled": 4, "val": 1, "test": 1}

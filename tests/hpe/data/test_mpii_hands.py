@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from hpe.data import mpii_hands
-from hpe.data.hands import SPLITS
 from hpe.data.mpii_hands import (
     DROPPED,
     MpiiHandsConfig,
@@ -13,6 +12,7 @@ from hpe.data.mpii_hands import (
     photograph_of,
     prepare_mpii_hands,
 )
+from hpe.data.opened import SPLITS
 from hpe.geometry.camera import project
 
 WIDTH, HEIGHT = 40, 24

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from hpe.data.render.background import (
     PANORAMA_FOLDER,
     PANORAMAS,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from hpe.data.render.scene import (
     DEPTH_STEP_M,
     RenderedScene,

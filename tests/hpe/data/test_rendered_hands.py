@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from hpe.data import rendered_hands
-from hpe.data.hands import SPLITS
+from hpe.data.opened import SPLITS
 from hpe.data.render.scene import render_scene
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,

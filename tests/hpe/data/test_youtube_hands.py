@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hpe.data import youtube_hands
-from hpe.data.hands import SPLITS
 from hpe.data.mesh_joints import TIPS
+from hpe.data.opened import SPLITS
 from hpe.data.youtube_hands import (
     YoutubeHandsConfig,
     open_youtube_hands,

@@ -161,7 +161,7 @@ def test_prediction_errors_are_relative_to_the_wrist(realistic, tmp_path):
 def test_without_store_and_data_the_page_says_what_is_missing(realistic, tmp_path, store):
     report = write(realistic, tmp_path, store=store)
     page = report.page.read_text()
-    assert "Not shown: the best composition on sample hands" in page
+    assert "Not shown: the best composition on sample images" in page
     assert "predictions: the best trial&#39;s last stage is not in the store" in page
     assert report.weights is None
 
