@@ -118,13 +118,20 @@ class Occlude:
         self, image: Image, _keypoints_px: Keypoints, rng: np.random.Generator, /
     ) -> Image:
         """Return the image with objects over it."""
+        return self.over(image, rng)
+
+    def over(
+        self, image: UInt8[np.ndarray, "height width 3"], rng: np.random.Generator
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """Return an image of any shape with objects over it, sized by its shorter side."""
         covered = image.copy()
-        side_px = len(image)
+        height_px, width_px = image.shape[:2]
         for _ in range(rng.integers(self.config.min_count, self.config.max_count + 1)):
             cutout = self.occluders.cutouts[rng.integers(len(self.occluders.cutouts))]
             scale = rng.uniform(self.config.min_scale, self.config.max_scale)
-            center_px = rng.uniform(0, side_px, 2)
-            paste(covered, resized(cutout, scale * side_px / _FULL_SIZE_PX), center_px=center_px)
+            center_px = rng.uniform(0, [width_px, height_px])
+            factor = scale * min(height_px, width_px) / _FULL_SIZE_PX
+            paste(covered, resized(cutout, factor), center_px=center_px)
         return covered
 
 

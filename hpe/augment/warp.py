@@ -24,8 +24,8 @@ class Layer:
         coverage: The share of each pixel that it covers, as 0..255.
     """
 
-    image: UInt8[np.ndarray, "side side 3"]
-    coverage: UInt8[np.ndarray, "side side"]
+    image: UInt8[np.ndarray, "height width 3"]
+    coverage: UInt8[np.ndarray, "height width"]
 
 
 def warp(
@@ -54,12 +54,27 @@ def warp(
     Returns:
         The view; what lies outside of the image or the mask is not covered.
     """
+    return warp_to(
+        image,
+        source_to_view=source_to_view,
+        size_px=(side_px, side_px),
+        foreground=foreground,
+    )
+
+
+def warp_to(
+    image: UInt8[np.ndarray, "height width 3"],
+    *,
+    source_to_view: Affine,
+    size_px: tuple[int, int],
+    foreground: Bool[np.ndarray, "height width"] | None = None,
+) -> Layer:
+    """Do as `warp` does, to a view of any width and height (`size_px`)."""
     density = math.ceil(_source_px_per_view_px(source_to_view) - 1e-6)
-    num_tiles = math.ceil(side_px * density / _TILE_SAMPLES)
-    edges = [side_px * number // num_tiles for number in range(num_tiles + 1)]
-    layers = np.empty((side_px, side_px, 4), np.uint8)
-    for top, bottom in pairwise(edges):
-        for left, right in pairwise(edges):
+    across, down = (_tile_edges(side_px, density) for side_px in size_px)
+    layers = np.empty((size_px[1], size_px[0], 4), np.uint8)
+    for top, bottom in pairwise(down):
+        for left, right in pairwise(across):
             tile = layers[top:bottom, left:right]
             tile_from_view = scaling(1.0, np.array([-left, -top], float))
             tile[:] = _tile(
@@ -70,6 +85,12 @@ def warp(
                 density=density,
             )
     return Layer(image=cv2.cvtColor(layers, cv2.COLOR_RGBA2RGB), coverage=layers[:, :, 3])
+
+
+def _tile_edges(side_px: int, density: int) -> list[int]:
+    """Return where tiles begin along a side, and where the last one ends."""
+    num_tiles = math.ceil(side_px * density / _TILE_SAMPLES)
+    return [side_px * number // num_tiles for number in range(num_tiles + 1)]
 
 
 def _tile(

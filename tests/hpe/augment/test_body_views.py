@@ -1,0 +1,147 @@
+"""Views of bodies: one affine map, exact labels, S4's spreads, and a way back to the source."""
+
+import numpy as np
+import pytest
+
+from hpe.augment.body_views import BodyViewConfig, at_aspect, build_body_view
+from hpe.data.bodies import BodySample, rectangle_box_px
+from hpe.geometry.affine import transform
+from hpe.geometry.body_skeleton import MIRRORED_FROM_BODY
+from hpe.geometry.camera import project
+
+K = np.array([[1145.0, 0.0, 512.5], [0.0, 1145.0, 515.5], [0.0, 0.0, 1.0]])
+ALL = BodyViewConfig.model_validate(
+    {name: {"enabled": True} for name in ("scale", "rotate", "flip", "gain")}
+)
+
+
+def body(seed=0):
+    rng = np.random.default_rng(seed)
+    pelvis = np.array([200.0, -100.0, 4500.0])
+    joints = pelvis + np.vstack([np.zeros(3), rng.uniform(-600, 600, (16, 3))])
+    return BodySample(
+        image=rng.integers(0, 256, (1002, 1000, 3), dtype=np.uint8),
+        keypoints_px=project(joints, K),
+        depth_mm=joints[:, 2] - pelvis[2],
+        visible=np.ones(17, bool),
+        has_depth=True,
+        intrinsics=K,
+        pelvis_mm=pelvis,
+        box_px=rectangle_box_px(pelvis, K),
+        unique_id=3,
+    )
+
+
+def view_of(config, sample, *, seed=0, size=(72, 96)):
+    make = build_body_view(config, width_px=size[0], height_px=size[1], seed=0)
+    return make(sample, np.random.default_rng(seed))
+
+
+def test_the_joints_of_a_sample_come_back_from_pixels_and_depths():
+    sample = body()
+    assert sample.joints_mm()[0] == pytest.approx(sample.pelvis_mm)
+    assert project(sample.joints_mm(), K) == pytest.approx(sample.keypoints_px)
+
+
+def test_a_sample_without_depth_has_no_joints():
+    flat = BodySample(**{**vars(body()), "has_depth": False})
+    with pytest.raises(ValueError, match="sample 3 has no depth"):
+        flat.joints_mm()
+
+
+def test_without_augmentation_the_box_fills_the_patch():
+    sample = body()
+    view = view_of(BodyViewConfig(), sample)
+    left, top, width, height = sample.box_px
+    expected = (sample.keypoints_px - [left, top]) / [width / 72, height / 96]
+    assert view.keypoints_px == pytest.approx(expected)
+    assert view.depth == pytest.approx(sample.depth_mm / 1485)
+    assert view.keypoints_px[0] == pytest.approx([36, 48])
+
+
+def test_a_patch_of_another_aspect_is_not_stretched():
+    view = view_of(BodyViewConfig(), body(), size=(64, 64))
+    (a, b), (c, d) = view.source_to_view[:, :2]
+    assert (a, b) == pytest.approx((d, -c))
+    assert view.depth_range_mm == pytest.approx(1980)
+
+
+def test_a_box_is_widened_about_its_centre_to_the_patchs_aspect():
+    assert at_aspect(np.array([10.0, 20.0, 30.0, 80.0]), (3, 4)) == pytest.approx([-5, 20, 60, 80])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_predictions_in_the_patch_go_back_to_source_pixels_and_millimetres(seed):
+    sample = body()
+    view = view_of(ALL, sample, seed=seed)
+    assert view.source_keypoints_px(view.keypoints_px) == pytest.approx(sample.keypoints_px)
+    assert view.source_depth_mm(view.depth) == pytest.approx(sample.depth_mm)
+
+
+def test_a_flipped_view_mirrors_x_and_swaps_left_and_right():
+    sample = body()
+    flip = {"flip": {"enabled": True, "prob": 1.0}}
+    plain = view_of(BodyViewConfig(), sample)
+    view = view_of(BodyViewConfig.model_validate(flip), sample)
+    mirrored = plain.keypoints_px * [-1, 1] + [72, 0]
+    assert view.keypoints_px == pytest.approx(mirrored[list(MIRRORED_FROM_BODY)])
+    assert view.image[:, ::-1] == pytest.approx(plain.image, abs=1)
+
+
+def test_the_picture_moves_with_the_keypoints():
+    sample = body()
+    marked = np.zeros_like(sample.image)
+    u, v = sample.keypoints_px[5]
+    marked[int(v) - 12 : int(v) + 13, int(u) - 12 : int(u) + 13] = 255
+    sample = BodySample(**{**vars(sample), "image": marked})
+    config = BodyViewConfig.model_validate(
+        {"scale": {"enabled": True}, "rotate": {"enabled": True, "prob": 1.0, "std_deg": 20}}
+    )
+    view = view_of(config, sample, seed=4, size=(288, 384))
+    rows, columns = np.nonzero(view.image[:, :, 0] > 127)
+    middle = np.array([columns.mean(), rows.mean()]) + 0.5
+    assert middle == pytest.approx(view.keypoints_px[5], abs=0.6)
+
+
+def test_draws_are_s4s_clipped_normals():
+    sample = body()
+    make = build_body_view(ALL, width_px=6, height_px=8, seed=0)
+    rng = np.random.default_rng(5)
+    views = [make(sample, rng) for _ in range(1500)]
+    scales = np.array([view.scale for view in views])
+    matrices = np.stack([view.source_to_view[:, :2] for view in views])
+    angles = np.degrees(np.arctan2(-matrices[:, 1, 0], np.abs(matrices[:, 1, 1])))
+    signs = np.array([-1 if view.flipped else 1 for view in views])
+    assert scales.min() == 0.75 and scales.max() == 1.25
+    at_the_ends = ((scales == 0.75) | (scales == 1.25)).mean()
+    assert at_the_ends == pytest.approx(0.317, abs=0.04)
+    assert (angles == 0).mean() == pytest.approx(0.4, abs=0.04)
+    assert np.abs(angles).max() == pytest.approx(60)
+    assert (signs < 0).mean() == pytest.approx(0.5, abs=0.04)
+    assert (np.linalg.det(matrices) * signs > 0).all()
+
+
+def test_switching_one_operation_leaves_the_others_draws():
+    sample = body()
+    without = ALL.model_copy(update={"flip": BodyViewConfig().flip})
+    assert view_of(ALL, sample, seed=1).scale == view_of(without, sample, seed=1).scale
+
+
+def test_channels_are_multiplied_by_their_own_gains():
+    grey = BodySample(**{**vars(body()), "image": np.full((1002, 1000, 3), 100, np.uint8)})
+    config = BodyViewConfig.model_validate({"gain": {"enabled": True, "spread": 0.2}})
+    found = np.array([view_of(config, grey, seed=s).image[48, 36] for s in range(40)])
+    assert found.min() >= 80 and found.max() <= 120 and found.std() > 5
+    assert (found[:, 0] != found[:, 1]).any()
+
+
+def test_occluders_scale_with_the_shorter_side_and_leave_labels():
+    sample = body()
+    config = BodyViewConfig.model_validate({"occlude": {"enabled": True}})
+    plain, covered = view_of(BodyViewConfig(), sample), view_of(config, sample)
+    changed = (plain.image != covered.image).any(axis=2)
+    assert 0 < changed.mean() < 1
+    assert np.array_equal(plain.keypoints_px, covered.keypoints_px)
+    assert transform(covered.source_to_view, sample.keypoints_px) == pytest.approx(
+        covered.keypoints_px
+    )
