@@ -8,23 +8,13 @@ covers what was written.
 """
 
 import ast
-import fcntl
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache
-from multiprocessing.connection import wait as wait_for
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from jaxtyping import Int
 from pydantic import Field as Setting
@@ -32,17 +22,8 @@ from pydantic import Field as Setting
 from hpe.config import Config, identity_settings
 from hpe.data.hands import HandData, HandSample
 from hpe.data.opened import SPLITS
-from hpe.data.packed import (
-    Chunk,
-    Field,
-    Layout,
-    PackedSplit,
-    begin_pack,
-    finish_pack,
-    is_finished,
-    open_pack,
-    write_chunk,
-)
+from hpe.data.packed import Chunk, Field, Layout, PackedSplit, open_pack
+from hpe.data.packing import make_pack
 from hpe.data.render.background import PANORAMAS
 from hpe.data.render.hand_model import ASSETS
 from hpe.data.render.identity import POOL_SIZES
@@ -162,27 +143,8 @@ def prepare_rendered_hands(
             process is rendering into it.
         RuntimeError: If a rendering process died.
     """
-    if processes < 1:
-        raise ValueError(f"processes must be at least 1, got {processes}.")
-    layout = _layout(config)
-    total = sum(layout.counts.values())
-    if is_finished(folder):
-        open_pack(folder, layout.recipe)
-        progress(total, total)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with _sole_writer(folder):
-        if is_finished(folder):  # by another process, while this one came here
-            progress(total, total)
-            return
-        waiting = begin_pack(folder, layout)
-        done = total - sum(chunk.rows for chunk in waiting)
-        progress(done, total)
-        with closing(_rendered(config, folder, layout.fields, waiting, processes)) as rendered:
-            for chunk in rendered:
-                done += chunk.rows
-                progress(done, total)
-        finish_pack(folder, layout)
+    rows_of = partial(_chunk_rows, config)
+    make_pack(folder, _layout(config), rows_of, processes=processes, progress=progress)
 
 
 def open_rendered_hands(config: RenderedHandsConfig, folder: Path) -> HandData:
@@ -308,93 +270,13 @@ def _layout(config: RenderedHandsConfig) -> Layout:
     )
 
 
-def _render_chunk(
-    config: RenderedHandsConfig, folder: Path, fields: tuple[Field, ...], chunk: Chunk
-) -> Chunk:
-    """Render the scenes of one chunk and write them."""
+def _chunk_rows(config: RenderedHandsConfig, chunk: Chunk) -> dict[str, np.ndarray]:
+    """Render the scenes of one chunk."""
     settings = scene_settings(config, chunk.split)
     scenes = [
         render_scene(settings, seed=config.seed, split=chunk.split, index=index)
         for index in range(chunk.first, chunk.first + chunk.rows)
     ]
-    rows = {f.name: np.stack([getattr(scene, f.name) for scene in scenes]) for f in fields}
-    write_chunk(folder, fields, chunk, rows)
-    return chunk
-
-
-def _rendered(
-    config: RenderedHandsConfig,
-    folder: Path,
-    fields: tuple[Field, ...],
-    waiting: list[Chunk],
-    processes: int,
-) -> Generator[Chunk, None, None]:
-    """Render chunks here or in other processes; yield each as it is on disk."""
-    if processes == 1 or len(waiting) <= 1:
-        with _one_opencv_thread():
-            for chunk in waiting:
-                yield _render_chunk(config, folder, fields, chunk)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    processes = min(processes, len(waiting))
-    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start_worker) as pool:
-        running: set[Future[Chunk]] = set()
-        todo = iter(waiting)
-        try:
-            while True:
-                for chunk in todo:
-                    running.add(pool.submit(_render_chunk, config, folder, fields, chunk))
-                    if len(running) >= 2 * processes:
-                        break
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                f"A process that rendered into {folder} died (out of memory?). What was finished "
-                "is kept; run the same again to go on."
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Prepare a rendering process: one thread, no Ctrl-C of its own, no life after its parent."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait_for([parent.sentinel])
-    os._exit(1)
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Let OpenCV use one thread, for results that do not depend on their number."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
-@contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system frees with its holder."""
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"Another process is rendering into {folder}. Wait until it ends, or use another "
-                "folder."
-            ) from error
-        yield
+    return {
+        f.name: np.stack([getattr(scene, f.name) for scene in scenes]) for f in fields_of(config)
+    }
