@@ -108,6 +108,8 @@ def _evaluate(
     console.print(scores_table(evaluation))
     console.print()
     console.print(parts_table(evaluation))
+    if looking.finds_box:
+        console.print(f"\n{_told_limited(int(hands.limited.sum()), len(hands))}")
     written = write_evaluation(folder, evaluation)
     names = ", ".join(path.name for path in written)
     console.print(f"\nwritten   {shown_path(folder)}: {names}", soft_wrap=True)
@@ -152,9 +154,17 @@ def _about(
         "data": f"{settings['name']}, split {split} ({meaning}): {len(hands)} hands of "
         f"{photographs} photographs",
         "looks at": f"{crop}; {views}",
+        "hands_with_first_look_kept": int(hands.limited.sum()),
         "data_settings": settings,
         "weights_facts": dict(found.artifacts.facts),
     }
+
+
+def _told_limited(limited: int, count: int) -> str:
+    return (
+        f"first look kept for {limited} of {count} hands, where the network would have left the "
+        "first box by far"
+    )
 
 
 def _slug(options: argparse.Namespace, data: str, split: str) -> str:
@@ -171,17 +181,19 @@ def _submit(found: FoundModel, options: argparse.Namespace, console: Console) ->
     )
     inputs = read_evaluation_inputs(root)
     model = load_pose_model(found.artifacts, best_device())
-    hands_m = predict_evaluation(model, inputs, turns=turns_deg(options.rotations))
-    write_submission(options.submission, hands_m)
+    predicted = predict_evaluation(model, inputs, turns=turns_deg(options.rotations))
+    write_submission(options.submission, predicted.hands_m)
+    count = len(predicted.limited)
     depth = "analytic" if model.denoiser is None else "denoised"
     console.print(
         f"network   {found.told}\n"
         f"looks at  the box in the middle, then the crop around what was predicted there\n"
         f"depth     {depth} root depth, scale from evaluation_scale.json\n"
-        f"written   {shown_path(options.submission)}: {len(hands_m)} hands, vertices are zeros",
+        f"kept      {_told_limited(sum(predicted.limited), count)}\n"
+        f"written   {shown_path(options.submission)}: {count} hands, vertices are zeros",
         soft_wrap=True,
     )
-    if len(hands_m) != NUM_PHOTOGRAPHS:
+    if count != NUM_PHOTOGRAPHS:
         console.print(f"The leaderboard takes {NUM_PHOTOGRAPHS}; this is a part of the set.")
 
 

@@ -43,6 +43,9 @@ from sweep.messages import shown_path  # noqa: E402 - the same
 CAMERA = "camera"
 PICTURES = (".jpg", ".jpeg", ".png")
 DRAWN_PX = 384
+NOT_RECOGNISED = "NOT RECOGNISED: it would have left the first box by far; the first look is kept"
+    "NOT RECOGNISED: it would have left the first box by far, so the first look is kept"
+)
 CROP_COLOR = (255, 255, 255)
 
 
@@ -92,11 +95,11 @@ def _predict_files(
             raise ValueError(f"{path}: {error}") from None
         hand, told = _look(model, image, path.name, boxes, options)
         picture = options.out / f"{path.stem}.hand.png"
-        _write_picture(picture, drawn_hand(image, hand, told=told))
+        _write_picture(picture, drawn_hand(image, hand, told=_said(told, options)))
         records.append({"image": str(path), "first_box": told, **hand.as_json()})
-        unsure = "; NOT RECOGNISED: it would have left the first box by far" if hand.limited else ""
+        unsure = f"; {NOT_RECOGNISED}" if hand.limited else ""
         _say(f"{path.name}: starts from {told}; drawn in {shown_path(picture)}{unsure}")
-    record = {"network": network, "refinements": REFINEMENTS, "hands": records}
+    record = {"network": network, "refinements": options.refinements, "hands": records}
     target = options.out / "predictions.json"
     write_text(target, json.dumps(record, indent=1, allow_nan=False))
     if records and records[0]["intrinsics_assumed"]:
@@ -118,7 +121,7 @@ def _watch(model: PoseModel, boxes: FirstBoxes, options: argparse.Namespace) -> 
 
     def draw(image: Image, frame: int) -> Image:
         hand, told = _look(model, image, f"frame {frame}", boxes, options)
-        drawn = drawn_hand(image, hand, told=told)
+        drawn = drawn_hand(image, hand, told=_said(told, options))
         if options.frames is not None:
             options.out.mkdir(parents=True, exist_ok=True)
             _write_picture(options.out / f"frame{frame:05d}.hand.png", drawn)
@@ -149,8 +152,13 @@ def _look(
         _camera(options, height_px=height_px, width_px=width_px),
         scale_m=None if options.scale_mm is None else options.scale_mm / 1000,
         turns=turns_deg(options.rotations),
+        refinements=options.refinements,
     )
     return hand, told
+
+
+def _said(told: str, options: argparse.Namespace) -> str:
+    return f"starts from {told}, {options.refinements} refinements"
 
 
 def _camera(options: argparse.Namespace, *, height_px: int, width_px: int) -> Camera:
@@ -173,10 +181,10 @@ def drawn_hand(image: Image, hand: PredictedHand, *, told: str) -> Image:
     cv2.rectangle(canvas, corners[0], corners[1], CROP_COLOR, 1, cv2.LINE_AA)
     flat = draw_skeleton(canvas, hand.keypoints_px * scale, side_px=DRAWN_PX)
     space = draw_in_space(hand.joints, side_px=DRAWN_PX)
-    unsure = " | NOT RECOGNISED" if hand.limited else ""
+    unsure = ", NOT RECOGNISED: the first look" if hand.limited else ""
     return captioned(
         np.concatenate([flat, space], axis=1),
-        f"starts from {told}, {REFINEMENTS} refinements{unsure} | from the front | from the side",
+        f"{told}{unsure} | from the front | from the side",
     )
 
 
@@ -241,6 +249,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--focal", type=_above_zero, metavar="PX", help="the camera's focal length in pixels")
     add("--scale-mm", type=_above_zero, metavar="MM", help="length of the middle MCP-PIP bone")
     add("--rotations", type=int, default=1, metavar="N", help="mean over N turned views")
+    add(
+        "--refinements",
+        type=_count,
+        default=REFINEMENTS,
+        metavar="N",
+        help=f"look again N times around what was found (default: {REFINEMENTS}; 0: once, there)",
+    )
     add("--epoch", metavar="latest|best|N", help="a kept epoch (default: the last one there is)")
     add("--frames", type=int, metavar="N", help="camera: write N frames to --out, show none")
     add("--onnx", type=Path, metavar="FILE", help="write the network as ONNX, and check it")
@@ -248,6 +263,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     add("--tracking-uri", metavar="URI", help="where run ids are (default: the runs folder's)")
     return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
 
 
 def _above_zero(text: str) -> float:

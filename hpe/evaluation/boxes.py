@@ -16,7 +16,7 @@ PSEUDO_BOX_SHARE = 0.33
 """Half side of the box that S0 puts in a photograph's middle, over half the photograph's side."""
 
 MAX_RESIZE = 2.0
-"""A refined crop is at most so much larger or smaller than the first one: a network that sees too
+"""A crop that would be farther from the first one's size is not looked at: a network that sees too
 small a hand would look closer, see a smaller one still, and end at a single pixel."""
 
 
@@ -86,15 +86,12 @@ def crop_of_keypoints(keypoints_px: Float[np.ndarray, "21 2"], *, root: Root) ->
     return HandCrop((float(center_px[0]), float(center_px[1])), half_side_px)
 
 
-def held_near(crop: HandCrop, first: HandCrop) -> HandCrop:
-    """Return the crop, with its middle inside the first one and its size near that one's."""
+def is_near(crop: HandCrop, first: HandCrop) -> bool:
+    """Return whether a crop has its middle inside the first one, and nearly its size."""
     reach = first.half_side_px
-    x, y = (
-        min(max(value, middle - reach), middle + reach)
-        for value, middle in zip(crop.center_px, first.center_px, strict=True)
-    )
-    half_side_px = min(max(crop.half_side_px, reach / MAX_RESIZE), reach * MAX_RESIZE)
-    return HandCrop((x, y), half_side_px)
+    pairs = zip(crop.center_px, first.center_px, strict=True)
+    is_inside = all(abs(value - middle) <= reach for value, middle in pairs)
+    return is_inside and reach / MAX_RESIZE <= crop.half_side_px <= reach * MAX_RESIZE
 
 
 def view_affine(crop: HandCrop, *, image_px: int, turn_deg: float = 0.0) -> Affine:

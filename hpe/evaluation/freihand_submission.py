@@ -53,6 +53,20 @@ class EvaluationInputs:
         return self.root / "evaluation" / "rgb" / picture_name(number)
 
 
+@dataclass(frozen=True)
+class EvaluationHands:
+    """Predictions for evaluation photographs.
+
+    Attributes:
+        hands_m: Joints in camera coordinates.
+        limited: Whether a photograph's prediction is that of the first look
+            (`hpe.evaluation.inference.PredictedPoses`).
+    """
+
+    hands_m: Float[Tensor, "photographs 21 3"]
+    limited: tuple[bool, ...]
+
+
 def read_evaluation_inputs(root: Path) -> EvaluationInputs:
     """Read K and scales; joints and vertices are not looked at.
 
@@ -86,13 +100,14 @@ def predict_evaluation(
     *,
     turns: tuple[float, ...] = (0.0,),
     on_batch: Callable[[int], None] = lambda _done: None,
-) -> Float[Tensor, "photographs 21 3"]:
-    """Return every photograph's hand in camera coordinates, in metres.
+) -> EvaluationHands:
+    """Return every photograph's hand.
 
-    Looks twice: at the box in the middle, then at the crop around what it saw there. The root depth
+    Looks twice: at the box in the middle, then at the crop around what it saw there, if that is
+    near. The root depth
     is the denoised one where the model has a denoiser, and the scale is the given one.
     """
-    hands = []
+    hands, limited = [], []
     for start in range(0, len(inputs), BATCH):
         chunk = range(start, min(start + BATCH, len(inputs)))
         images = [read_rgb(inputs.image_path(number)) for number in chunk]
@@ -109,8 +124,9 @@ def predict_evaluation(
                 denoised=model.denoiser is not None,
             )
         )
+        limited += poses.limited
         on_batch(chunk.stop)
-    return torch.cat(hands)
+    return EvaluationHands(torch.cat(hands), tuple(limited))
 
 
 def write_submission(path: Path, hands_m: Float[Tensor, "photographs 21 3"]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from hpe.evaluation.boxes import (
     HandCrop,
     crop_of_keypoints,
-    held_near,
+    is_near,
     view_affine,
     view_of,
 )
@@ -36,8 +36,9 @@ class PredictedPoses:
         keypoints_px: (u, v); the first is that of the network's root.
         depth_rel: Depth behind the root in lengths of the scale bone.
         crops: The crops that were looked at last.
-        limited: Whether a crop around what was predicted was held back on the way
-            (`hpe.evaluation.boxes.held_near`): the network did not recognise a hand of that size.
+        limited: Whether a crop around what was predicted was too far from the first one
+            (`hpe.evaluation.boxes.is_near`): the network did not recognise a hand there, and the
+            pose is that of the first look.
     """
 
     keypoints_px: Float[Tensor, "hands 21 2"]
@@ -76,13 +77,24 @@ def predict_poses(
         crops: Where to look first.
         turns: Angles of the views that the result is the mean of, in degrees.
         refinements: How often to crop anew around what was predicted, before the last look.
+
+    Raises:
+        ValueError: If the number of refinements is negative.
     """
+    if refinements < 0:
+        raise ValueError(f"crops are refined 0 times or more, got {refinements}.")
     first, limited = crops, [False] * len(crops)
     for _ in range(refinements):
         seen_px, _ = _look(model, images, crops, (0.0,))
         wanted = [crop_of_keypoints(points, root=model.root) for points in seen_px.numpy()]
-        crops = [held_near(crop, start) for crop, start in zip(wanted, first, strict=True)]
-        limited = [a or b != c for a, b, c in zip(limited, crops, wanted, strict=True)]
+        limited = [
+            gave_up or not is_near(crop, start)
+            for gave_up, crop, start in zip(limited, wanted, first, strict=True)
+        ]
+        crops = [
+            start if gave_up else crop
+            for gave_up, crop, start in zip(limited, wanted, first, strict=True)
+        ]
     keypoints_px, depth_rel = _look(model, images, crops, turns)
     return PredictedPoses(keypoints_px, depth_rel, tuple(crops), tuple(limited))
 

@@ -57,6 +57,8 @@ class ScoredHands:
         valid: Whether a joint is annotated.
         has_depth: Whether the truth is known in space.
         unique_id: The sample's photograph, versions of which count as one.
+        limited: Whether the network, finding the box, wanted to look far from where it began; its
+            first look is what is scored (`hpe.evaluation.inference.PredictedPoses`).
         sequences: Recordings they are from; None where unknown.
     """
 
@@ -70,6 +72,7 @@ class ScoredHands:
     valid: Bool[Tensor, "hands 21"]
     has_depth: Bool[Tensor, " hands"]
     unique_id: Int[Tensor, " hands"]
+    limited: Bool[Tensor, " hands"]
     sequences: tuple[str | None, ...]
 
     def __len__(self) -> int:
@@ -169,6 +172,7 @@ def _score_batch(model: PoseModel, samples: Sequence[HandSample], looking: Looki
         valid=torch.from_numpy(np.stack([sample.visible for sample in samples])),
         has_depth=torch.tensor([sample.has_depth for sample in samples]),
         unique_id=torch.tensor([sample.unique_id for sample in samples]),
+        limited=torch.tensor(poses.limited),
         sequences=tuple(sample.sequence for sample in samples),
     )
 

@@ -40,8 +40,8 @@ class PredictedHand:
         joints: Camera coordinates, in lengths of the scale bone, or metres where that is known.
         unit: `m`, or `bone` for lengths of the middle finger's first bone.
         crop: What was looked at last.
-        limited: Whether that is not where the network wanted to look, which was far from the first
-            crop in size or place: it did not recognise the hand.
+        limited: Whether the network wanted to look far from the first crop in size or place: it
+            did not recognise the hand, and this is what it said at the first look.
         camera: The camera that was used.
     """
 
@@ -64,7 +64,7 @@ class PredictedHand:
                 "center_px": list(self.crop.center_px),
                 "half_side_px": self.crop.half_side_px,
             },
-            "crop_held_near_the_first": self.limited,
+            "kept_first_look": self.limited,
             "intrinsics": self.camera.intrinsics.tolist(),
             "intrinsics_assumed": self.camera.assumed,
         }

@@ -60,9 +60,9 @@ def write_study(runs):
         journal.append([study, trial])
 
 
-def unfinished_stage(runs):
+def unfinished_stage(runs, artifacts=None):
     """Epoch 2 of 4 lies on the disk, as training left it."""
-    artifacts = pose_artifacts()
+    artifacts = artifacts or pose_artifacts()
     learner = {
         f"{group}.{name}": tensor
         for group in ("encoder", "head")
@@ -141,11 +141,46 @@ def test_evaluate_writes_what_it_shows(runs, capsys):
     shown = capsys.readouterr().out
     assert "trial 0 of mine" in shown
     scores = {s["name"]: s for s in json.loads((out / "scores.json").read_text())["scores"]}
+    assert "first look kept" not in shown
     assert f"{scores['root_epe_mm']['value']:.2f}" in shown
     assert scores["root_epe_mm"]["count"] == 3
     assert (out / "pck.png").read_bytes().startswith(b"\x89PNG")
     assert len((out / "pck.csv").read_text().splitlines()) == 101
     assert len((out / "joints.csv").read_text().splitlines()) == 22
+
+
+def see_a_speck(runs):
+    """Leave a stage whose network sees hands of a hundredth of the size."""
+    write_study(runs)
+    artifacts = pose_artifacts()
+    for name, tensor in artifacts.tensors["head"].items():
+        tensor.mul_(0.0 if name.endswith("weight") else 0.01)
+    unfinished_stage(runs, artifacts)
+
+
+def test_evaluation_counts_the_hands_whose_first_look_it_kept(runs, capsys):
+    out = runs.root / "out"
+    see_a_speck(runs)
+    arguments = ["mine/0", "--runs-dir", str(runs.root), "--out", str(out), "--refine-box"]
+    assert evaluate.main(arguments) == 0
+    assert "first look kept for 3 of 3 hands" in capsys.readouterr().out
+    assert json.loads((out / "scores.json").read_text())["about"]["hands_with_first_look_kept"] == 3
+
+
+def test_predict_says_where_the_first_look_was_kept_unless_it_looks_once(runs, tmp_path, capsys):
+    picture, out = tmp_path / "a.png", tmp_path / "out"
+    cv2.imwrite(str(picture), np.full((90, 120, 3), 80, np.uint8))
+    see_a_speck(runs)
+    arguments = ["mine/0", str(picture), "--runs-dir", str(runs.root), "--out", str(out)]
+    for refinements, kept in (("2", True), ("0", False)):
+        assert predict.main([*arguments, "--refinements", refinements]) == 0
+        assert ("NOT RECOGNISED" in capsys.readouterr().out) is kept
+        record = json.loads((out / "predictions.json").read_text())
+        assert record["refinements"] == int(refinements)
+        assert record["hands"][0]["kept_first_look"] is kept
+    with pytest.raises(SystemExit):
+        predict.main([*arguments, "--refinements", "-1"])
+    assert "must be 0 or more" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -57,7 +57,8 @@ def test_a_submission_is_finite(tmp_path):
 
 def test_predictions_need_no_labels_and_have_the_given_scale(root):
     model, inputs = pose_model(), read_evaluation_inputs(root)
-    hands_m = predict_evaluation(model, inputs)
+    predicted = predict_evaluation(model, inputs)
+    hands_m = predicted.hands_m
     image = read_rgb(root / "evaluation" / "rgb" / "00000001.jpg")
     crop = crop_of_box(centered_box(height_px=224, width_px=224))
     poses = predict_poses(model, [image], [crop], refinements=1)
@@ -70,13 +71,14 @@ def test_predictions_need_no_labels_and_have_the_given_scale(root):
     # Not to the bit: networks round differently in batches of another size.
     torch.testing.assert_close(hands_m[1:2], expected, rtol=1e-3, atol=1e-4)
     assert hands_m.shape == (3, 21, 3)
+    assert predicted.limited == (False, False, False)
 
 
 def test_the_scale_is_that_of_the_given_bone(root):
     inputs = read_evaluation_inputs(root)
-    before = predict_evaluation(pose_model(), inputs)
+    before = predict_evaluation(pose_model(), inputs).hands_m
     (root / "evaluation_scale.json").write_text(json.dumps([2 * s for s in SCALES_M]))
-    after = predict_evaluation(pose_model(), read_evaluation_inputs(root))
+    after = predict_evaluation(pose_model(), read_evaluation_inputs(root)).hands_m
     torch.testing.assert_close(after, 2 * before)
 
 

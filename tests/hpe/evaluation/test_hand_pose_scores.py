@@ -46,6 +46,7 @@ def made_hands(count: int = 4, *, shift_m: float = 0.0) -> ScoredHands:
         valid=torch.ones(count, 21, dtype=torch.bool),
         has_depth=torch.ones(count, dtype=torch.bool),
         unique_id=torch.arange(count),
+        limited=torch.zeros(count, dtype=torch.bool),
         sequences=("a", "b", "b", None)[:count],
     )
 

@@ -11,7 +11,7 @@ from hpe.evaluation.boxes import (
     centered_box,
     crop_of_box,
     crop_of_keypoints,
-    held_near,
+    is_near,
     view_affine,
     view_of,
 )
@@ -68,16 +68,42 @@ def test_where_a_palm_is_predicted_the_crop_is_that_of_the_wrist():
 
 
 def test_a_refined_crop_stays_near_the_first_one():
-    assert held_near(HandCrop((75.0, 40.0), 40.0), CROP) == HandCrop((75.0, 40.0), 40.0)
-    assert held_near(HandCrop((0.0, 95.0), 1.0), CROP) == HandCrop((40.0, 80.0), 15.0)
-    assert held_near(HandCrop((70.0, 50.0), 99.0), CROP).half_side_px == 60
+    assert is_near(HandCrop((100.0, 20.0), 60.0), CROP)
+    assert is_near(HandCrop((70.0, 50.0), 15.0), CROP)
+    assert not is_near(HandCrop((100.1, 50.0), 30.0), CROP)
+    assert not is_near(HandCrop((70.0, 19.9), 30.0), CROP)
+    assert not is_near(HandCrop((70.0, 50.0), 14.9), CROP)
+    assert not is_near(HandCrop((70.0, 50.0), 60.1), CROP)
 
 
-def test_a_network_that_sees_a_speck_is_told_apart():
+@pytest.mark.parametrize("refinements", [1, 2])
+def test_where_a_network_sees_a_speck_its_first_look_is_kept(refinements):
     model = constant_model()
     model.network.head.linear.bias.data.mul_(0.01)
-    assert predict_poses(model, [PHOTOGRAPH], [CROP], refinements=2).limited == (True,)
-    assert predict_poses(model, [PHOTOGRAPH], [CROP]).limited == (False,)
+    first = predict_poses(model, [PHOTOGRAPH], [CROP])
+    refined = predict_poses(model, [PHOTOGRAPH], [CROP], refinements=refinements)
+    assert (first.limited, refined.limited) == ((False,), (True,))
+    assert refined.crops == (CROP,)
+    assert torch.equal(refined.keypoints_px, first.keypoints_px)
+
+
+def test_the_first_look_is_kept_for_no_other_hand():
+    def speck_in_the_dark(views):
+        is_dark = views.flatten(1).amax(dim=1) == 0
+        hand = torch.linspace(-0.6, 0.6, 63).reshape(1, 21, 3)
+        return hand * torch.where(is_dark, 0.01, 1.0)[:, None, None]
+
+    model = pose_model()
+    model.network.forward = speck_in_the_dark
+    poses = predict_poses(model, [PHOTOGRAPH, 0 * PHOTOGRAPH], [CROP, CROP], refinements=2)
+    assert poses.limited == (False, True)
+    assert poses.crops[0] != CROP
+    assert poses.crops[1] == CROP
+
+
+def test_refuses_fewer_than_no_refinements():
+    with pytest.raises(ValueError, match="0 times or more, got -1"):
+        predict_poses(pose_model(), [PHOTOGRAPH], [CROP], refinements=-1)
 
 
 def constant_model():
