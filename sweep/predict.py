@@ -44,8 +44,6 @@ CAMERA = "camera"
 PICTURES = (".jpg", ".jpeg", ".png")
 DRAWN_PX = 384
 NOT_RECOGNISED = "NOT RECOGNISED: it would have left the first box by far; the first look is kept"
-    "NOT RECOGNISED: it would have left the first box by far, so the first look is kept"
-)
 CROP_COLOR = (255, 255, 255)
 
 
