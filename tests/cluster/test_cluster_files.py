@@ -1,0 +1,140 @@
+"""The cluster files: what Ray says of them, and what AWS, mocked, makes of cluster.yaml."""
+
+import copy
+import re
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+from moto.ec2.models import ec2_backends
+from ray.autoscaler._private.aws.config import bootstrap_aws
+from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.tags import (
+    NODE_KIND_HEAD,
+    NODE_KIND_WORKER,
+    TAG_RAY_NODE_KIND,
+    TAG_RAY_USER_NODE_TYPE,
+)
+
+from sweep.yaml_file import read_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ["cluster.yaml", "cluster/local.yaml", "cluster/gcp.yaml"]
+CLOUDS = ["cluster.yaml", "cluster/gcp.yaml"]
+
+
+def load(name):
+    return copy.deepcopy(dict(read_yaml(ROOT / name).data))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_ray_takes_the_file(name):
+    validate_config(prepare_config(load(name)))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_placeholder_is_marked_for_the_person_who_must_change_it(name):
+    placeholder = re.compile(r"-0{17}|my-project|192\.0\.2\.|ssh_user: me\b")
+    lines = (ROOT / name).read_text().splitlines()
+    found = [line for line in lines if placeholder.search(line)]
+    assert found
+    assert all("# CHANGE" in line for line in found)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_listens_to_the_world_and_every_node_asks_for_the_token(name):
+    config = load(name)
+    (head,) = [line for line in config["head_start_ray_commands"] if "ray start" in line]
+    (worker,) = [line for line in config["worker_start_ray_commands"] if "ray start" in line]
+    assert "--dashboard-host=127.0.0.1" in head
+    assert "RAY_AUTH_MODE=token" in head
+    assert "RAY_AUTH_MODE=token" in worker
+    assert "0.0.0.0" not in (ROOT / name).read_text()
+    assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_synced_is_the_project_without_results(name):
+    config = load(name)
+    assert config["file_mounts"]["~/hand-pose-sweeps"] == "."
+    assert {".venv", "runs"} <= set(config["rsync_exclude"])
+    assert ".git" not in config["rsync_exclude"], "a study records its commit"
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_the_head_trains_nothing_and_spot_machines_come_first(name):
+    config = load(name)
+    types = config["available_node_types"]
+    assert types["head"]["resources"] == {"CPU": 0, "GPU": 0}
+    (start,) = [line for line in config["head_start_ray_commands"] if "ray start" in line]
+    assert "--num-cpus=0 --num-gpus=0" in start
+    assert types["spot"]["resources"] == types["on_demand"]["resources"]
+    assert types["spot"]["priority"] > types["on_demand"]["priority"]
+    assert types["spot"]["max_workers"] <= config["max_workers"]
+
+
+@pytest.fixture
+def aws(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))  # Ray keeps the key pair it makes in ~/.ssh
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    (tmp_path / ".ssh").mkdir()
+    with mock_aws():
+        yield boto3.client("ec2", region_name="us-west-2")
+
+
+def on_this_account(config, ec2):
+    """Return the file as somebody changes it: with an image, a security group and a profile."""
+    (vpc,) = ec2.describe_vpcs()["Vpcs"]
+    group = ec2.create_security_group(GroupName="nodes", Description="nodes", VpcId=vpc["VpcId"])[
+        "GroupId"
+    ]
+    image = next(iter(ec2_backends["123456789012"]["us-west-2"].amis))
+    boto3.client("iam").create_instance_profile(InstanceProfileName="hand-pose-sweeps")
+    for node_type in config["available_node_types"].values():
+        node_type["node_config"] |= {"ImageId": image, "SecurityGroupIds": [group]}
+    return config, group
+
+
+def running(ec2, node_type):
+    """Return the instances of a node type."""
+    named = {"Name": f"tag:{TAG_RAY_USER_NODE_TYPE}", "Values": [node_type]}
+    reservations = ec2.describe_instances(Filters=[named])["Reservations"]
+    return [instance for reservation in reservations for instance in reservation["Instances"]]
+
+
+@pytest.mark.slow
+def test_mocked_aws_starts_head_spot_and_on_demand_machines(aws):
+    config, group = on_this_account(load("cluster.yaml"), aws)
+    config = bootstrap_aws(prepare_config(config))
+    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+    for name in ("head", "spot", "spot", "on_demand"):
+        tags = {
+            TAG_RAY_NODE_KIND: NODE_KIND_HEAD if name == "head" else NODE_KIND_WORKER,
+            TAG_RAY_USER_NODE_TYPE: name,
+        }
+        provider.create_node(config["available_node_types"][name]["node_config"], tags, 1)
+    instances = {name: running(aws, name) for name in ("head", "spot", "on_demand")}
+    assert {name: len(found) for name, found in instances.items()} == {
+        "head": 1,
+        "spot": 2,
+        "on_demand": 1,
+    }
+    assert [i.get("InstanceLifecycle") for i in instances["spot"]] == ["spot", "spot"]
+    assert "InstanceLifecycle" not in instances["on_demand"][0]
+    for instance in (i for found in instances.values() for i in found):
+        assert [g["GroupId"] for g in instance["SecurityGroups"]] == [group]
+        assert instance["IamInstanceProfile"]["Arn"].endswith("/hand-pose-sweeps")
+    (nodes,) = aws.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert nodes["IpPermissions"] == [], "Ray opened a port"
+
+
+def test_a_duplicate_key_in_a_cluster_file_is_refused(tmp_path):
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.dump({"cluster_name": "a"}) + "cluster_name: b\n")
+    with pytest.raises(ValueError, match="cluster_name"):
+        read_yaml(path)
