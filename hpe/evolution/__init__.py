@@ -1,0 +1,1 @@
+"""Evolution of skeletons: new plausible poses from recorded ones (Li et al., CVPR 2020)."""
