@@ -1,5 +1,6 @@
 """A composition of augmentations: its settings, and the function from sample to view they make."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,9 +29,10 @@ from hpe.augment.control import (
     toned,
     trivial_augment,
 )
-from hpe.augment.crop import hand_crop, normalized_from_source
+from hpe.augment.crop import Frame, normalized_from_source, reference_square
 from hpe.augment.geometric import (
     FlipConfig,
+    Pose,
     PoseSampler,
     RotateConfig,
     TranslateConfig,
@@ -142,14 +144,16 @@ class Composition:
         backgrounds: What to replace it with; None where it never is.
         appearance: The operations on pixels, in the order they apply.
         control: A policy that adds operations of its own; None where there is none.
+        frame: What the reference crop shows.
     """
 
     image_px: int
-    poses: PoseSampler
+    poses: Callable[[np.random.Generator], Pose]
     background_prob: float
     backgrounds: Backgrounds | None
     appearance: tuple[AppearanceOperation, ...]
     control: ControlArm | None = None
+    frame: Frame = "hand"
 
     def __call__(self, sample: HandSample, rng: np.random.Generator) -> View:
         """Return a random view of the sample.
@@ -162,7 +166,7 @@ class Composition:
         if (moved := geometry_of(drawn)) is not None:
             pose = pose.then(moved)
         affine = pose.affine()
-        crop = normalized_from_source(*hand_crop(sample.keypoints_px, sample.visible))
+        crop = normalized_from_source(*reference_square(sample, self.frame))
         source_to_view = compose(pixels_from_normalized(self.image_px), compose(affine, crop))
         keypoints_px = transform(source_to_view, sample.keypoints_px)
         image = self._paint(sample, source_to_view, rng)
@@ -211,6 +215,7 @@ def build_composition(
     image_px: int,
     backgrounds: Backgrounds | None = None,
     occluders: Occluders | None = None,
+    frame: Frame = "hand",
 ) -> Composition:
     """Return the composition that the settings describe.
 
@@ -219,6 +224,7 @@ def build_composition(
         image_px: Side of the views.
         backgrounds: Needed where `replace_background` is enabled, unused elsewhere.
         occluders: Needed where `occlude` is enabled, unused elsewhere.
+        frame: What the reference crop shows.
 
     Raises:
         ValueError: If backgrounds or occluders are needed and not given.
@@ -235,6 +241,7 @@ def build_composition(
         backgrounds=backgrounds if replaces else None,
         appearance=tuple(_ready(op, occluders) for op in appearance_of(config).values()),
         control=_control_arm(config),
+        frame=frame,
     )
 
 

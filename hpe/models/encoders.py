@@ -1,7 +1,8 @@
 """Image encoders by name: timm's networks, and a small ResNet for CPUs."""
 
+from collections.abc import Callable
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,10 +19,16 @@ from hpe.models.architectures import (
 )
 from hpe.models.efficientnet_lite import imagenet_weights
 from hpe.models.seeding import seeded_weights
-from hpe.models.small_resnet import SmallResNet, small_resnet_channels, small_resnet_features
+from hpe.models.small_resnet import (
+    FINE_STAGES,
+    SmallResNet,
+    small_resnet_channels,
+    small_resnet_features,
+)
 from hpe.models.torchvision_on_cpu import import_timm
 
 HRNET_STRIDE = 32
+PYRAMID_LEVELS = (-3, -1)  # of timm's feature maps, each at half the resolution of the one before
 TRACE_PX = 64  # side of the image that shows which weights maps depend on; any that works will do
 
 
@@ -133,6 +140,44 @@ class Encoder(nn.Module):
         maps: Tensor = self.trunk.forward_features(normalised)  # type: ignore[operator]
         return maps
 
+    @property
+    def pyramid_channels(self) -> tuple[int, int]:
+        """Channels of the maps of `pyramid`.
+
+        Raises:
+            ValueError: If the encoder has no maps.
+        """
+        assert self.map_channels  # says what to do where there are none
+        if isinstance(self.trunk, SmallResNet):
+            return self.map_channels >> FINE_STAGES, self.map_channels
+        fine, deepest = (
+            int(self.trunk.feature_info[level]["num_chs"])  # type: ignore[index]  # timm's
+            for level in PYRAMID_LEVELS
+        )
+        return fine, deepest
+
+    def pyramid(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> tuple[
+        Float[Tensor, "batch fine_channels fine_height fine_width"],
+        Float[Tensor, "batch channels map_height map_width"],
+    ]:
+        """Return maps at 1/8 and at 1/32 of the input's resolution, as the last block leaves them.
+
+        EfficientNets' and HRNets' widening convolution before pooling does not belong to them.
+
+        Raises:
+            ValueError: If the encoder has no maps.
+        """
+        assert self.map_channels  # says what to do where there are none
+        normalised = self._normalised(images)
+        if isinstance(self.trunk, SmallResNet):
+            return self.trunk.pyramid(normalised)
+        fine, deepest = self.trunk.forward_intermediates(  # type: ignore[operator]
+            normalised, indices=list(PYRAMID_LEVELS), stop_early=True, intermediates_only=True
+        )
+        return fine, deepest
+
     def _normalised(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 3 height width"]:
@@ -150,11 +195,20 @@ class Encoder(nn.Module):
 
         Several processes that share gradients wait for one from every weight that is trained.
         """
+        self._train_only(lambda encoder, images: encoder.maps(images).sum())
+
+    def train_pyramid_only(self) -> None:
+        """Stop training weights that `pyramid` does not depend on, for the same reason."""
+        self._train_only(
+            lambda encoder, images: sum(maps.sum() for maps in encoder.pyramid(images))
+        )
+
+    def _train_only(self, total: Callable[["Encoder", Tensor], Any]) -> None:
         traced = deepcopy(self).to("meta")  # shapes alone: no weight, statistic or time is touched
         named = {name: p for name, p in traced.named_parameters() if p.requires_grad}
         with torch.enable_grad():
-            maps = traced.maps(torch.zeros(2, 3, TRACE_PX, TRACE_PX, device="meta"))
-            gradients = torch.autograd.grad(maps.sum(), list(named.values()), allow_unused=True)
+            read = total(traced, torch.zeros(2, 3, TRACE_PX, TRACE_PX, device="meta"))
+            gradients = torch.autograd.grad(read, list(named.values()), allow_unused=True)
         own = dict(self.named_parameters())
         for name, gradient in zip(named, gradients, strict=True):
             own[name].requires_grad_(gradient is not None)

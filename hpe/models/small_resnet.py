@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, relu
 
 NUM_STAGES = 4
+FINE_STAGES = 2  # after which maps are at 1/8 of the resolution
 
 
 def small_resnet_channels(width: int) -> int:
@@ -51,8 +52,19 @@ class SmallResNet(nn.Module):
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch channels map_height map_width"]:
         """Return the last stage's maps, at 1/32 of the resolution; named as in timm's networks."""
-        maps: Tensor = self.stages(max_pool2d(relu(self.stem(images)), 3, stride=2, padding=1))
-        return maps
+        return self.pyramid(images)[1]
+
+    def pyramid(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> tuple[
+        Float[Tensor, "batch fine_channels fine_height fine_width"],
+        Float[Tensor, "batch channels map_height map_width"],
+    ]:
+        """Return the maps at 1/8 and at 1/32 of the resolution."""
+        maps = max_pool2d(relu(self.stem(images)), 3, stride=2, padding=1)
+        fine: Tensor = self.stages[:FINE_STAGES](maps)
+        maps = self.stages[FINE_STAGES:](fine)
+        return fine, maps
 
 
 class BasicBlock(nn.Module):

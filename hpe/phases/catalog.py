@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from hpe.phases.evaluation import RANKING_METRIC
 from hpe.phases.finetune import finetune
-from hpe.phases.finetune_config import FinetuneConfig, finetune_metrics, finetune_workload
+from hpe.phases.finetune_config import FinetuneConfig, finetune_metrics
+from hpe.phases.label_budget import label_workload
 from hpe.phases.micro_batch import halved_micro_batch
 from hpe.phases.phase import PhaseSpec
 from hpe.phases.pretrain import pretrain
@@ -41,7 +42,7 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             metrics=finetune_metrics,
             epochs=lambda config: config.epochs,
             ranked_by=RANKING_METRIC,
-            workload=finetune_workload,
+            workload=label_workload,
             follows=("pretrain",),
             inherits=("encoder",),
             lighter=halved_micro_batch,

@@ -8,18 +8,13 @@ from functools import partial
 from hpe.data.splits import nested_subset
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
 from hpe.metrics.template import fit_template
-from hpe.models.encoders import Encoder, EncoderConfig, build_encoder
 from hpe.models.pose_heads import build_pose_head
 from hpe.models.root_denoiser import RootDenoiser
 from hpe.phases.averages import require_finite
 from hpe.phases.distribution import data_parallel, rank, require_divisible
 from hpe.phases.evaluation import EvaluationSet, FigureSet
-from hpe.phases.finetune_config import (
-    FinetuneConfig,
-    scored_samples,
-    scored_splits,
-    steps_per_epoch,
-)
+from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.label_budget import scored_samples, scored_splits, steps_per_epoch
 from hpe.phases.labelled import Crops, fully_visible, mean_pose
 from hpe.phases.loaders import Batch
 from hpe.phases.optimization import ScheduledOptimizer
@@ -28,6 +23,7 @@ from hpe.phases.pose_batches import pose_batches
 from hpe.phases.pose_training import Denoising, PoseRun, train_epoch
 from hpe.phases.precision import EncodedHead, Numerics
 from hpe.phases.randomness import seed_layers
+from hpe.phases.starting_encoder import starting_encoder
 from hpe.phases.state import detached_copy
 
 STATISTICS_SAMPLES = 2000  # labels that the head's bias and the template are averaged over, at most
@@ -130,28 +126,6 @@ def _denoising(config: FinetuneConfig, inputs: PhaseInputs) -> Denoising | None:
         return None
     denoiser = RootDenoiser(seed=inputs.seed).to(inputs.device)
     return Denoising(denoiser, data_parallel(denoiser))
-
-
-def starting_encoder(config: EncoderConfig, inputs: PhaseInputs) -> Encoder:
-    """Return the pretrained encoder if there is one, else a fresh one.
-
-    Raises:
-        ValueError: If the pretrained encoder is another one than the settings say.
-    """
-    parent = inputs.parents.get("pretrain")
-    if parent is None:
-        return build_encoder(config, seed=inputs.seed)
-    architecture = config.model_copy(update={"init": "random"})  # weights are about to be replaced
-    for name, trained in parent.facts.get("encoder", {}).items():
-        wanted = getattr(architecture, name)
-        if name != "init" and trained != wanted:
-            raise ValueError(
-                f"encoder/{name} must be that of the pretrained weights, {trained!r}, got "
-                f"{wanted!r}."
-            )
-    encoder = build_encoder(architecture, seed=inputs.seed)
-    encoder.load_state_dict(parent.tensors["encoder"])
-    return encoder
 
 
 def _evaluation_set(config: FinetuneConfig, inputs: PhaseInputs, *, split: str) -> EvaluationSet:

@@ -1,8 +1,5 @@
 """Settings of supervised finetuning, and what follows from them alone."""
 
-import math
-from collections.abc import Mapping
-
 from pydantic import Field, model_validator
 
 from hpe.augment.composition import CompositionConfig
@@ -11,9 +8,8 @@ from hpe.models.encoders import EncoderConfig, encoder_architecture
 from hpe.models.pose_heads import PoseHeadConfig
 from hpe.phases.evaluation import DENOISED_SCORES, SCORES
 from hpe.phases.keep import KeepConfig
-from hpe.phases.labelled import EVALUATION_BATCH
+from hpe.phases.label_budget import scored_splits
 from hpe.phases.optimization import OptimizerConfig
-from hpe.phases.phase import Workload
 from hpe.phases.precision import Precision
 
 TRAIN_METRICS = ("train/loss", "train/loss_2d_px", "train/loss_depth")
@@ -93,28 +89,3 @@ def finetune_metrics(config: FinetuneConfig) -> tuple[str, ...]:
     trained = TRAIN_METRICS + ((ROOT_METRIC,) if denoises else ())
     names = SCORES + (DENOISED_SCORES if denoises else ())
     return trained + tuple(f"{split}/{name}" for split in scored_splits(config) for name in names)
-
-
-def finetune_workload(config: FinetuneConfig, sizes: Mapping[str, int]) -> Workload:
-    """Return what there is to do on splits of these sizes, each sample with an id of its own."""
-    labels = max(1, round(config.label_fraction * sizes["train"]))
-    scored = sum(scored_samples(config, sizes[split]) for split in scored_splits(config))
-    return Workload(steps_per_epoch(config, labels), evaluations=config.epochs, scored=scored)
-
-
-def steps_per_epoch(config: FinetuneConfig, num_labels: int) -> int:
-    """Return the optimizer steps of an epoch on this many labels."""
-    one_pass = math.ceil(num_labels / (config.batch_size * config.accumulate))
-    steps = config.steps_per_epoch or one_pass
-    return min(steps, config.limit_batches or steps)
-
-
-def scored_samples(config: FinetuneConfig, available: int) -> int:
-    """Return how many samples of a split of this size are scored."""
-    cap = config.limit_batches
-    return available if cap is None else min(available, cap * EVALUATION_BATCH)
-
-
-def scored_splits(config: FinetuneConfig) -> tuple[str, ...]:
-    """Return the splits that every epoch is scored on."""
-    return ("val", "test") if config.score_test else ("val",)

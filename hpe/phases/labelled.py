@@ -101,9 +101,19 @@ class Crops:
         image_px: int,
         workers: int = 0,
         on_batch: Callable[[], None] = tell_nobody,
+        composition: Composition | None = None,
     ) -> None:
-        """Name the samples; none is opened yet."""
-        composition = build_composition(CompositionConfig(), image_px=image_px)
+        """Name the samples; none is opened yet.
+
+        Args:
+            split: The samples.
+            indices: Those of them to show.
+            image_px: Side of the crops.
+            workers: Child processes that make them.
+            on_batch: See `PhaseInputs`.
+            composition: Makes the views instead of reference crops of hands; it must draw nothing.
+        """
+        composition = composition or build_composition(CompositionConfig(), image_px=image_px)
         self._make = LabelledRows(split, indices, composition, seed=0)
         self._workers = workers
         self._on_batch = on_batch

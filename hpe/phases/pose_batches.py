@@ -1,14 +1,17 @@
 """The batches that a pose network trains on: labelled views, made anew or kept in memory."""
 
 from collections.abc import Generator, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from hpe.augment.composition import CompositionConfig, build_composition
+from hpe.augment.crop import Frame
 from hpe.data.weights import sampling_weights
 from hpe.phases.distribution import own_rows
-from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.label_budget import LabelBudget
 from hpe.phases.labelled import Crops, LabelledRows, encoded_rows
 from hpe.phases.loaders import Batch, endless_draws, load
 from hpe.phases.phase import PhaseInputs
@@ -17,14 +20,29 @@ from hpe.phases.randomness import Draw
 from hpe.phases.views import is_reference, training_composition
 
 
+@runtime_checkable
+class LabelledTraining(LabelBudget, Protocol):
+    """The settings that decide what batches hold; `FinetuneConfig` says what they mean."""
+
+    @property
+    def augment(self) -> CompositionConfig: ...
+    @property
+    def image_px(self) -> int: ...
+    @property
+    def train_encoder(self) -> bool: ...
+    @property
+    def loader_workers(self) -> int: ...
+
+
 def pose_batches(
-    config: FinetuneConfig,
+    config: LabelledTraining,
     inputs: PhaseInputs,
-    network: EncodedHead,
+    network: EncodedHead | None,
     *,
     labelled: Sequence[int],
     steps_per_epoch: int,
     first_epoch: int,
+    frame: Frame = "hand",
 ) -> Generator[Batch, None, None]:
     """Yield this rank's part of every batch from an epoch (from 0) to the end of the phase.
 
@@ -34,10 +52,11 @@ def pose_batches(
     Args:
         config: The phase's settings.
         inputs: What it works on.
-        network: Its encoder encodes crops where it is frozen.
+        network: Its encoder encodes crops where it is frozen; None to yield images in any case.
         labelled: Indices of the labels in use.
         steps_per_epoch: Optimizer steps per epoch.
         first_epoch: Epochs that are behind the phase.
+        frame: What a reference crop shows.
     """
     train = inputs.data.splits["train"]
     weights = sampling_weights(train)
@@ -55,23 +74,26 @@ def pose_batches(
         image_px=config.image_px,
         workers=config.loader_workers,
         on_batch=inputs.on_batch,
+        composition=build_composition(CompositionConfig(), image_px=config.image_px, frame=frame),
     )
     if is_reference(config.augment) and crops.fit_in_memory:
         rows = crops.rows()
-        if not config.train_encoder and not network.on_maps:
+        if network is not None and not config.train_encoder and not network.on_maps:
             rows = encoded_rows(crops, network.encoder, network.numerics)
         for group in draws:
             chosen = torch.tensor([index for _, index in group])
             inputs.on_batch()
             yield {name: values[chosen] for name, values in rows.items()}
         return
-    composition = training_composition(config.augment, image_px=config.image_px, seed=inputs.seed)
+    composition = training_composition(
+        config.augment, image_px=config.image_px, seed=inputs.seed, frame=frame
+    )
     made = LabelledRows(train, labelled, composition, inputs.seed)
     yield from load(made, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
 
 
 def _draws(
-    config: FinetuneConfig,
+    config: LabelBudget,
     *,
     num_labels: int,
     weights: Float[np.ndarray, " labels"] | None,

@@ -7,10 +7,13 @@ from hpe.augment.composition import (
     build_composition,
     changes_nothing,
 )
+from hpe.augment.crop import Frame
 from hpe.augment.occlusion import load_occluders
 
 
-def training_composition(config: CompositionConfig, *, image_px: int, seed: int) -> Composition:
+def training_composition(
+    config: CompositionConfig, *, image_px: int, seed: int, frame: Frame = "hand"
+) -> Composition:
     """Return a composition, with banks of backgrounds and of occluders if it uses them.
 
     Raises:
@@ -19,7 +22,9 @@ def training_composition(config: CompositionConfig, *, image_px: int, seed: int)
     replaces = config.replace_background.enabled
     bank = panorama_backgrounds(side_px=image_px, seed=seed) if replaces else None
     objects = load_occluders(config.occlude, seed=seed) if config.occlude.enabled else None
-    return build_composition(config, image_px=image_px, backgrounds=bank, occluders=objects)
+    return build_composition(
+        config, image_px=image_px, backgrounds=bank, occluders=objects, frame=frame
+    )
 
 
 def is_reference(config: CompositionConfig) -> bool:
