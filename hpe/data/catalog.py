@@ -29,6 +29,13 @@ from hpe.data.rendered_hands import (
     prepare_rendered_hands,
     recipe_of,
 )
+from hpe.data.rendered_two_hands import (
+    RenderedTwoHandsConfig,
+    is_rendered,
+    open_rendered_two_hands,
+    prepare_rendered_two_hands,
+    recipe_of_two_hands,
+)
 from hpe.data.youtube_hands import YoutubeHandsConfig, open_youtube_hands, prepare_youtube_hands
 from hpe.names import nearest
 
@@ -149,13 +156,17 @@ def _is_unfinished(_config: Config, root: Path) -> bool:
     return not is_finished(root)
 
 
-def _rendered_hands_root(
-    config: RenderedHandsConfig, data_dir: Path | None, made_dir: Path
-) -> Path:
-    """Return a folder of its own for each recipe, so that another one never overwrites it."""
-    recipe = json.dumps(recipe_of(config), sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(recipe.encode()).hexdigest()
-    return (data_dir or made_dir) / f"{config.name}-{digest[:12]}"
+def _rendered(
+    recipe_of: Callable[[Any], Mapping[str, Any]],
+) -> Callable[[Any, Path | None, Path], Path]:
+    """Return where rendered data lie: a folder for each recipe, so that none overwrites another."""
+
+    def root(config: Any, data_dir: Path | None, made_dir: Path) -> Path:
+        recipe = json.dumps(recipe_of(config), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(recipe.encode()).hexdigest()
+        return (data_dir or made_dir) / f"{config.name}-{digest[:12]}"
+
+    return root
 
 
 def _brought(folder_names: Sequence[str]) -> Callable[[Any, Path | None, Path], Path]:
@@ -237,10 +248,19 @@ DATA_SETS: Mapping[str, DataSet] = {
     "rendered_hands": DataSet(
         about="hands rendered here from a parametric model, with masks and parts",
         config=RenderedHandsConfig,
-        root=_rendered_hands_root,
+        root=_rendered(recipe_of),
         prepare=prepare_rendered_hands,
         open=open_rendered_hands,
         awaits_making=_is_unfinished,
+    ),
+    "rendered_two_hands": DataSet(
+        about="two hands that hide each other, rendered here, with the whole masks of each",
+        config=RenderedTwoHandsConfig,
+        root=_rendered(recipe_of_two_hands),
+        prepare=prepare_rendered_two_hands,
+        open=open_rendered_two_hands,
+        task="hand_segmentation",
+        awaits_making=lambda _config, root: not is_rendered(root),
     ),
     "freihand": DataSet(
         about="FreiHAND's original files, which you bring",

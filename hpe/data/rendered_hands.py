@@ -24,8 +24,8 @@ from hpe.data.hands import HandData, HandSample
 from hpe.data.opened import SPLITS
 from hpe.data.packed import Chunk, Field, Layout, PackedSplit, open_pack
 from hpe.data.packing import make_pack
-from hpe.data.render.background import PANORAMAS
-from hpe.data.render.hand_model import ASSETS
+from hpe.data.render.background import PANORAMA_FOLDER, PANORAMAS
+from hpe.data.render.hand_model import ASSETS, MESH_FILE
 from hpe.data.render.identity import POOL_SIZES
 from hpe.data.render.placement import Sides
 from hpe.data.render.scene import SceneSettings, Variety, render_scene
@@ -237,9 +237,14 @@ def scene_settings(config: RenderedHandsConfig, split: str) -> SceneSettings:
 
 @cache
 def renderer_digest() -> str:
-    """Return the SHA-256 of the renderer's statements, comments and docstrings left out."""
+    """Return the SHA-256 of the renderer's statements."""
+    return statements_digest(Path(__file__).parent / "render")
+
+
+def statements_digest(folder: Path) -> str:
+    """Return the SHA-256 of a folder's modules, comments and docstrings left out."""
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent / "render").glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
@@ -252,9 +257,10 @@ def renderer_digest() -> str:
 
 @cache
 def assets_digest() -> str:
-    """Return the SHA-256 of the mesh and the panoramas."""
+    """Return the SHA-256 of the hand's mesh and the panoramas."""
     digest = hashlib.sha256()
-    for path in sorted([*ASSETS.rglob("*.npz"), *ASSETS.rglob("*.jpg")]):
+    panoramas = [*PANORAMA_FOLDER.glob("*.npz"), *PANORAMA_FOLDER.glob("*.jpg")]
+    for path in sorted([MESH_FILE, *panoramas]):
         digest.update(path.relative_to(ASSETS).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

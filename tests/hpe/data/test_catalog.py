@@ -6,8 +6,7 @@ import pytest
 from hpe.config import Config
 from hpe.data.catalog import DATA_SETS, data_config, data_root, open_data, prepare_data
 from hpe.data.freihand import FreiHandConfig
-from hpe.data.hands import HandData
-from hpe.data.opened import SPLITS
+from hpe.data.opened import SPLITS, OpenedData
 from hpe.data.rendered_hands import RenderedHandsConfig
 
 TINY = {"image_px": 16, "unlabelled": 1, "train": 1, "val": 1, "test": 1}
@@ -116,5 +115,5 @@ def test_rendered_hands_are_prepared_and_opened(tmp_path):
     )
     assert told[-1] == (4, 4)
     data = open_data(config, tmp_path)
-    assert isinstance(data, HandData)
+    assert isinstance(data, OpenedData)
     assert set(data.splits) == set(SPLITS)
