@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
-from hpe.evolution.bone_frames import LocalPoses
+from hpe.evolution.bone_frames import LocalPoses, to_global
 from hpe.evolution.limbs import MIRRORED_LIMBS
 from hpe.geometry.body_skeleton import PELVIS
 
@@ -160,6 +160,13 @@ def lower_to_published_level(
     moved_mm: Float[np.ndarray, "poses 17 3"]
     moved_mm = joints_mm + drop_mm[:, None, None] * np.array([0.0, 0.0, 1.0])
     return moved_mm
+
+
+def random_limbs(poses: LocalPoses, rng: np.random.Generator) -> Float[np.ndarray, "poses 17 3"]:
+    """Return bodies whose limbs point anywhere, uniformly, for comparison."""
+    directions = rng.normal(size=poses.directions.shape)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    return to_global(replace(poses, directions=directions))
 
 
 def random_turns(count: int, rng: np.random.Generator, *, deg: float, axes: Axes) -> Rotation:

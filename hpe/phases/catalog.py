@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hpe.phases.evaluation import RANKING_METRIC
+from hpe.phases.evolve import evolve
+from hpe.phases.evolve_config import EvolveConfig, evolve_metrics
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig, finetune_metrics
 from hpe.phases.label_budget import label_workload
@@ -21,6 +23,7 @@ from hpe.phases.rehearsal import (
     rehearse_last,
 )
 from hpe.viz.hand_sheets import draw_hands, labelled_views, unlabelled_views
+from hpe.viz.stick_figures import draw_families
 
 PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
     {
@@ -49,6 +52,14 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             task="hand_pose",
             draw=draw_hands,
             show_views=labelled_views,
+        ),
+        "evolve": PhaseSpec(
+            config=EvolveConfig,
+            run=evolve,
+            metrics=evolve_metrics,
+            epochs=lambda config: config.epochs,
+            task="body_pose",
+            draw=draw_families,
         ),
         "rehearse_first": PhaseSpec(
             config=FirstRehearsalConfig,
