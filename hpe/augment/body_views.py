@@ -217,4 +217,5 @@ def _gained(
 ) -> UInt8[np.ndarray, "height width 3"]:
     if (gains == 1).all():
         return image
-    return np.clip(np.rint(image * gains), 0, 255).astype(np.uint8)
+    gained: np.ndarray = np.clip(np.rint(image * gains), 0, 255).astype(np.uint8)
+    return gained

@@ -23,6 +23,12 @@ from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_h
 from hpe.data.no_data import NoDataConfig, open_no_data
 from hpe.data.opened import OpenedData, Task
 from hpe.data.packed import is_finished
+from hpe.data.rendered_bodies import (
+    RenderedBodiesConfig,
+    open_rendered_bodies,
+    prepare_rendered_bodies,
+    recipe_of_bodies,
+)
 from hpe.data.rendered_hands import (
     RenderedHandsConfig,
     open_rendered_hands,
@@ -261,6 +267,15 @@ DATA_SETS: Mapping[str, DataSet] = {
         open=open_rendered_two_hands,
         task="hand_segmentation",
         awaits_making=lambda _config, root: not is_rendered(root),
+    ),
+    "rendered_bodies": DataSet(
+        about="clothed bodies rendered here from a parametric model",
+        config=RenderedBodiesConfig,
+        root=_rendered(recipe_of_bodies),
+        prepare=prepare_rendered_bodies,
+        open=open_rendered_bodies,
+        task="body_pose",
+        awaits_making=_is_unfinished,
     ),
     "freihand": DataSet(
         about="FreiHAND's original files, which you bring",

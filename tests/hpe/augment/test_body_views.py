@@ -104,20 +104,21 @@ def test_the_picture_moves_with_the_keypoints():
 
 
 def test_draws_are_s4s_clipped_normals():
-    sample = body()
+    small = {"image": np.zeros((16, 12, 3), np.uint8), "box_px": np.array([3.0, 4.0, 6.0, 8.0])}
+    sample = BodySample(**{**vars(body()), **small})
     make = build_body_view(ALL, width_px=6, height_px=8, seed=0)
     rng = np.random.default_rng(5)
-    views = [make(sample, rng) for _ in range(1500)]
+    views = [make(sample, rng) for _ in range(400)]
     scales = np.array([view.scale for view in views])
     matrices = np.stack([view.source_to_view[:, :2] for view in views])
     angles = np.degrees(np.arctan2(-matrices[:, 1, 0], np.abs(matrices[:, 1, 1])))
     signs = np.array([-1 if view.flipped else 1 for view in views])
     assert scales.min() == 0.75 and scales.max() == 1.25
     at_the_ends = ((scales == 0.75) | (scales == 1.25)).mean()
-    assert at_the_ends == pytest.approx(0.317, abs=0.04)
-    assert (angles == 0).mean() == pytest.approx(0.4, abs=0.04)
+    assert at_the_ends == pytest.approx(0.317, abs=0.08)
+    assert (angles == 0).mean() == pytest.approx(0.4, abs=0.08)
     assert np.abs(angles).max() == pytest.approx(60)
-    assert (signs < 0).mean() == pytest.approx(0.5, abs=0.04)
+    assert (signs < 0).mean() == pytest.approx(0.5, abs=0.08)
     assert (np.linalg.det(matrices) * signs > 0).all()
 
 
