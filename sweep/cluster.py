@@ -12,10 +12,13 @@ from pathlib import Path
 import ray
 from ray.exceptions import RayError
 
+from sweep.messages import counted
+
 OBJECT_STORE_BYTES = 256 << 20  # only reports go through it; data and weights are files
 PROCESSES = 64  # started at once before Ray warns
 KNOCK_S = 5.0
 PULSE_S = 2.0
+JOINING_S = 600.0  # for the machines of an allocation to come up
 
 
 class ClusterLost(RuntimeError):
@@ -105,6 +108,27 @@ def connected_cluster(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def wait_for_nodes(count: int, *, patience_s: float = JOINING_S) -> None:
+    """Wait until the connected cluster has this many machines.
+
+    Raises:
+        ValueError: If it has not in time.
+    """
+    deadline = time.monotonic() + patience_s
+    while (there := num_nodes()) < count:
+        if time.monotonic() > deadline:
+            raise ValueError(
+                f"--nodes {count}: the cluster has {counted(there, 'machine')} after "
+                f"{patience_s:.0f} s; see why the others do not come (ray status), or give fewer."
+            )
+        time.sleep(1.0)
+
+
+def num_nodes() -> int:
+    """Return how many machines of the connected cluster are alive."""
+    return sum(node["Alive"] for node in ray.nodes())
 
 
 def _knock(address: str) -> None:

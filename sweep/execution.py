@@ -15,7 +15,13 @@ from hpe.data.catalog import open_data, prepare_data
 from hpe.data.opened import OpenedData
 from hpe.whole_file import write_text
 from sweep.book import Book, open_book
-from sweep.cluster import ClusterLost, connected_cluster, local_cluster
+from sweep.cluster import (
+    ClusterLost,
+    connected_cluster,
+    local_cluster,
+    num_nodes,
+    wait_for_nodes,
+)
 from sweep.continuation import refuse_changed, refuse_other_data, start_over
 from sweep.display import Display, progress
 from sweep.interruption import Interrupted, terminable
@@ -24,12 +30,16 @@ from sweep.journal import JournalNotWritten
 from sweep.ledger import Ledger, Record
 from sweep.lineage import PROJECT, describe
 from sweep.machine import Machine
-from sweep.messages import Refused, refusing, shown_path
+from sweep.messages import Refused, counted, refusing, shown_path
+from sweep.mirror import StudyMirror
 from sweep.outcome import Outcome, Tracked, show_outcome
+from sweep.preflight import prove_shared
 from sweep.report.best import PlainDumper
+from sweep.shared_storage import DATA, SharedStorage
 from sweep.slot_fit import Resources, SlotFit, cluster_resources, fit_slots, resources_here
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
+from trainables.data_copy import put_data
 from trainables.pool import NoSlotLeft, SlotShape
 from trainables.sealed_json import StageFormat
 from trainables.stages import StageStore
@@ -50,6 +60,7 @@ class Execution:
     Attributes:
         records: The journal so far.
         tracking_uri: The MLflow store.
+        storage: What the machines of a cluster share, if that is not the runs folder.
     """
 
     job: Job
@@ -57,6 +68,7 @@ class Execution:
     console: Console
     machine: Machine
     tracking_uri: str
+    storage: SharedStorage | None = None
 
     def run(self) -> int:
         """Train what is left, report it, and return the exit code.
@@ -72,7 +84,11 @@ class Execution:
                 fit = fit_slots(job.scope.study.slots, resources)
                 data = self._data()
                 self._refuse_other(self.records, data)
+                self._share(data)
                 book = self._book(stack, data)
+                if self.storage is not None:
+                    there = self.storage.study(job.folder)
+                    stack.enter_context(StudyMirror(job.folder, there))
             tracker, patience_s = self._tracker(book.past), TRACKER_PATIENCE_S
             try:
                 if job.options.address is None:
@@ -110,6 +126,7 @@ class Execution:
         if address is None:
             return resources_here(self.machine, cuda_devices=torch.cuda.device_count())
         stack.enter_context(connected_cluster(address))
+        wait_for_nodes(self.job.options.nodes)
         return resources_there(address)
 
     def _tracker(self, past: Sequence[Record]) -> MlflowTracker:
@@ -148,6 +165,26 @@ class Execution:
             prepare_data(config, root, processes=self.machine.cpus, progress=advance)
         return open_data(config, root)
 
+    def _share(self, data: OpenedData[Any]) -> None:
+        """See to it that every machine of a cluster has the stages and the data."""
+        job, place = self.job, self._data_uri()
+        if place is not None:
+            self.console.print("putting the data into the storage", style="dim")
+            put_data(job.data_root, place, digest=data.digest)
+        if job.options.address is not None and (self.storage is not None or num_nodes() > 1):
+            job.runs.stages.mkdir(parents=True, exist_ok=True)
+            uri = job.runs.root.resolve().as_uri() if self.storage is None else self.storage.uri
+            root = job.data_root.resolve()
+            proven = prove_shared(uri, data=root if place is None and root.exists() else None)
+            self.console.print(f"{counted(proven, 'machine')} can work with {uri}", style="dim")
+
+    def _data_uri(self) -> str | None:
+        """Return where in object storage the data lies, if it was made here."""
+        made, root = self.job.runs.data, self.job.data_root
+        if self.storage is None or not self.storage.is_remote or not root.is_relative_to(made):
+            return None
+        return self.storage.below(f"{DATA}/{root.relative_to(made).as_posix()}")
+
     def _book(self, stack: ExitStack, data: OpenedData[Any]) -> Book:
         """Return the study's journal, locked, once it is certain that it is of this study."""
         job = self.job
@@ -180,7 +217,7 @@ class Execution:
                 return run_study(
                     study,
                     book=book,
-                    machinery=_machinery(job, fit, data),
+                    machinery=_machinery(job, fit, data, self._data_uri()),
                     folder=job.folder,
                     lineage=lineage,
                     listeners=[tracker, display],
@@ -196,15 +233,16 @@ def resources_there(address: str) -> Resources:
     return cluster_resources(ray.cluster_resources(), address=address)
 
 
-def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any]) -> Machinery:
+def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any], data_uri: str | None) -> Machinery:
     study = job.scope.study
     spaces = {study.space: job.scope.space} if study.space and job.scope.space else {}
     return Machinery(
         store_root=job.runs.stages.absolute(),
         data={
             "config": job.scope.data.model_dump(mode="json"),
-            "root": str(job.data_root.absolute()),
+            "root": str(job.data_root.resolve()),
             "digest": data.digest,
+            **({} if data_uri is None else {"storage": data_uri}),
         },
         slots=fit.count,
         shape=SlotShape(

@@ -36,6 +36,11 @@ class RunsDir:
         return self.root / ".lock"
 
     @property
+    def storage(self) -> Path:
+        """Return the file that names the storage shared with other machines, if there is one."""
+        return self.root / ".storage"
+
+    @property
     def train_scratch(self) -> Path:
         """Return where Ray Train keeps its files if it is not told where."""
         return self.root / ".train"

@@ -148,6 +148,7 @@ def _of_stage(store: StageStore, key: str, known: _Known | None, epoch: str | No
     if committed and (epoch is None or epoch == LATEST):
         return FoundModel(store.artifacts(key), f"{place}, as it ended", data)
     folder = store.folder(key)
+    store.bring_epochs(key)
     if epoch is not None and epoch != LATEST:
         history = store.metrics(key) if committed else _history(folder, key)
         number = _kept_epoch(folder, epoch, history, known)

@@ -28,6 +28,9 @@ class Options:
         from_weights: `PHASE=FILE|RUN` texts.
         data_dir: Where data sets lie that are not made here, or are kept for several projects.
         address: A Ray cluster to use; None for a local one.
+        nodes: Machines the cluster is to have before the study starts.
+        storage: Where machines find each other's stages: a path or a URI; None: as before.
+        cluster: A cluster file: bring that cluster up and run the study there.
     """
 
     study: str | None
@@ -41,6 +44,9 @@ class Options:
     runs_dir: Path
     data_dir: Path | None
     address: str | None
+    nodes: int
+    storage: str | None
+    cluster: Path | None
     fresh: bool
     yes: bool
     dry_run: bool
@@ -57,6 +63,9 @@ class Options:
             "--runs-dir": None if self.runs_dir == RUNS_DIR else self.runs_dir,
             "--data-dir": self.data_dir,
             "--address": self.address,
+            "--nodes": None if self.nodes == 1 else self.nodes,
+            "--storage": self.storage,
+            "--cluster": self.cluster,
         }
         arguments = [] if self.study is None else [self.study]
         for name, value in single.items():
@@ -77,6 +86,10 @@ def parse_options(arguments: Sequence[str]) -> Options:
         parser.error("which study? Give a name (--list shows them) or the path of a YAML file.")
     if found.profile and not found.dry_run:
         parser.error("--profile tells a price before anything runs: give it with --dry-run.")
+    if found.cluster is not None and (found.address or found.list or found.gc):
+        parser.error("--cluster runs the study on the cluster's head: leave the other option out.")
+    if found.nodes < 1:
+        parser.error(f"--nodes: a cluster has at least 1 machine, got {found.nodes}.")
     return Options(
         study=found.study,
         show_list=found.list,
@@ -89,6 +102,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
         runs_dir=found.runs_dir,
         data_dir=found.data_dir,
         address=found.address,
+        nodes=found.nodes,
+        storage=found.storage,
+        cluster=found.cluster,
         fresh=found.fresh,
         yes=found.yes,
         dry_run=found.dry_run,
@@ -136,6 +152,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--data-dir", type=Path, metavar="DIR", help="where data sets lie that you bring")
     add("--address", metavar="ADDR", help="a Ray cluster to use (default: a local one of its own)")
+    add("--nodes", type=int, default=1, metavar="N", help="wait until the cluster has N machines")
+    add(
+        "--storage",
+        metavar="URI",
+        help="where a cluster's machines share stages and data: a path that all of them see, "
+        "s3://BUCKET/... or gs://BUCKET/...; remembered in the runs folder",
+    )
+    add(
+        "--cluster",
+        type=Path,
+        metavar="FILE",
+        help="bring up the cluster of this file (see docs/cluster.md) and run the study there",
+    )
     add("--fresh", action="store_true", help="start the study over; asks for --yes")
     add(
         "--gc",

@@ -17,8 +17,10 @@ from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
 from sweep.machine import see_machine
 from sweep.messages import refusing, shown_path
+from sweep.mirror import refuse_other_journal
 from sweep.options import Options
 from sweep.runs_lock import in_use
+from sweep.shared_storage import SharedStorage, storage_of, use_storage
 from sweep.slot_fit import SlotFit, fit_slots, resources_here
 from sweep.storage import refuse_full_disk
 from sweep.study import Study
@@ -36,6 +38,7 @@ def run_session(study: Study, options: Options, console: Console) -> int:
     """
     with refusing():
         job = make_job(study, options, tracking_uri=_tracking_uri(options))
+        storage = storage_of(job.runs, options.storage)
         records = _past_records(job)
         if options.fresh:
             refuse_fresh(job.folder, yes=options.yes or options.dry_run)
@@ -46,20 +49,26 @@ def run_session(study: Study, options: Options, console: Console) -> int:
     with ExitStack() as stack:
         with refusing():
             stack.enter_context(in_use(job.runs))
-        return _run(job, records, console)
+            if storage is not None:
+                use_storage(job.runs, storage)
+        return _run(job, records, console, storage)
 
 
-def _run(job: Job, records: Sequence[Record], console: Console) -> int:
+def _run(
+    job: Job, records: Sequence[Record], console: Console, storage: SharedStorage | None
+) -> int:
     """Run what is left, in a runs folder from which nothing is collected meanwhile."""
     store = StageStore(job.runs.stages)
     job = job.with_weights({label: found.stage_key(store) for label, found in job.weights.items()})
     with refusing():
         _refuse_changed(job, records)
+        if storage is not None and not job.options.fresh:
+            refuse_other_journal(job.folder, storage)
     past = Ledger(records)
     # Ray, MLflow and matplotlib take seconds to import; a refusal or a dry run needs none of them.
     from sweep.execution import Execution  # noqa: PLC0415
 
-    execution = Execution(job, records, console, see_machine(), _tracking_uri(job.options))
+    execution = Execution(job, records, console, see_machine(), _tracking_uri(job.options), storage)
     gpus_per_slot = _gpus_per_slot(job)
     if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=gpus_per_slot):
         return execution.show_finished()

@@ -20,6 +20,7 @@ from trainables.mailbox import SlotPhase
 from trainables.placement_groups import UNPLACED, train_groups, why_waiting
 from trainables.slot import SlotActor, SlotConfig, SlotShape
 from trainables.slot_handle import SlotHandle, is_there
+from trainables.stage_remote import linked_remote
 
 SILENT_SLOT_S = 60.0
 """A slot that does not answer for this long, restarts included, is replaced; doubled each time in a
@@ -51,11 +52,11 @@ class SlotPool:
     Args:
         count: Slots to have at most.
         shape: Their worker groups.
-        store_root: The stage store, reachable from every worker.
+        store_root: The stage store, reachable from every worker, or a cache of what is.
         watchdog_s: A worker group that reports nothing for this long while training is replaced;
             it must be longer than the longest epoch.
-        scratch: Where Ray Train keeps its own files, reachable from every worker; by default beside
-            the store.
+        scratch: Where Ray Train keeps its own files, on the driver's machine; by default beside the
+            store.
         phases: `module:attribute` of the phases by name.
         opener: `module:attribute` of the function that opens a stage's data.
     """
@@ -84,6 +85,7 @@ class SlotPool:
             watchdog_s=watchdog_s,
             phases=phases,
             opener=opener,
+            remote=linked_remote(store_root),
         )
         self._slots: dict[str, SlotHandle] = {}
         self._ending: dict[ObjectRef, SlotHandle] = {}  # given back, their workers are leaving
@@ -99,7 +101,8 @@ class SlotPool:
         Args:
             wanted: How many there is work for; None for all of the pool's.
         """
-        self._scratch.mkdir(parents=True, exist_ok=True)
+        for folder in (self._scratch, Path(self._config.store_root)):
+            folder.mkdir(parents=True, exist_ok=True)
         self._foreign = train_groups()
         self._start_missing(self._count if wanted is None else wanted)
 

@@ -80,6 +80,8 @@ class SlotConfig:
         opener: `module:attribute` of the function that opens a stage's data.
         hang_s: A worker that works on batches tells of one at least this often, else its group is
             replaced.
+        remote: The URI of which the stage store's folder is a cache, on every machine; None where
+            the folder itself is shared.
     """
 
     shape: SlotShape
@@ -89,6 +91,7 @@ class SlotConfig:
     phases: str
     opener: str
     hang_s: float = HANG_S
+    remote: str | None = None
 
 
 class SlotActor:
@@ -324,6 +327,7 @@ class SlotActor:
                 "name": self._name,
                 "run": run,
                 "store_root": self._config.store_root,
+                "remote": self._config.remote,
                 "threads": shape.threads,
                 "uses_gpu": shape.gpus_per_worker > 0,
                 "phases": self._config.phases,

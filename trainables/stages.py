@@ -9,6 +9,9 @@ Layout of `<root>/<key>/`:
     state/               states to resume from, while the stage is being trained
 
 A stage that turns out damaged is set aside as `<key>.corrupt-<id>` and trained again.
+
+Where the folder names remote storage (`trainables.stage_remote`), it is a cache of that: what is
+finished is decided there, and files are brought here when they are read.
 """
 
 import hashlib
@@ -17,9 +20,10 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +39,9 @@ from trainables.manifest import (
     verified,
     write_manifest,
 )
+from trainables.remote_folder import RemoteFolder
 from trainables.saved_states import History, SavedState, read_last_state, write_state
+from trainables.stage_remote import StageRemote, linked_remote
 
 HISTORY = "history.json"
 KEPT = "kept"
@@ -52,6 +58,11 @@ class StageStore:
 
     root: Path
 
+    @cached_property
+    def _remote(self) -> StageRemote | None:
+        uri = linked_remote(self.root)
+        return None if uri is None else StageRemote(RemoteFolder.at(uri))
+
     def folder(self, key: str) -> Path:
         """Return where a stage is, or will be."""
         return self.root / key
@@ -64,6 +75,10 @@ class StageStore:
         """
         folder = self.folder(key)
         try:
+            if self._remote is not None:
+                self._remote.bring_manifest(folder)
+                read_manifest(folder)
+                return self._remote.is_committed(key)
             return has_its_files(folder, read_manifest(folder))
         except (FileNotFoundError, CorruptStage):
             return False
@@ -80,6 +95,8 @@ class StageStore:
         folder = self.folder(key)
         with self._locked(key):
             try:
+                if self._remote is not None:
+                    self._remote.mend_copy(folder)
                 manifest = read_manifest(folder)
                 verified(folder, manifest, list(manifest["files"]))
             except FileNotFoundError:
@@ -87,6 +104,8 @@ class StageStore:
             except CorruptStage as error:
                 aside = folder.with_name(f"{key}{CORRUPT}{uuid.uuid4().hex[:8]}")
                 folder.rename(aside)
+                if self._remote is not None:
+                    self._remote.set_aside(key)
                 logger.warning("%s It is set aside as %s.", error, aside.name)
                 return aside
         return None
@@ -99,14 +118,22 @@ class StageStore:
             FileNotFoundError: If the stage is not committed.
             StageFormat: If it is in a format that this program does not read.
         """
-        folder = self.folder(key)
-        manifest = read_manifest(folder)
+        folder, manifest = self.folder(key), self.manifest(key)
         tensors = [n for n in manifest["files"] if "/" not in n and n.endswith(TENSORS)]
-        return read_artifacts(verified(folder, manifest, [*tensors, FACTS]))
+        return read_artifacts(self._verified(folder, manifest, [*tensors, FACTS]))
 
     def manifest(self, key: str) -> dict[str, Any]:
         """Return the manifest of a committed stage: files, stage and lineage."""
-        return read_manifest(self.folder(key))
+        folder = self.folder(key)
+        if self._remote is not None:
+            self._remote.bring_manifest(folder)
+        return read_manifest(folder)
+
+    def bring_epochs(self, key: str) -> None:
+        """Have the states and the kept epochs of a stage in its folder, where they are read."""
+        if self._remote is not None:
+            self._remote.bring_folder(self.folder(key) / STATES)
+            self._remote.bring_folder(self.folder(key) / KEPT)
 
     def metrics(self, key: str) -> list[dict[str, Any]]:
         """Return `{"epoch", "metrics"}` of every epoch of a committed stage.
@@ -114,8 +141,7 @@ class StageStore:
         Raises:
             CorruptStage, FileNotFoundError, StageFormat: As `artifacts` does.
         """
-        folder = self.folder(key)
-        (path,) = verified(folder, read_manifest(folder), [HISTORY])
+        (path,) = self._verified(self.folder(key), self.manifest(key), [HISTORY])
         return list(json.loads(path.read_text(encoding="utf-8")))
 
     def save_state(
@@ -129,6 +155,8 @@ class StageStore:
         with self._locked(stage.key, shared=True):
             if not self.is_committed(stage.key):
                 write_state(folder, state, epoch=epoch, history=history, rank=rank)
+                if self._remote is not None:
+                    self._remote.put_state(folder, rank=rank, epoch=epoch)
 
     def last_state(self, stage: Stage, *, rank: int = 0, world_size: int = 1) -> SavedState | None:
         """Return the newest state that every rank has intact, or None to start afresh.
@@ -137,13 +165,17 @@ class StageStore:
             StageFormat: If it is in a format that this program does not read.
         """
         folder = self.folder(stage.key) / STATES
+        self.bring_epochs(stage.key)
         return read_last_state(folder, key=stage.key, rank=rank, world_size=world_size)
 
     def keep_snapshot(self, stage: Stage, epoch: int, artifacts: Artifacts) -> None:
         """Keep the artifacts of one epoch beside those of the end."""
         with self._locked(stage.key):
             if not self.is_committed(stage.key):
-                write_artifacts(self.folder(stage.key) / KEPT / f"{epoch:05d}", artifacts)
+                snapshot = self.folder(stage.key) / KEPT / f"{epoch:05d}"
+                write_artifacts(snapshot, artifacts)
+                if self._remote is not None:
+                    self._remote.put_folder(snapshot)
 
     def drop_snapshot(self, stage: Stage, epoch: int) -> None:
         """Forget the kept artifacts of an epoch that fell out of the top k."""
@@ -151,6 +183,8 @@ class StageStore:
             if not self.is_committed(stage.key):
                 snapshot = self.folder(stage.key) / KEPT / f"{epoch:05d}"
                 shutil.rmtree(snapshot, ignore_errors=True)
+                if self._remote is not None:
+                    self._remote.drop_folder(snapshot, depth=2)
 
     def commit(
         self,
@@ -200,7 +234,18 @@ class StageStore:
                 kept = [path for path in (folder / KEPT).rglob("*") if path.is_file()]
                 files = [*files, folder / HISTORY, *kept]
                 write_manifest(folder, files, stage=identity, lineage=lineage)
+                if self._remote is not None:
+                    self._remote.commit(folder)
             shutil.rmtree(folder / STATES, ignore_errors=True)
+            if self._remote is not None:
+                self._remote.drop_folder(folder / STATES)
+
+    def _verified(
+        self, folder: Path, manifest: Mapping[str, Any], names: Sequence[str]
+    ) -> list[Path]:
+        if self._remote is not None:
+            self._remote.bring(folder, names)
+        return verified(folder, manifest, names)
 
     @contextmanager
     def _locked(self, key: str, *, shared: bool = False) -> Iterator[None]:

@@ -23,6 +23,7 @@ from hpe.phases.phase import PhaseSpec
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom, MemoryUse
 from trainables.saved_states import History
+from trainables.stage_remote import link_remote
 from trainables.stages import StageStore
 from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
 
@@ -175,13 +176,13 @@ def serve(config: Mapping[str, Any]) -> None:
     Whatever goes wrong inside an assignment is its result; the worker lives on.
 
     Args:
-        config: `slot` (the actor), `name`, `run`, `store_root`, `threads`, `uses_gpu`, `phases`,
-            `opener`.
+        config: `slot` (the actor), `name`, `run`, `store_root`, `remote`, `threads`, `uses_gpu`,
+            `phases`, `opener`.
     """
     slot: ActorHandle = config["slot"]
     try:
         bench = Bench(
-            store=StageStore(Path(config["store_root"])),
+            store=_store(Path(config["store_root"]), config["remote"]),
             phases=resolve(config["phases"]),
             data=DataCache(resolve(config["opener"])),
             seat=_seat(uses_gpu=config["uses_gpu"]),
@@ -239,6 +240,14 @@ def growth_of(memory: MemoryUse, baseline: MemoryUse) -> str | None:
 
 def _pairs(history: History) -> list[tuple[int, dict[str, float]]]:
     return [(entry["epoch"], dict(entry["metrics"])) for entry in history]
+
+
+def _store(root: Path, remote: str | None) -> StageStore:
+    if remote is not None:
+        link_remote(root, remote)  # on another machine than the driver's there is no folder yet
+    elif not root.is_dir():
+        raise FileNotFoundError(f"this machine does not share the stage store {root}")
+    return StageStore(root)
 
 
 def _seat(*, uses_gpu: bool) -> Seat:

@@ -1,0 +1,105 @@
+"""A folder that is reached by a URI: objects in S3 or Google Cloud Storage, or plain files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import ArrowException
+from pyarrow.fs import FileSelector, FileSystem, FileType
+
+from hpe.whole_file import replacing
+
+SCHEMES = ("s3", "gs", "file")
+CHUNK_BYTES = 8 << 20
+
+
+def is_uri(text: str) -> bool:
+    """Say whether a text is a URI and not a path."""
+    return "://" in text
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """Named files below a URI; names have `/` between their parts.
+
+    An object is there whole or not at all. Every method raises OSError where the storage does not
+    answer or does not allow it.
+    """
+
+    files: FileSystem
+    base: str
+
+    @classmethod
+    def at(cls, uri: str) -> "RemoteFolder":
+        """Return the folder of a URI, which may not exist yet.
+
+        Raises:
+            ValueError: If it is of no kind that is known here, or cannot be reached at all.
+        """
+        scheme = uri.partition("://")[0]
+        if scheme not in SCHEMES:
+            raise ValueError(
+                f"{uri}: storage is a path, or {', '.join(f'{s}://' for s in SCHEMES)}."
+            )
+        try:
+            files, base = FileSystem.from_uri(uri)
+        except (ArrowException, OSError) as error:
+            raise ValueError(f"{uri}: this storage cannot be opened: {error}") from error
+        return cls(files, base.rstrip("/"))
+
+    def below(self, name: str) -> "RemoteFolder":
+        """Return a folder in this one."""
+        return RemoteFolder(self.files, f"{self.base}/{name}")
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a file of this name."""
+        return bool(self.files.get_file_info(self._path(name)).type == FileType.File)
+
+    def names(self) -> list[str]:
+        """Return the names of all files, in order."""
+        selector = FileSelector(self.base, recursive=True, allow_not_found=True)
+        found = [i for i in self.files.get_file_info(selector) if i.type == FileType.File]
+        return sorted(info.path[len(self.base) + 1 :] for info in found)
+
+    def read(self, name: str) -> bytes:
+        """Return a small file's content; FileNotFoundError if there is none."""
+        with self.files.open_input_file(self._path(name)) as file:
+            return bytes(file.read())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a small file."""
+        self._make_parent(name)
+        with self.files.open_output_stream(self._path(name)) as file:
+            file.write(content)
+
+    def put(self, source: Path, name: str) -> None:
+        """Put a local file."""
+        self._make_parent(name)
+        with source.open("rb") as local, self.files.open_output_stream(self._path(name)) as file:
+            while chunk := local.read(CHUNK_BYTES):
+                file.write(chunk)
+
+    def get(self, name: str, target: Path) -> None:
+        """Bring a file here, whole or not at all; FileNotFoundError if there is none."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            self.files.open_input_stream(self._path(name)) as file,
+            replacing(target) as temporary,
+            temporary.open("wb") as local,
+        ):
+            while chunk := file.read(CHUNK_BYTES):
+                local.write(chunk)
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        if self.has(name):
+            self.files.delete_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        parts = name.split("/")
+        if not all(part.strip() and part not in (".", "..") for part in parts):
+            raise ValueError(f"{name!r} leads out of its storage folder.")
+        return f"{self.base}/{name}"
+
+    def _make_parent(self, name: str) -> None:
+        if self.files.type_name == "local":  # object storage has no folders
+            self.files.create_dir(self._path(name).rpartition("/")[0], recursive=True)
