@@ -1,0 +1,108 @@
+"""How often a verdict is false, how often it finds what is there, and what racing saves.
+
+Simulates studies after their search: k candidates and some controls are trained on fresh seeds. An
+objective is the sum of what the trial's point is worth and a normal deviate of its training, whose
+standard deviation is 1. In one kind of study all are worth the same; in the other one candidate is
+better than everyone else by 1, one standard deviation between seeds.
+
+    python benchmarks/verdict.py
+    python benchmarks/verdict.py --studies 2000 --seeds 12
+
+Beside the race on the same deviates: everyone trained with every seed, judged by the same interval;
+and judged by the percentile bootstrap of the winner's paired differences, which neither makes up
+for the choice among candidates nor for few seeds.
+"""
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweep.verdict.race import Entrant, Race, run_race
+from sweep.verdict.verdict import CONFIDENCE, verdict_of
+
+DRAWS = 2000
+
+
+@dataclass
+class Tally:
+    """What came out of studies of one kind."""
+
+    race: int = 0
+    full: int = 0
+    bootstrap: int = 0
+    spent: float = 0.0
+
+
+def entrants_of(candidates: int, controls: int) -> list[Entrant]:
+    return [
+        *(Entrant(f"candidate {i}", is_control=False) for i in range(candidates)),
+        *(Entrant(f"control {i}", is_control=True) for i in range(controls)),
+    ]
+
+
+def claims_bootstrap(table: dict[str, list[float]], rng: np.random.Generator) -> str | None:
+    """Return the winner if the bootstrap's interval leaves out every control."""
+    means = {name: np.mean(values) for name, values in table.items()}
+    winner = max((n for n in table if n.startswith("candidate")), key=means.__getitem__)
+    for name in (n for n in table if n.startswith("control")):
+        differences = np.subtract(table[winner], table[name])
+        drawn = rng.choice(differences, (DRAWS, len(differences))).mean(axis=1)
+        if np.quantile(drawn, 1 - CONFIDENCE) <= 0:
+            return None
+    return winner
+
+
+def simulate(
+    studies: int, *, candidates: int, controls: int, seeds: int, effect: float, seed: int
+) -> Tally:
+    rng = np.random.default_rng(seed)
+    entrants, tally = entrants_of(candidates, controls), Tally()
+    for _ in range(studies):
+        table = {e.name: rng.normal(0, 1, seeds).tolist() for e in entrants}
+        table["candidate 0"] = (np.array(table["candidate 0"]) + effect).tolist()
+        race = run_race(entrants, table, rounds=seeds, direction="maximize")
+        everyone = Race(tuple(entrants), seeds, {}, "all rounds are run")
+        tally.race += is_hit(race, table, effect)
+        tally.full += is_hit(everyone, table, effect)
+        claimed = claims_bootstrap(table, rng)
+        tally.bootstrap += claimed is not None and (effect == 0 or claimed == "candidate 0")
+        ran = [race.left[e.name].after if e.name in race.left else race.rounds for e in entrants]
+        tally.spent += sum(ran) / (seeds * len(entrants)) / studies
+    return tally
+
+
+def is_hit(race: Race, table: dict[str, list[float]], effect: float) -> bool:
+    """Say whether a winner is announced; where there is one to be found, that one."""
+    verdict = verdict_of(race, table, direction="maximize")
+    return verdict.is_separated and (effect == 0 or verdict.winner == "candidate 0")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--candidates", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print(f"{options.studies} studies, {options.candidates} candidates, {options.seeds} seeds")
+    print(f"{'controls':>8} {'':>14} {'race':>7} {'all':>7} {'bootstrap':>10} {'spent':>7}")
+    for controls in (1, 3):
+        for effect, what in ((0.0, "false winner"), (1.0, "found")):
+            tally = simulate(
+                options.studies,
+                candidates=options.candidates,
+                controls=controls,
+                seeds=options.seeds,
+                effect=effect,
+                seed=options.seed,
+            )
+            shares = [n / options.studies for n in (tally.race, tally.full, tally.bootstrap)]
+            print(
+                f"{controls:>8} {what:>14} {shares[0]:>7.1%} {shares[1]:>7.1%} "
+                f"{shares[2]:>10.1%} {tally.spent:>7.1%}"
+            )
+
+
+if __name__ == "__main__":
+    main()

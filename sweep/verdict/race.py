@@ -1,0 +1,179 @@
+"""Racing: replicates go round by round, and who cannot win any more runs no further round.
+
+A round is one fresh trial seed with which everyone who is still in the race is trained. The rules
+look at finished rounds alone, so that a race is the same however its trials were spread over slots
+and however often the driver was ended.
+
+- A candidate leaves when the leading candidate is better in a paired t test (one-sided, 5 %), and
+  when it is behind the best control after a third of the rounds. A control leaves when the best
+  control is better in the same test. None of this can make a candidate win falsely.
+- The race ends early when the one candidate left is better than every control left by Dunnett's
+  test at 0.2 %, the share of the error that looks before the end may spend (after Haybittle, 1971,
+  and Peto et al., 1976: strict looks before the end cost the last one next to nothing).
+
+`benchmarks/verdict.py` measures what this saves and what it costs.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scipy import stats
+
+from hpe.metrics.direction import Direction
+from sweep.verdict.dunnett import dunnett_quantile
+
+MIN_ROUNDS = 4
+"""Before this many rounds nobody leaves."""
+
+LEAVE_ERROR = 0.05
+INTERIM_ERROR = 0.002
+FUTILITY_SHARE = 1 / 3
+
+Values = Mapping[str, Sequence[float | None]]
+"""Name -> its objective in each round it has finished, in order; None where its trial failed."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Someone in a race: a searched point, or an arm to compare points with."""
+
+    name: str
+    is_control: bool
+
+
+@dataclass(frozen=True)
+class Left:
+    """Who left a race.
+
+    Attributes:
+        after: Rounds finished by then.
+        reason: In words.
+    """
+
+    after: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race as far as it has come.
+
+    Attributes:
+        entrants: Who entered, in order.
+        rounds: Rounds that all who are still in it have finished.
+        left: Name -> when and why.
+        ended_by: What ended it; None while there is more to run.
+    """
+
+    entrants: tuple[Entrant, ...]
+    rounds: int
+    left: Mapping[str, Left]
+    ended_by: str | None
+
+    @property
+    def going(self) -> tuple[Entrant, ...]:
+        """Return those who are still in it."""
+        return tuple(entrant for entrant in self.entrants if entrant.name not in self.left)
+
+    def due(self, values: Values) -> list[str]:
+        """Return who has no value of the present round yet."""
+        if self.ended_by is not None:
+            return []
+        return [e.name for e in self.going if len(values.get(e.name, ())) <= self.rounds]
+
+
+def run_race(
+    entrants: Sequence[Entrant], values: Values, *, rounds: int, direction: Direction
+) -> Race:
+    """Return how far a race has come.
+
+    Args:
+        entrants: Who enters.
+        values: What they have reached so far; values beyond a round that some who are still in the
+            race have not finished do not count yet.
+        rounds: Rounds at most.
+        direction: Which values are better.
+    """
+    race = Race(tuple(entrants), 0, {}, None if rounds > 0 else "there are no rounds")
+    signed = _higher_is_better(values, direction)
+    while race.ended_by is None:
+        finished = race.rounds + 1
+        if any(len(values.get(entrant.name, ())) < finished for entrant in race.going):
+            break
+        leaving = _leaving(race.going, signed, finished, rounds)
+        left = {**race.left, **{name: Left(finished, why) for name, why in leaving.items()}}
+        race = replace(race, rounds=finished, left=left)
+        race = replace(race, ended_by=_ended_by(race, signed, rounds))
+    return race
+
+
+def paired_t(differences: Sequence[float]) -> float:
+    """Return mean / standard error; without any spread, an infinity of the mean's sign, or 0."""
+    mean, sd = statistics.fmean(differences), statistics.stdev(differences)
+    if sd == 0:
+        return 0.0 if mean == 0 else math.copysign(math.inf, mean)
+    return mean / (sd / math.sqrt(len(differences)))
+
+
+Signed = Mapping[str, Sequence[float | None]]
+
+
+def _higher_is_better(values: Values, direction: Direction) -> Signed:
+    sign = 1.0 if direction == "maximize" else -1.0
+    return {
+        name: [None if value is None else sign * value for value in row]
+        for name, row in values.items()
+    }
+
+
+def _leaving(
+    going: Sequence[Entrant], values: Signed, finished: int, rounds: int
+) -> dict[str, str]:
+    """Return who leaves after this round, and why."""
+    leaving = {e.name: "its trial failed" for e in going if values[e.name][finished - 1] is None}
+    if not MIN_ROUNDS <= finished < rounds:
+        return leaving
+    rows = {e.name: _row(values[e.name], finished) for e in going if e.name not in leaving}
+    best: dict[bool, str] = {}
+    for is_control in (False, True):
+        kind = [e.name for e in going if e.is_control is is_control and e.name in rows]
+        if not kind:
+            continue
+        best[is_control] = leader = max(kind, key=lambda name: sum(rows[name]))
+        quantile = float(stats.t.ppf(1 - LEAVE_ERROR, finished - 1))
+        for name in kind:
+            if name != leader and paired_t(_minus(rows[leader], rows[name])) > quantile:
+                leaving[name] = f"{leader} is better in a paired test"
+    if True in best and finished >= FUTILITY_SHARE * rounds:
+        control = rows[best[True]]
+        for entrant in going:
+            name = entrant.name
+            if not entrant.is_control and name in rows and sum(rows[name]) <= sum(control):
+                leaving.setdefault(name, f"it is not ahead of {best[True]}")
+    return leaving
+
+
+def _ended_by(race: Race, values: Signed, rounds: int) -> str | None:
+    entered = sum(not entrant.is_control for entrant in race.entrants)
+    candidates = [entrant.name for entrant in race.going if not entrant.is_control]
+    controls = [entrant.name for entrant in race.going if entrant.is_control]
+    if not candidates:
+        return "no candidate is left"
+    if race.rounds == rounds:
+        return f"all {rounds} rounds are run"
+    if race.rounds < MIN_ROUNDS or len(candidates) > 1 or not controls:
+        return None
+    quantile = dunnett_quantile(1 - INTERIM_ERROR, candidates=entered, df=race.rounds - 1)
+    row = _row(values[candidates[0]], race.rounds)
+    leads = (paired_t(_minus(row, _row(values[name], race.rounds))) for name in controls)
+    return f"{candidates[0]} is ahead beyond doubt" if all(t > quantile for t in leads) else None
+
+
+def _row(values: Sequence[float | None], finished: int) -> list[float]:
+    return [value for value in values[:finished] if value is not None]
+
+
+def _minus(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [a - b for a, b in zip(first, second, strict=True)]

@@ -1,0 +1,140 @@
+"""What replicates on fresh seeds say: who won, by how much, and how sure that is."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpe.metrics.direction import Direction
+from sweep.verdict.dunnett import dunnett_quantile
+from sweep.verdict.race import Race, Values
+
+CONFIDENCE = 0.95
+"""In studies without any difference a winner is announced at most in the rest of them."""
+
+LAST_LOOK = 0.96
+"""Confidence of the last look at a race, so that together with the looks before it is the above."""
+
+RESAMPLES = 10_000
+SEED = 20
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The winner's lead over one control, over the rounds both ran; positive is better.
+
+    Attributes:
+        mean: Mean paired difference.
+        low: With the verdict's confidence the true lead is above this, the choice of the winner
+            among several candidates taken into account.
+        high: Likewise below this.
+        rounds: Rounds that both ran.
+    """
+
+    control: str
+    mean: float
+    low: float
+    high: float
+    rounds: int
+
+    @property
+    def is_separated(self) -> bool:
+        """Say whether the winner is better, as far as the data can say."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A race's outcome.
+
+    Attributes:
+        winner: The candidate with the best mean of those who stayed, or None if none did.
+        leads: Over every control that ran two rounds with it, the strongest control first: of
+            those who stayed the one with the best mean.
+        means: Name -> mean objective over the rounds it ran.
+        probability_best: Name -> share of resampled races in which it has the best mean, of those
+            who stayed.
+    """
+
+    winner: str | None
+    leads: tuple[Lead, ...]
+    means: Mapping[str, float]
+    probability_best: Mapping[str, float]
+
+    @property
+    def is_separated(self) -> bool:
+        """Say whether the winner is better than the strongest control, and so than any."""
+        return bool(self.leads) and self.leads[0].is_separated
+
+
+def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
+    """Return what a race says; of one that has not ended, what it would say if it ended now.
+
+    Args:
+        race: From `sweep.verdict.race.run_race`.
+        values: As given to it.
+        direction: Which values are better.
+    """
+    sign = 1.0 if direction == "maximize" else -1.0
+    merits = {
+        name: [sign * value for value in row[: race.rounds] if value is not None]
+        for name, row in values.items()
+    }
+    ran = [entrant for entrant in race.entrants if merits.get(entrant.name)]
+    mean = {entrant.name: statistics.fmean(merits[entrant.name]) for entrant in ran}
+    stayed = [e for e in ran if e.name not in race.left]
+    candidates = [e.name for e in stayed if not e.is_control]
+    winner = max(candidates, key=mean.__getitem__, default=None)
+    controls = [e.name for e in ran if e.is_control]
+    controls.sort(key=lambda name: (name in race.left, -mean[name]))
+    entered = sum(not entrant.is_control for entrant in race.entrants)
+    leads = (
+        ()
+        if winner is None
+        else tuple(
+            lead
+            for name in controls
+            if (lead := _lead(merits[winner], merits[name], name, entered)) is not None
+        )
+    )
+    return Verdict(
+        winner=winner,
+        leads=leads,
+        means={name: sign * value for name, value in mean.items()},
+        probability_best=probability_best({e.name: merits[e.name] for e in stayed}),
+    )
+
+
+def probability_best(merits: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return how often each has the best mean when rounds are drawn again with replacement.
+
+    All of a round are drawn together, so that what a seed does to everyone changes nothing. Equal
+    bests share.
+
+    Args:
+        merits: Name -> values, higher is better, all of the same rounds.
+    """
+    if not merits:
+        return {}
+    table = np.array(list(merits.values()))
+    rng = np.random.default_rng(SEED)
+    drawn = rng.integers(0, table.shape[1], (RESAMPLES, table.shape[1]))
+    means = table[:, drawn].mean(axis=2)
+    best = means >= means.max(axis=0) - 1e-12
+    shares = (best / best.sum(axis=0)).mean(axis=1)
+    return dict(zip(merits, shares.tolist(), strict=True))
+
+
+def _lead(
+    winner: Sequence[float], control: Sequence[float], name: str, candidates: int
+) -> Lead | None:
+    rounds = min(len(winner), len(control))
+    if rounds < 2:
+        return None
+    differences = [a - b for a, b in zip(winner[:rounds], control[:rounds], strict=True)]
+    mean = statistics.fmean(differences)
+    quantile = dunnett_quantile(LAST_LOOK, candidates=candidates, df=rounds - 1)
+    half = quantile * statistics.stdev(differences) / math.sqrt(rounds)
+    return Lead(control=name, mean=mean, low=mean - half, high=mean + half, rounds=rounds)

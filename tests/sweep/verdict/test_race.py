@@ -1,0 +1,100 @@
+"""Who runs the next round of a race, and who does not any more."""
+
+import math
+
+import pytest
+from scipy import stats
+
+from sweep.verdict.race import Entrant, Race, paired_t, run_race
+
+A, B = Entrant("a", is_control=False), Entrant("b", is_control=False)
+CONTROL, OTHER = Entrant("control", is_control=True), Entrant("other", is_control=True)
+NOISE = [0.1, -0.2, 0.15, 0.05, -0.1, 0.2, -0.15, 0.0]
+
+
+def raised(by):
+    return [by + noise for noise in NOISE]
+
+
+def race(values, *, entrants=(A, B, CONTROL), rounds=8, direction="maximize"):
+    return run_race(entrants, values, rounds=rounds, direction=direction)
+
+
+def test_the_statistic_is_that_of_a_paired_t_test():
+    first, second = [1.0, 2.5, 0.3, 4.0], [0.5, 2.0, 0.9, 2.0]
+    found = paired_t([a - b for a, b in zip(first, second, strict=True)])
+    assert found == pytest.approx(stats.ttest_rel(first, second).statistic)
+    assert paired_t([2.0, 2.0]) == math.inf
+    assert paired_t([0.0, 0.0]) == 0.0
+
+
+def test_a_round_waits_for_all_who_are_in_the_race():
+    values = {"a": [1.0, 2.0], "b": [1.0], "control": [1.0]}
+    found = race(values)
+    assert (found.rounds, found.ended_by) == (1, None)
+    assert found.due(values) == ["b", "control"]
+
+
+def test_what_is_ahead_of_the_others_does_not_count_yet():
+    values = {"a": [*raised(3.0)], "b": [0.0, 0.1], "control": [0.0, 0.0]}
+    assert race(values).left == {}
+
+
+def test_a_candidate_leaves_that_the_leading_one_beats():
+    values = {"a": raised(1.0)[:4], "b": [0.0, -0.1, 0.1, 0.05], "control": raised(0.99)[3::-1]}
+    found = race(values)
+    assert found.left["b"].after == 4
+    assert found.left["b"].reason == "a is better in a paired test"
+    assert found.due(values) == ["a", "control"]
+
+
+def test_nobody_leaves_before_the_fourth_round():
+    values = {"a": [5.0, 5.1, 5.2], "b": [0.0, 0.1, 0.0], "control": [0.0, 0.1, 0.1]}
+    assert race(values).left == {}
+
+
+def test_a_candidate_that_is_not_ahead_of_the_control_leaves_after_a_third_of_the_rounds():
+    values = {"a": raised(1.0), "b": raised(0.99)[::-1], "control": raised(1.2)[::-1]}
+    few = {name: row[:4] for name, row in values.items()}
+    assert race(few, rounds=13).left == {}
+    assert "not ahead of control" in race(few, rounds=12).left["a"].reason
+
+
+def test_the_race_is_over_when_no_candidate_is_left():
+    values = {"a": raised(0.0), "control": raised(3.0)[::-1]}
+    found = race(values, entrants=(A, CONTROL))
+    assert (found.rounds, found.ended_by) == (4, "no candidate is left")
+
+
+def test_it_ends_early_when_the_last_candidate_is_ahead_of_every_control_beyond_doubt():
+    values = {"a": raised(9.0), "b": raised(0.0)[::-1], "control": raised(0.0)}
+    values["control"][0] += 0.05
+    found = race(values)
+    assert (found.rounds, found.ended_by) == (4, "a is ahead beyond doubt")
+
+
+def test_a_control_leaves_that_another_one_beats():
+    values = {"a": raised(1.0), "control": raised(1.0)[::-1], "other": [0.0, 0.1, 0.0, 0.1] * 2}
+    found = race(values, entrants=(A, CONTROL, OTHER))
+    assert found.left["other"].after == 4
+
+
+def test_who_failed_leaves_and_says_so():
+    values = {"a": [1.0], "b": [None], "control": [0.5]}
+    found = race(values)
+    assert found.left["b"].reason == "its trial failed"
+    assert found.due(values) == ["a", "control"]
+
+
+def test_where_less_is_better_the_signs_are_turned():
+    values = {"a": raised(-9.0), "b": raised(0.0)[::-1], "control": raised(0.0)}
+    values["control"][0] += 0.05
+    assert race(values, direction="minimize").ended_by == "a is ahead beyond doubt"
+
+
+def test_all_rounds_are_the_end_and_none_is_no_race():
+    values = {"a": raised(0.3), "b": raised(0.31)[::-1], "control": raised(0.2)[::-1]}
+    found = race(values)
+    assert (found.rounds, found.ended_by) == (8, "all 8 rounds are run")
+    assert found.due(values) == []
+    assert race(values, rounds=0) == Race((A, B, CONTROL), 0, {}, "there are no rounds")

@@ -1,0 +1,77 @@
+"""What a race says."""
+
+import statistics
+
+import numpy as np
+import pytest
+
+from sweep.verdict.dunnett import dunnett_quantile
+from sweep.verdict.race import Entrant, Race, run_race
+from sweep.verdict.verdict import LAST_LOOK, probability_best, verdict_of
+
+ENTRANTS = (
+    Entrant("a", is_control=False),
+    Entrant("b", is_control=False),
+    Entrant("weak", is_control=True),
+    Entrant("strong", is_control=True),
+)
+VALUES = {
+    "a": [10.0, 11.0, 9.0, 12.0],
+    "b": [12.0, 13.0, 11.5, 14.0],
+    "weak": [20.0, 22.0, 21.0, 20.0],
+    "strong": [12.5, 13.0, 13.0, 14.0],
+}
+
+
+def told(values=VALUES, *, left=None, rounds=4, direction="minimize"):
+    race = Race(ENTRANTS, rounds, left or {}, "all rounds are run")
+    return verdict_of(race, values, direction=direction)
+
+
+def test_the_best_candidate_wins_and_is_compared_with_the_strongest_control_first():
+    verdict = told()
+    assert verdict.winner == "a"
+    assert [lead.control for lead in verdict.leads] == ["strong", "weak"]
+    assert verdict.means["a"] == 10.5
+
+
+def test_a_lead_has_dunnetts_interval_for_as_many_candidates_as_entered():
+    lead = told().leads[0]
+    differences = [2.5, 2.0, 4.0, 2.0]
+    half = dunnett_quantile(LAST_LOOK, candidates=2, df=3) * statistics.stdev(differences) / 2
+    assert lead.mean == pytest.approx(2.625)
+    assert (lead.low, lead.high) == pytest.approx((2.625 - half, 2.625 + half))
+    assert lead.is_separated == (half < 2.625)
+
+
+def test_where_more_is_better_the_largest_mean_wins():
+    assert told(direction="maximize").winner == "b"
+
+
+def test_the_study_is_decided_by_the_strongest_control():
+    close = {**VALUES, "strong": [9.9, 11.2, 9.1, 11.9]}
+    verdict = told(close)
+    assert not verdict.is_separated
+    assert verdict.leads[1].is_separated
+
+
+def test_without_a_candidate_there_is_no_winner():
+    entrants = (Entrant("a", is_control=False), Entrant("strong", is_control=True))
+    values = {"a": [9.0, 9.2, 9.1, 9.3], "strong": [1.0, 1.1, 1.3, 1.0]}
+    race = run_race(entrants, values, rounds=8, direction="minimize")
+    verdict = verdict_of(race, values, direction="minimize")
+    assert (verdict.winner, verdict.leads, verdict.is_separated) == (None, (), False)
+    assert verdict.means["a"] == pytest.approx(9.15)
+
+
+def test_values_of_rounds_that_are_not_finished_do_not_count():
+    ahead = {**VALUES, "a": [*VALUES["a"], 1000.0]}
+    assert told(ahead) == told()
+
+
+def test_probabilities_of_being_best_are_of_rounds_drawn_together():
+    rng = np.random.default_rng(0)
+    seed_effect = rng.normal(0, 100, 12)
+    shares = probability_best({"a": seed_effect + 1, "b": seed_effect, "c": seed_effect - 1})
+    assert shares == {"a": 1.0, "b": 0.0, "c": 0.0}
+    assert probability_best({"a": [1.0, 2.0], "b": [1.0, 2.0]}) == {"a": 0.5, "b": 0.5}
