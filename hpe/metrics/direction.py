@@ -5,8 +5,8 @@ from typing import Literal
 
 Direction = Literal["minimize", "maximize"]
 
-LARGER_IS_BETTER = frozenset({"auc", "pck", "top1", "iou", "miou", "dice", "accuracy"})
-SMALLER_IS_BETTER = frozenset({"epe", "loss", "error"})
+LARGER_IS_BETTER = frozenset({"auc", "pck", "pckh", "top1", "iou", "miou", "dice", "accuracy"})
+SMALLER_IS_BETTER = frozenset({"epe", "mpjpe", "loss", "error"})
 
 
 def direction_of(metric: str) -> Direction | None:
