@@ -107,7 +107,8 @@ def predict_evaluation(
     near. The root depth
     is the denoised one where the model has a denoiser, and the scale is the given one.
     """
-    hands, limited = [], []
+    hands: list[Tensor] = []
+    limited: list[bool] = []
     for start in range(0, len(inputs), BATCH):
         chunk = range(start, min(start + BATCH, len(inputs)))
         images = [read_rgb(inputs.image_path(number)) for number in chunk]
