@@ -69,10 +69,10 @@ BodyData = OpenedData[BodySample]
 
 
 def rectangle_box_px(
-    pelvis_mm: Float[np.ndarray, " 3"], intrinsics: Float[np.ndarray, "3 3"]
-) -> Float[np.ndarray, " 4"]:
+    pelvis_mm: Float[np.ndarray, "*batch 3"], intrinsics: Float[np.ndarray, "*batch 3 3"]
+) -> Float[np.ndarray, "*batch 4"]:
     """Return (left, top, width, height) of S4's 1485 x 1980 mm rectangle about the pelvis."""
-    center_px = project(pelvis_mm[None], intrinsics)[0]
-    focal_px = np.array([intrinsics[0, 0], intrinsics[1, 1]])
-    size_px = focal_px * RECTANGLE_MM / pelvis_mm[2]
-    return np.concatenate([center_px - size_px / 2, size_px])
+    center_px = project(pelvis_mm[..., None, :], intrinsics)[..., 0, :]
+    focal_px = intrinsics[..., [0, 1], [0, 1]]
+    size_px = focal_px * RECTANGLE_MM / pelvis_mm[..., 2:]
+    return np.concatenate([center_px - size_px / 2, size_px], axis=-1)

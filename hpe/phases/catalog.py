@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hpe.phases.evaluation import RANKING_METRIC
-from hpe.phases.evolve import evolve
-from hpe.phases.evolve_config import EvolveConfig, evolve_metrics
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig, finetune_metrics
 from hpe.phases.label_budget import label_workload
@@ -22,8 +20,8 @@ from hpe.phases.rehearsal import (
     rehearse_first,
     rehearse_last,
 )
+from hpe.phases.skeleton_phases import SKELETON_PHASES
 from hpe.viz.hand_sheets import draw_hands, labelled_views, unlabelled_views
-from hpe.viz.stick_figures import draw_families
 
 PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
     {
@@ -53,14 +51,7 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             draw=draw_hands,
             show_views=labelled_views,
         ),
-        "evolve": PhaseSpec(
-            config=EvolveConfig,
-            run=evolve,
-            metrics=evolve_metrics,
-            epochs=lambda config: config.epochs,
-            task="body_pose",
-            draw=draw_families,
-        ),
+        **SKELETON_PHASES,
         "rehearse_first": PhaseSpec(
             config=FirstRehearsalConfig,
             run=rehearse_first,
