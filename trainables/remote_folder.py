@@ -1,5 +1,6 @@
 """A folder that is reached by a URI: objects in S3 or Google Cloud Storage, or plain files."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,17 @@ CHUNK_BYTES = 8 << 20
 def is_uri(text: str) -> bool:
     """Say whether a text is a URI and not a path."""
     return "://" in text
+
+
+def checked_name(name: str) -> str:
+    """Return a name that stays below the folder it is a name in.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if not all(part.strip() and part not in (".", "..") for part in name.split("/")):
+        raise ValueError(f"{name!r} leads out of its folder.")
+    return name
 
 
 @dataclass(frozen=True)
@@ -89,16 +101,21 @@ class RemoteFolder:
             while chunk := file.read(CHUNK_BYTES):
                 local.write(chunk)
 
+    def sha256_of(self, name: str) -> str:
+        """Return the SHA-256 of a file's content, which is read for it."""
+        digest = hashlib.sha256()
+        with self.files.open_input_stream(self._path(name)) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest()
+
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
         if self.has(name):
             self.files.delete_file(self._path(name))
 
     def _path(self, name: str) -> str:
-        parts = name.split("/")
-        if not all(part.strip() and part not in (".", "..") for part in parts):
-            raise ValueError(f"{name!r} leads out of its storage folder.")
-        return f"{self.base}/{name}"
+        return f"{self.base}/{checked_name(name)}"
 
     def _make_parent(self, name: str) -> None:
         if self.files.type_name == "local":  # object storage has no folders

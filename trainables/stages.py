@@ -129,6 +129,15 @@ class StageStore:
             self._remote.bring_manifest(folder)
         return read_manifest(folder)
 
+    def files(self, key: str) -> list[Path]:
+        """Return all files of a committed stage, the manifest apart, as they were committed.
+
+        Raises:
+            CorruptStage, FileNotFoundError, StageFormat: As `artifacts` does.
+        """
+        manifest = self.manifest(key)
+        return self._verified(self.folder(key), manifest, list(manifest["files"]))
+
     def bring_epochs(self, key: str) -> None:
         """Have the states and the kept epochs of a stage in its folder, where they are read."""
         if self._remote is not None:
