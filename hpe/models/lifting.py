@@ -141,7 +141,8 @@ class SemanticGraphConvolution(nn.Module):
         weights = self.weights()
         own = torch.diagonal(weights)
         convolved: Tensor = own[:, None] * self.own(features)
-        return convolved + (weights - torch.diag(own)) @ self.others(features)
+        joined: Tensor = convolved + (weights - torch.diag(own)) @ self.others(features)
+        return joined
 
 
 class NonLocal(nn.Module):
