@@ -85,7 +85,8 @@ def configure(plan: Plan, settings: Mapping[str, Any]) -> dict[str, Config]:
         own = _subtree(settings, step.label)
         for parent in _followed(plan, step):
             for section in step.spec.inherits:
-                _inherit(own, section, configs[parent.label], step=step, parent=parent)
+                if section in parent.spec.config.model_fields:
+                    _inherit(own, section, configs[parent.label], step=step, parent=parent)
         try:
             # As JSON, strictly: a list may be a tuple and 1 a float, but no text or truth a number.
             configs[step.label] = step.spec.config.model_validate_json(json.dumps(own), strict=True)

@@ -45,7 +45,8 @@ def by_hand(
     logits: Float[Tensor, "batch 34 height width"],
 ) -> Float[Tensor, "batch 2 17 height width"]:
     """Return a network's output with an axis for the hand, left first, and one for its classes."""
-    return logits.unflatten(1, (2, NUM_CLASSES))
+    batch, _, height, width = logits.shape
+    return logits.reshape(batch, 2, NUM_CLASSES, height, width)
 
 
 def mask_loss(

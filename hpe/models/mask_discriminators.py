@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hpe.config import Config
+from hpe.losses.adversarial import MaskReading, num_channels
 from hpe.models.seeding import seeded_weights
 
 LEAST_PX = 64
@@ -19,12 +20,22 @@ _KERNEL, _SLOPE = 4, 0.2
 class DiscriminatorConfig(Config):
     """Which discriminator.
 
-    Attributes:
-        kind: `s3` is that of S3's code, `s3_readme` that of its README, both with batch norm;
-            `patch` has spectral norm in its place (Miyato et al., 2018).
-    """
+        Attributes:
+            kind: `s3` is that of S3's code, `s3_readme` that of its README, both with batch norm;
+    XX"""
 
     kind: Literal["s3", "s3_readme", "patch"] = "patch"
+    masks: Literal["soft", "straight_through"] = "soft"
+    compat: Literal["s3"] | None = None
+
+    @property
+    def reading(self) -> MaskReading:
+        """How masks are given to it."""
+        return "ids" if self.compat == "s3" else self.masks
+
+    def canonical(self) -> "DiscriminatorConfig":
+        """Return the settings without what the original way does not read."""
+        return self if self.compat is None else self.model_copy(update={"masks": "soft"})
 
 
 class MaskDiscriminator(nn.Module):
@@ -42,16 +53,9 @@ class MaskDiscriminator(nn.Module):
         return logits
 
 
-def build_discriminator(
-    config: DiscriminatorConfig, *, in_channels: int, seed: int
-) -> MaskDiscriminator:
-    """Build a discriminator on the CPU whose random weights depend on the seed alone.
-
-    Args:
-        config: Which one.
-        in_channels: Of what it reads.
-        seed: Of the weights.
-    """
+def build_discriminator(config: DiscriminatorConfig, *, seed: int) -> MaskDiscriminator:
+    """Build a discriminator on the CPU whose random weights depend on the seed alone."""
+    in_channels = num_channels(config.reading)
     with seeded_weights(seed):
         match config.kind:
             case "s3":

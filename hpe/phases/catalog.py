@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hpe.phases.encoder_decoder import encoder_decoder
+from hpe.phases.encoder_decoder_config import RANKING_METRIC as ENCODER_DECODER_RANKING_METRIC
+from hpe.phases.encoder_decoder_config import EncoderDecoderConfig, encoder_decoder_metrics
 from hpe.phases.evaluation import RANKING_METRIC
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig, finetune_metrics
@@ -20,8 +23,10 @@ from hpe.phases.rehearsal import (
     rehearse_first,
     rehearse_last,
 )
+from hpe.phases.segmentation_phases import SEGMENTATION_PHASES
 from hpe.phases.skeleton_phases import SKELETON_PHASES
-from hpe.viz.hand_sheets import draw_hands, labelled_views, unlabelled_views
+from hpe.viz.axis_sheets import draw_axes
+from hpe.viz.hand_sheets import draw_hands, framed_views, labelled_views, unlabelled_views
 
 PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
     {
@@ -52,6 +57,21 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             show_views=labelled_views,
         ),
         **SKELETON_PHASES,
+        **SEGMENTATION_PHASES,
+        "encoder_decoder": PhaseSpec(
+            config=EncoderDecoderConfig,
+            run=encoder_decoder,
+            metrics=encoder_decoder_metrics,
+            epochs=lambda config: config.epochs,
+            ranked_by=ENCODER_DECODER_RANKING_METRIC,
+            workload=label_workload,
+            follows=("pretrain",),
+            inherits=("encoder",),
+            lighter=halved_micro_batch,
+            task="hand_pose",
+            draw=draw_axes,
+            show_views=framed_views,
+        ),
         "rehearse_first": PhaseSpec(
             config=FirstRehearsalConfig,
             run=rehearse_first,

@@ -119,8 +119,8 @@ class PhaseSpec:
             does not depend on either.
         follows: Phases whose artifacts it can use when they come earlier in the plan.
         requires: Those of `follows` it cannot do without.
-        inherits: Sections of the settings that it takes over from the phase it follows, such as
-            the encoder's, so that they are said once and cannot disagree.
+        inherits: Sections of the settings that it takes over from the phases it follows that have
+            them, such as the encoder's, so that they are said once and cannot disagree.
         lighter: Given the settings, those to change so that the phase needs less memory and stays
             as close as possible to what it was; None if there is no such change.
         task: What its data must be annotated for; None: it takes any data.
