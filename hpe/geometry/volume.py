@@ -24,7 +24,7 @@ def volume_means(
     Returns:
         In float32, or float64 if the logits are.
     """
-    means: Tensor = _VolumeMeans.apply(logits)
+    means: Tensor = _VolumeMeans.apply(logits)  # type: ignore[no-untyped-call]  # untyped in torch
     return means
 
 
@@ -45,7 +45,7 @@ class _VolumeMeans(torch.autograd.Function):
         return means
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch leaves it untyped
+    @once_differentiable
     def backward(
         ctx: Any, grad_means: Float[Tensor, "batch joints 3"]
     ) -> Float[Tensor, "batch joints depth height width"]:

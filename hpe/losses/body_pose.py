@@ -111,5 +111,7 @@ def bone_lengths(points: Float[Tensor, "batch 17 3"]) -> Float[Tensor, "batch bo
     """
     parents, children = torch.tensor(BODY_BONES, device=points.device).T
     sides = points.new_tensor([1.0, RECTANGLE_MM[1] / RECTANGLE_MM[0], 1.0])
-    vectors = (points[:, children] - points[:, parents]) * sides
-    return torch.linalg.vector_norm(vectors, dim=-1)
+    lengths: Tensor = torch.linalg.vector_norm(
+        (points[:, children] - points[:, parents]) * sides, dim=-1
+    )
+    return lengths

@@ -60,7 +60,7 @@ def fit_template(
     """
     scale_m = bone_length_m(train_joints_m, bone=bone)
     hands = root_relative(train_joints_m, root=root) / scale_m[:, None, None]
-    return TemplateHand(hands.mean(0), _mean_shape(hands), root, bone)
+    return TemplateHand(hands.mean(0), mean_shape(hands), root, bone)
 
 
 def score_template(
@@ -82,9 +82,9 @@ def score_template(
     )
 
 
-def _mean_shape(hands: Float[Tensor, "batch 21 3"]) -> Float[Tensor, "21 3"]:
-    """Return the mean of hands aligned to it by rotation and scale (generalised Procrustes)."""
-    centred = hands - hands.mean(1, keepdim=True)
+def mean_shape(poses: Float[Tensor, "batch joints 3"]) -> Float[Tensor, "joints 3"]:
+    """Return the mean of poses aligned to it by rotation and scale (generalised Procrustes)."""
+    centred = poses - poses.mean(1, keepdim=True)
     sizes = torch.linalg.matrix_norm(centred)
     size = sizes.mean()
     mean: Tensor = centred[0] * size / sizes[0]

@@ -28,8 +28,10 @@ def first_stages(encoder: Encoder, count: int, *, name: EncoderName) -> list[nn.
         name: The encoder's architecture.
 
     Raises:
-        ValueError: If the encoder is no residual network.
+        ValueError: If stages are asked for of an encoder that is no residual network.
     """
+    if count == 0:
+        return []
     if not has_stages(name):
         raise ValueError(
             f"stages are known of residual networks ({', '.join(_RESIDUAL)}...), got {name}."

@@ -101,7 +101,7 @@ class VolumetricHead(nn.Module):
     ) -> Float[Tensor, "batch 17 depth height width"]:
         """Return each joint's volume."""
         volumes: Tensor = self.volumes(self.upsampling(maps))
-        return volumes.unflatten(1, (NUM_BODY_JOINTS, -1))
+        return volumes.reshape(len(maps), NUM_BODY_JOINTS, -1, *volumes.shape[2:])
 
     def forward(
         self, maps: Float[Tensor, "batch in_channels map_height map_width"]
@@ -136,7 +136,7 @@ class DirectHead(nn.Module):
     def forward(self, features: Float[Tensor, "batch in_dim"]) -> Float[Tensor, "batch 17 3"]:
         """Return (x, y, z) per joint in S4's coordinates."""
         flat: Tensor = self.last(self.layers(features))
-        return flat.unflatten(1, (NUM_BODY_JOINTS, 3))
+        return flat.reshape(-1, NUM_BODY_JOINTS, 3)
 
 
 BodyHead = VolumetricHead | DirectHead

@@ -60,7 +60,7 @@ def pose_batches(
     """
     train = inputs.data.splits["train"]
     weights = sampling_weights(train)
-    draws = _draws(
+    draws = label_draws(
         config,
         num_labels=len(labelled),
         weights=None if weights is None else weights[np.asarray(labelled)],
@@ -92,7 +92,7 @@ def pose_batches(
     yield from load(made, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
 
 
-def _draws(
+def label_draws(
     config: LabelBudget,
     *,
     num_labels: int,
@@ -101,6 +101,7 @@ def _draws(
     seed: int,
     first_epoch: int,
 ) -> Iterator[Sequence[Draw]]:
+    """Yield this rank's part of every batch's draws, from an epoch (from 0) to the phase's end."""
     per_epoch = steps_per_epoch * config.accumulate
     for epoch in range(first_epoch, config.epochs):
         batches = endless_draws(
