@@ -14,6 +14,7 @@ import hpe
 from sweep.findings import Finding, Level
 from sweep.folders import RunsDir
 from sweep.lineage import PROJECT, read_commit
+from sweep.listeners import check_listeners, see_listeners
 from sweep.machine import Machine, free_disk, see_machine
 from sweep.messages import shown_path
 from sweep.slot_fit import fit_slots, memory_needed, resources_here
@@ -43,6 +44,7 @@ def check_machine(*, runs_dir: Path, data_dir: Path | None) -> list[Finding]:
         _disk(runs_dir),
         _git(),
         *_ports(),
+        *check_listeners(see_listeners()),
         *_surroundings(os.environ),
         _assets(),
         *_data(runs_dir, data_dir),

@@ -31,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from sweep.checkup import check_machine  # noqa: PLC0415 - needs what was just found present
 
     more = check_machine(runs_dir=options.runs_dir, data_dir=options.data_dir)
+    if options.cluster is not None:
+        from sweep.auth_token import token_file  # noqa: PLC0415 - the same
+        from sweep.cluster_check import check_cluster  # noqa: PLC0415 - the same
+
+        more += check_cluster(options.cluster, token=token_file())
     _show(more)
     found = worst([*findings, *more])
     sys.stdout.write(
@@ -47,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python sweep/doctor.py", description=__doc__)
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR")
     parser.add_argument("--data-dir", type=Path, default=None, metavar="DIR")
+    parser.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="FILE",
+        help="also check a cluster file, such as cluster.yaml",
+    )
     return parser
 
 
