@@ -63,7 +63,7 @@ def build_mask_augmentation(config: MaskAugmentationConfig, image_px: int) -> Ma
     """Return the function from a sample and a random state to the square that a network gets.
 
     It changes no sample it is given, and draws the same numbers whatever is switched on. Without
-    image or masks, that part of the sample stays None.
+    image or masks, that part of the sample stays None. It can be pickled.
 
     Args:
         config: Strengths; the default ones crop and scale alone, as for evaluation.
@@ -71,15 +71,23 @@ def build_mask_augmentation(config: MaskAugmentationConfig, image_px: int) -> Ma
     """
     if image_px < 1:
         raise ValueError(f"image_px must be at least 1, got {image_px}.")
+    return _Augmented(config, image_px)
 
-    def augmented(sample: MaskedSample, rng: np.random.Generator) -> MaskedSample:
-        change = _draw(config, rng)
-        view = warped(sample, _view_from_source(sample, change, image_px), image_px=image_px)
+
+@dataclass(frozen=True)
+class _Augmented:
+    """The augmentation that `build_mask_augmentation` returns."""
+
+    config: MaskAugmentationConfig
+    image_px: int
+
+    def __call__(self, sample: MaskedSample, rng: np.random.Generator) -> MaskedSample:
+        change = _draw(self.config, rng)
+        source_to_view = _view_from_source(sample, change, self.image_px)
+        view = warped(sample, source_to_view, image_px=self.image_px)
         if change.is_flipped:
             view = _hands_swapped(view)
         return view if view.image is None else replace(view, image=_gained(view.image, change))
-
-    return augmented
 
 
 def warped(sample: MaskedSample, source_to_view: Affine, *, image_px: int) -> MaskedSample:

@@ -10,7 +10,14 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from hpe.config import Config
-from hpe.data import freihand, freihand_course, interhand, mpii_hands, youtube_hands
+from hpe.data import (
+    freihand,
+    freihand_course,
+    interhand,
+    interhand_masks,
+    mpii_hands,
+    youtube_hands,
+)
 from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
 from hpe.data.freihand_course import (
     FreiHandCourseConfig,
@@ -18,6 +25,11 @@ from hpe.data.freihand_course import (
     prepare_freihand_course,
 )
 from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhand
+from hpe.data.interhand_masks import (
+    InterHandMasksConfig,
+    open_interhand_masks,
+    prepare_interhand_masks,
+)
 from hpe.data.mixture import MixtureConfig, mix
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
@@ -297,6 +309,14 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_brought(interhand.FOLDER_NAMES),
         prepare=prepare_interhand,
         open=open_interhand,
+    ),
+    "interhand_masks": DataSet(
+        about="InterHand2.6M with part masks in S3's layout, which you bring",
+        config=InterHandMasksConfig,
+        root=_brought(interhand_masks.FOLDER_NAMES),
+        prepare=prepare_interhand_masks,
+        open=open_interhand_masks,
+        task="hand_segmentation",
     ),
     "mpii_hands": DataSet(
         about="MPII+NZSL hands, 2D only, which you bring",

@@ -4,24 +4,39 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
 
 from hpe.config import Config, identity_settings
-from hpe.data.hands import HandData, HandSample, HandSplit
+from hpe.data.hands import HandSample, HandSplit
 from hpe.data.index import Index, left_out, whole_rows
+from hpe.data.opened import OpenedData, Split
 from hpe.data.splits import partition
 
 Progress = Callable[[int, int], None]
+
+
+@runtime_checkable
+class Numbered(Protocol):
+    """A sample of any task: a dataclass that knows its unique id."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def unique_id(self) -> int:
+        """The sample's unique id."""
+
+
+Sample = TypeVar("Sample", bound=Numbered)
 
 Chosen = tuple[Index, Int[np.ndarray, " rows"]]
 """The index of a part of a data set, and the rows that the settings choose from it."""
 
 
 @dataclass(frozen=True)
-class FolderSplit:
+class FolderSplit(Generic[Sample]):
     """Rows of an index; pictures are decoded when a sample is asked for.
 
     Attributes:
@@ -33,7 +48,7 @@ class FolderSplit:
 
     index: Index
     rows: Int[np.ndarray, " samples"]
-    read: Callable[[Index, int], HandSample]
+    read: Callable[[Index, int], Sample]
     first_id: int = 0
 
     @property
@@ -46,7 +61,7 @@ class FolderSplit:
         """Return the number of samples."""
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> HandSample:
+    def __getitem__(self, index: int) -> Sample:
         """Read one sample.
 
         Raises:
@@ -96,11 +111,11 @@ def held_out_splits(
 def official_split(
     index: Index,
     rows: Int[np.ndarray, " rows"],
-    read: Callable[[Index, int], HandSample],
+    read: Callable[[Index, int], Sample],
     *,
     first_id: int,
     max_bad_share: float,
-) -> FolderSplit:
+) -> FolderSplit[Sample]:
     """Return a part of the data set that is a split of its own.
 
     Args:
@@ -125,9 +140,9 @@ def num_ids(index: Index) -> int:
 def folder_data(
     config: Config,
     chosen: Mapping[str, Chosen],
-    splits: Mapping[str, HandSplit],
+    splits: Mapping[str, Split[Sample]],
     **facts: Any,
-) -> HandData:
+) -> OpenedData[Sample]:
     """Return the opened data set.
 
     Its digest covers its settings, and what its indices were made from.
@@ -142,7 +157,7 @@ def folder_data(
         "config": identity_settings(config),
         "indices": {part: index.digest for part, (index, _) in chosen.items()},
     }
-    return HandData(
+    return OpenedData(
         name=identity["config"]["name"],
         digest=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
         splits=splits,

@@ -64,14 +64,12 @@ def square_of(sample: MaskedSample) -> tuple[Float[np.ndarray, " 2"], float]:
     return np.array([width / 2.0, height / 2.0]), max(height, width) / 2.0
 
 
-def enclosing_square(
-    box_px: tuple[float, float, float, float], *, margin: float
-) -> Float[np.ndarray, " 3"]:
+def enclosing_square(box_px: Float[np.ndarray, " 4"], *, margin: float) -> Float[np.ndarray, " 3"]:
     """Return the square round a box, as centre u, v and side.
 
     Args:
         box_px: Left, top, width and height.
         margin: The square's side over the box's longer one.
     """
-    left, top, width, height = box_px
+    left, top, width, height = box_px.tolist()
     return np.array([left + width / 2.0, top + height / 2.0, margin * max(width, height)])

@@ -13,7 +13,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ from hpe.data.pictures import picture_fault
 MAX_LISTED = 50
 
 Arrays = Mapping[str, np.ndarray]
+
+
+Look = Callable[[str], tuple[int | None, str | None]]
+"""Given a picture's name: its size in bytes, if it is there, and what is wrong with it, if
+anything."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Source:
         made_as: What else they follow from, as JSON data: settings, and the version of the code
             that makes them.
         home_page: Where the files can be had.
+        stores: Files with many pictures in each, which must be there too; the pictures that the
+            arrays name are looked at one by one.
     """
 
     data_set: str
@@ -47,6 +54,7 @@ class Source:
     annotations: Sequence[Path]
     home_page: str
     made_as: Mapping[str, Any] = field(default_factory=dict)
+    stores: Sequence[Path] = ()
 
     @property
     def path(self) -> Path:
@@ -93,6 +101,7 @@ def read_index(
     parse: Callable[[], Arrays],
     *,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    look: Callable[[Arrays], Look] | None = None,
 ) -> Index:
     """Return the index that is kept, or a new one where that is not current.
 
@@ -100,12 +109,19 @@ def read_index(
         source: What it is made from.
         parse: Makes the arrays from the annotation files.
         progress: Told how many of how many pictures have been looked at.
+        look: Given the arrays, how to look at a picture; if None, pictures are files.
 
     Raises:
         ValueError: If an annotation file is missing: what was looked for, what was found.
     """
     require_files(source)
-    return _kept(source) or _made(source, parse(), progress)
+    kept = _kept(source)
+    if kept is not None:
+        return kept
+    arrays = parse()
+    return _made(
+        source, arrays, partial(_file, source.root) if look is None else look(arrays), progress
+    )
 
 
 def write_index(index: Index) -> None:
@@ -202,9 +218,10 @@ def require_files(source: Source) -> None:
         ValueError: What was looked for, what is missing, what was found.
     """
     root = source.root
-    missing = [path for path in source.annotations if not path.is_file()]
+    needed = [*source.annotations, *source.stores]
+    missing = [path for path in needed if not path.is_file()]
     if not source.annotations or missing:
-        wanted = listed(path.relative_to(root) for path in source.annotations[:12])
+        wanted = listed(path.relative_to(root) for path in needed[:12])
         raise ValueError(
             f"{source.data_set} is not complete in {root}: looked for {wanted}; missing "
             f"{listed(path.relative_to(root) for path in missing[:12])}; found "
@@ -277,7 +294,9 @@ def _kept(source: Source) -> Index | None:
     )
 
 
-def _made(source: Source, arrays: Arrays, progress: Callable[[int, int], None]) -> Index:
+def _made(
+    source: Source, arrays: Arrays, look: Look, progress: Callable[[int, int], None]
+) -> Index:
     digest = hashlib.sha256(_json({"made_as": dict(source.made_as)}))
     for path in source.annotations:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -287,13 +306,19 @@ def _made(source: Source, arrays: Arrays, progress: Callable[[int, int], None]) 
     for done, name in enumerate(map(bytes.decode, pictures.tolist())):
         if done % 1000 == 0:
             progress(done, len(pictures))
-        path = source.root / name
-        fault = picture_fault(path)
+        size_bytes, fault = look(name)
         if fault is not None:
             faults[name] = fault
-        digest.update(_json([name, path.stat().st_size if path.is_file() else None, fault]))
+        digest.update(_json([name, size_bytes, fault]))
     progress(len(pictures), len(pictures))
     return Index(source, arrays, faults, digest.hexdigest())
+
+
+def _file(root: Path, name: str) -> tuple[int | None, str | None]:
+    """Look at a picture that is a file of its own."""
+    path = root / name
+    fault = picture_fault(path)
+    return path.stat().st_size if path.is_file() else None, fault
 
 
 def _faults_of(index: Index, rows: Int[np.ndarray, " rows"]) -> dict[str, str]:
@@ -304,7 +329,7 @@ def _faults_of(index: Index, rows: Int[np.ndarray, " rows"]) -> dict[str, str]:
 def _stamp(source: Source) -> str:
     files = {
         path.relative_to(source.root).as_posix(): file_times([path])[path.name]
-        for path in source.annotations
+        for path in [*source.annotations, *source.stores]
     }
     return json.dumps({"files": files, "made_as": dict(source.made_as)}, sort_keys=True)
 

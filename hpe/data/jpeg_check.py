@@ -4,8 +4,8 @@ Decoders are no judges of that: OpenCV fills what a truncated file lacks with gr
 """
 
 import struct
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 MAX_PIXELS = 2**25
@@ -21,21 +21,30 @@ def jpeg_fault(path: Path) -> str | None:
     Damage inside the compressed data goes unnoticed.
     """
     with path.open("rb") as file:
-        start = file.read(2)
-        if not start:
-            return "empty"
-        if start != START:
-            return "no JPEG"
-        size = _frame_size(file)
-        if size is None:
-            return "truncated"
-        if size[0] * size[1] > MAX_PIXELS:
-            return f"{size[0]} x {size[1]} pixels"
-        return None if _is_complete(file) else "truncated"
+        return jpeg_stream_fault(file)
 
 
-def _frame_size(file: BinaryIO) -> tuple[int, int] | None:
-    """Return width and height from the frame header; None where the file ends before it."""
+def jpeg_stream_fault(file: BufferedIOBase) -> str | None:
+    """Return what is wrong with a stream that should be a JPEG picture, or None."""
+    start = file.read(2)
+    if not start:
+        return "empty"
+    if start != START:
+        return "no JPEG"
+    size = frame_size(file)
+    if size is None:
+        return "truncated"
+    if size[0] * size[1] > MAX_PIXELS:
+        return f"{size[0]} x {size[1]} pixels"
+    return None if _is_complete(file) else "truncated"
+
+
+def frame_size(file: BufferedIOBase) -> tuple[int, int] | None:
+    """Return width and height from the frame header; None where the file ends before it.
+
+    Args:
+        file: A JPEG, read up to behind its first mark.
+    """
     while len(segment := file.read(4)) == 4:
         mark, kind, length = struct.unpack(">BBH", segment)
         if mark != 0xFF or length < 2:
@@ -50,7 +59,7 @@ def _frame_size(file: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def _is_complete(file: BinaryIO) -> bool:
+def _is_complete(file: BufferedIOBase) -> bool:
     """Say whether an image ends where the file does, give or take padding.
 
     Compressed data never holds the mark of the end: it writes FF as FF 00 (T.81, B.1.1.5).
