@@ -31,7 +31,7 @@ from hpe.augment.appearance import (
     Sobel,
 )
 from hpe.augment.batched_warp import warp_batch
-from hpe.augment.composition import Composition
+from hpe.augment.composition import Composition, CompositionConfig, appearance_of
 from hpe.augment.crop import hand_crop, normalized_from_source
 from hpe.augment.geometric import Pose
 from hpe.augment.view import UNCHANGED_COLORS
@@ -103,7 +103,21 @@ def require_batchable(composition: Composition) -> None:
     """
     others = [op for op in composition.appearance if not isinstance(op, _SUPPORTED)]
     names = [type(op).__name__.lower() for op in others]
-    names += ["control"] if composition.control is not None else []
+    _refuse(names + (["control"] if composition.control is not None else []))
+
+
+def require_batchable_settings(config: CompositionConfig) -> None:
+    """Refuse settings of a composition that `require_batchable` would refuse.
+
+    Raises:
+        ValueError: With what cannot be made in a batch.
+    """
+    on = appearance_of(config)
+    names = [name for name, operation in on.items() if not isinstance(operation, _SUPPORTED)]
+    _refuse(names + (["control"] if config.control != "none" else []))
+
+
+def _refuse(names: Sequence[str]) -> None:
     if names:
         raise ValueError(
             f"views are made in batches on a device without {', '.join(names)}; "

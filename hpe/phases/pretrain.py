@@ -1,6 +1,6 @@
 """Pretraining on unlabelled hands: SimCLR, PeCLR, pairwise relations, and mixtures of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from hpe.models.relative_head import RelativeHeads
 from hpe.phases.averages import Averages, require_finite
 from hpe.phases.collapse import CollapseAlarm
 from hpe.phases.contrastive_terms import COLLAPSE_SHARE
+from hpe.phases.device_views import DeviceViews, source_rows
 from hpe.phases.distribution import (
     data_parallel,
     own_rows,
@@ -128,10 +129,8 @@ def pretrain(config: PretrainConfig, inputs: PhaseInputs, resume: State | None =
         on_batch=inputs.on_batch,
     )
     finished = 0 if resume is None else run.restore(resume)
-    pairs = _view_pairs(config, inputs)
     draws = _draws(run, split, seed=inputs.seed, first_epoch=finished)
-    made = load(pairs, draws, workers=config.loader_workers, on_batch=inputs.on_batch)
-    with closing(made) as batches:
+    with closing(_batches(config, inputs, draws)) as batches:
         for epoch in range(finished + 1, config.epochs + 1):
             seed_layers(seed=inputs.seed, epoch=epoch, rank=rank())
             metrics = _train_epoch(run, batches, epoch=epoch)
@@ -150,15 +149,22 @@ def pretrain(config: PretrainConfig, inputs: PhaseInputs, resume: State | None =
     return run.artifacts()
 
 
-def _view_pairs(config: PretrainConfig, inputs: PhaseInputs) -> ViewPairs:
+def _batches(
+    config: PretrainConfig, inputs: PhaseInputs, draws: Iterator[Sequence[Draw]]
+) -> Generator[Batch, None, None]:
+    """Yield pairs of views, made by the loader or on the device that trains on them."""
     make = partial(training_composition, image_px=config.image_px, seed=inputs.seed)
     has_own = config.relative.enabled and config.relative.own_views
-    return ViewPairs(
-        inputs.data.splits["unlabelled"],
-        make(config.augment),
-        inputs.seed,
-        relative=make(config.relative.augment) if has_own else None,
-    )
+    split, pair = inputs.data.splits["unlabelled"], make(config.augment)
+    relative = make(config.relative.augment) if has_own else None
+    loaded = partial(load, draws=draws, workers=config.loader_workers, on_batch=inputs.on_batch)
+    if config.augment_on == "cpu":
+        yield from loaded(ViewPairs(split, pair, inputs.seed, relative=relative))
+        return
+    views = DeviceViews(pair, inputs.seed, inputs.device, relative=relative)
+    rows = source_rows(split, [pair] if relative is None else [pair, relative])
+    with closing(loaded(rows)) as sources:
+        yield from map(views, sources)
 
 
 def _start(config: PretrainConfig, inputs: PhaseInputs, *, num_samples: int) -> _Pretraining:

@@ -1,9 +1,11 @@
 """What pretraining can be told, what it reports then, and how much there is to do."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from hpe.augment.batched import require_batchable_settings
 from hpe.augment.composition import CompositionConfig
 from hpe.config import Config, operational
 from hpe.models.encoders import EncoderConfig, encoder_architecture
@@ -35,6 +37,9 @@ class PretrainConfig(Config):
         batch_size: Samples per batch, over all workers; two views of each.
         accumulate: Batches per optimizer step. As in S0, negatives come from one batch, never from
             another one of the same step, unless `loss/negatives` says otherwise.
+        augment_on: Where views are made: `cpu`, one by one in the loader, or `device`, a batch at
+            once where the network is, with the same geometry. The latter takes pictures of one
+            size, and neither `occlude` nor a `control`.
         image_px: Side of the views; 33 is the least that `small_resnet` takes.
         limit_batches: Optimizer steps per epoch, and probe batches, at most; None for all.
         loader_workers: Child processes that make views; 0 makes them here.
@@ -47,6 +52,7 @@ class PretrainConfig(Config):
     encoder: EncoderConfig = EncoderConfig()
     projection: ProjectionHeadConfig = ProjectionHeadConfig()
     augment: CompositionConfig = CompositionConfig()
+    augment_on: Literal["cpu", "device"] = "cpu"
     loss: ContrastiveLossConfig = ContrastiveLossConfig()
     relative: RelativeConfig = RelativeConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -95,6 +101,13 @@ class PretrainConfig(Config):
                     "of loss are 0; give one a positive weight, or leave the setting out"
                 )
         assert self.relations  # or `relations` refuses
+        return self
+
+    @model_validator(mode="after")
+    def _makes_views_where_it_can(self) -> "PretrainConfig":
+        if self.augment_on == "device":
+            for composition in (self.augment, self.relative.augment):
+                require_batchable_settings(composition)
         return self
 
     @model_validator(mode="after")

@@ -13,6 +13,9 @@ from hpe.phases.randomness import Draw, view_rng
 RELATIVE = "relative_"
 """What the names of a row's own pair for the relative loss begin with."""
 
+RECORDED = ("affine", "angle_deg", "shift", "zoom", "hsv_change")
+"""What a row says of how each view was made, besides its pixels."""
+
 
 @dataclass(frozen=True)
 class ViewPairs:
@@ -45,11 +48,10 @@ class ViewPairs:
 
 
 def _arrays(views: list[View]) -> dict[str, np.ndarray]:
-    recorded = ("affine", "angle_deg", "shift", "zoom", "hsv_change")
     return {
         "image": np.stack([view.image for view in views]),
         **{
             name: np.array([getattr(view, name) for view in views], dtype=np.float32)
-            for name in recorded
+            for name in RECORDED
         },
     }
