@@ -1,7 +1,7 @@
 """A composition of augmentations: its settings, and the function from sample to view they make."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ from hpe.augment.control import (
 )
 from hpe.augment.crop import Frame, normalized_from_source, reference_square
 from hpe.augment.geometric import (
+    FixedPose,
     FlipConfig,
     Pose,
     PoseSampler,
@@ -190,6 +191,10 @@ class Composition:
             shift=pose.shift,
             hsv_change=hsv_change,
         )
+
+    def always(self, pose: Pose) -> "Composition":
+        """Return the composition whose views all lie alike over their reference crops."""
+        return replace(self, poses=FixedPose(pose))
 
     def _paint(
         self, sample: HandSample, source_to_view: Affine, rng: np.random.Generator

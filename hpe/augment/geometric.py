@@ -155,3 +155,29 @@ class PoseSampler:
             draw = 1.0
         direction = -draw if self.translate.one_sided else 2 * draw - 1
         return direction * self.translate.max_share * side
+
+
+@dataclass(frozen=True)
+class FixedPose:
+    """The same pose for every view."""
+
+    pose: Pose
+
+    def __call__(self, _rng: np.random.Generator) -> Pose:
+        """Return the pose; draws nothing."""
+        return self.pose
+
+
+def robust_poses(*, rotations: int, mirrored: bool) -> tuple[Pose, ...]:
+    """Return poses turned evenly over a full turn, the first of them upright, as S2 averages over.
+
+    Args:
+        rotations: How many.
+        mirrored: Whether as many mirrored ones follow.
+    """
+    upright, mirror = None, np.diag([-1.0, 1.0])
+    return tuple(
+        Pose(angle_deg=360.0 * turn / rotations, zoom=1.0, shift=np.zeros(2), before=before)
+        for before in ((upright, mirror) if mirrored else (upright,))
+        for turn in range(rotations)
+    )

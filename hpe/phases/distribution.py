@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -74,6 +74,20 @@ def total_over_ranks(value: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(total)
     return total
+
+
+def shares_of_step(valid: Sequence[Bool[Tensor, "*dims"]]) -> Float[Tensor, " parts"]:
+    """Return what each part of an optimizer step counts in a mean over all of it.
+
+    Losses are means over what is annotated, so a part counts by its share of that; averaging over
+    ranks is made up for.
+
+    Args:
+        valid: For each of this rank's parts, what is annotated.
+    """
+    counts = torch.stack([mask.sum() for mask in valid])
+    shares: Tensor = counts * world_size() / total_over_ranks(counts.sum()).clamp(min=1)
+    return shares
 
 
 def mean_over_ranks(values: Mapping[str, float]) -> dict[str, float]:

@@ -17,9 +17,8 @@ from hpe.models.root_denoiser import RootDenoiser
 from hpe.phases.averages import Averages
 from hpe.phases.distribution import (
     gradients_stay_local,
+    shares_of_step,
     take_first_ranks_buffers,
-    total_over_ranks,
-    world_size,
 )
 from hpe.phases.finetune_config import ROOT_METRIC, TRAIN_METRICS, FinetuneConfig
 from hpe.phases.labelled import PoseTargets, pose_targets
@@ -124,9 +123,9 @@ def _accumulate_gradients(run: PoseRun, parts: Sequence[Batch]) -> dict[str, Ten
     root = run.config.head.root
     targets = [pose_targets(part, run.numerics.device, root=root) for part in parts]
     shares = _Shares(
-        keypoints=_shares([target.valid for target in targets]),
-        depths=_shares([target.depth_valid for target in targets]),
-        roots=_shares([target.root_valid for target in targets]),
+        keypoints=shares_of_step([target.valid for target in targets]),
+        depths=shares_of_step([target.depth_valid for target in targets]),
+        roots=shares_of_step([target.root_valid for target in targets]),
     )
     losses = []
     for number, (part, target) in enumerate(zip(parts, targets, strict=True)):
@@ -137,12 +136,6 @@ def _accumulate_gradients(run: PoseRun, parts: Sequence[Batch]) -> dict[str, Ten
                     local.enter_context(gradients_stay_local(run.denoising.parallel))
             losses.append(_part_losses(run, part, target, shares, number))
     return _means(run, torch.stack(losses, dim=1), shares)
-
-
-def _shares(valid: Sequence[Tensor]) -> Float[Tensor, " parts"]:
-    counts = torch.stack([mask.sum() for mask in valid])
-    shares: Tensor = counts * world_size() / total_over_ranks(counts.sum()).clamp(min=1)
-    return shares
 
 
 def _part_losses(

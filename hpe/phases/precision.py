@@ -1,6 +1,7 @@
 """Where a network runs, in which number format and memory layout."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -45,12 +46,16 @@ class Numerics:
         pixels = images.to(self.device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
         return pixels if self.channels_last else pixels.contiguous()
 
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which networks are computed."""
+        bf16 = self.precision == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
+
     def encode(
         self, encoder: Encode, images: UInt8[Tensor, "batch height width 3"]
     ) -> Float[Tensor, "batch *feature"]:
         """Return float32 features, or float32 maps where `encoder` is an encoder's `maps`."""
-        bf16 = self.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16):
+        with self.autocast():
             features: Tensor = encoder(self.network_input(images))
         return features.float()
 

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from hpe.augment.composition import CompositionConfig, build_composition
+from hpe.augment.crop import Frame
 from hpe.data.hands import HandData, HandSplit
 from hpe.metrics.pose import joint_errors_mm, root_relative
 from hpe.phases.views import training_composition
@@ -28,6 +29,11 @@ def unlabelled_views(config: Any, data: HandData) -> Sheet:
 def labelled_views(config: Any, data: HandData) -> Sheet:
     """Draw views of a few labelled hands as finetuning sees them."""
     return _views(config, data.splits["train"])
+
+
+def framed_views(config: Any, data: HandData) -> Sheet:
+    """Draw views of a few labelled hands in the frame that encoder-decoder training gives them."""
+    return _views(config, data.splits["train"], frame=config.target.frame)
 
 
 def draw_hands(predictions: Mapping[str, Tensor]) -> Sheet:
@@ -60,9 +66,11 @@ def draw_hands(predictions: Mapping[str, Tensor]) -> Sheet:
     )
 
 
-def _views(config: Any, split: HandSplit) -> Sheet:
-    composition = training_composition(config.augment, image_px=config.image_px, seed=SEED)
-    reference = build_composition(CompositionConfig(), image_px=VIEW_PX)
+def _views(config: Any, split: HandSplit, *, frame: Frame = "hand") -> Sheet:
+    composition = training_composition(
+        config.augment, image_px=config.image_px, seed=SEED, frame=frame
+    )
+    reference = build_composition(CompositionConfig(), image_px=VIEW_PX, frame=frame)
     step = max(1, len(split) // NUM_HANDS)
     panels, rows = [], []
     for index in range(0, min(len(split), step * NUM_HANDS), step):

@@ -19,6 +19,7 @@ PRETRAIN = {
     "probe": {"labels": 10, "val_samples": 6, "every": 2},
 }
 FINETUNE = {**COMMON, "steps_per_epoch": 2}
+WIDE_BOX = {"low": [-400.0, -400.0, 100.0], "high": [400.0, 400.0, 2000.0]}
 
 MAPS = {"loss": {"invariant_weight": 0.0, "equivariant_weight": 1.0}}
 HYBRID1 = {
@@ -86,6 +87,29 @@ CASES = {
     "finetune mlp, frozen, denoised": (
         "finetune",
         {**FINETUNE, "train_encoder": False, "head": {"kind": "mlp", "denoiser": True}},
+    ),
+    "encoder_decoder": (
+        "encoder_decoder",
+        {
+            **FINETUNE,
+            "decoder": {"width": 4, "blocks": 2, "kind": "f4"},
+            "target": WIDE_BOX,
+            "augment": AUGMENT,
+            "accumulate": 2,
+            "loss": {"points_weight": 0.5, "distribution_weight": 0.5},
+            "optimizer": {"name": "adam", "schedule": "multistep", "milestones": [1, 2]},
+        },
+    ),
+    "encoder_decoder bf16, frozen, robust": (
+        "encoder_decoder",
+        {
+            **FINETUNE,
+            "decoder": {"kind": "regression"},
+            "target": WIDE_BOX,
+            "train_encoder": False,
+            "precision": "bf16",
+            "robust": {"rotations": 2, "mirrored": True},
+        },
     ),
     "rehearsal": (
         "rehearse_last",
