@@ -56,6 +56,21 @@ class Options:
     @property
     def again(self) -> str:
         """Return the command that goes on with what this one does."""
+        return command(*self._what_stays)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Return all that was typed."""
+        once = {
+            "--fresh": self.fresh,
+            "--yes": self.yes,
+            "--dry-run": self.dry_run,
+            "--profile": self.profile,
+        }
+        return [*self._what_stays, *(name for name, given in once.items() if given)]
+
+    @property
+    def _what_stays(self) -> list[str]:
         single = {
             "--trials": self.trials,
             "--size": self.size,
@@ -73,7 +88,7 @@ class Options:
         for name, values in (("--set", self.sets), ("--from-weights", self.from_weights)):
             for value in values:
                 arguments += [name, value]
-        return command(*arguments, *(["--smoke"] if self.smoke else []))
+        return [*arguments, *(["--smoke"] if self.smoke else [])]
 
 
 def parse_options(arguments: Sequence[str]) -> Options:

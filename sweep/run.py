@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminable():
             if options.show_list:
                 return _list(console)
+            if options.cluster is not None:
+                return _launch(options, console)
             return _collect(options, console) if options.collect else _run(options, console)
     except Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
@@ -67,6 +69,14 @@ def _collect(options: Options, console: Console) -> int:
     if collection.waste and not options.yes:
         console.print("Nothing was deleted; --gc --yes does it.")
     return 0
+
+
+def _launch(options: Options, console: Console) -> int:
+    # What looks at cluster files takes a second to import, and only this option needs it.
+    from sweep.launch import launch, run_command  # noqa: PLC0415
+
+    with refusing():
+        return launch(options, run=run_command, tell=lambda text: console.print(text))
 
 
 def _run(options: Options, console: Console) -> int:

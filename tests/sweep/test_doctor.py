@@ -26,6 +26,7 @@ def machine(**changes):
 def examined(tmp_path, monkeypatch):
     def examine(*, runs_dir=tmp_path / "runs", data_dir=None, cuda_devices=0, **changes):
         monkeypatch.setattr(checkup, "see_machine", lambda: machine(**changes))
+        monkeypatch.setattr(checkup, "see_listeners", lambda: [])
         monkeypatch.setattr(checkup.torch.cuda, "device_count", lambda: cuda_devices)
         return check_machine(runs_dir=runs_dir, data_dir=data_dir)
 

@@ -22,6 +22,9 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 
+CANARY = "canary-5up3r53cr3t"
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "MLFLOW_TRACKING_PASSWORD", "MY_TOKEN")
+
 STUDY = """\
 question: Does the main road lead from end to end?
 data: {name: rendered_hands, image_px: 48, unlabelled: 16, train: 16, val: 8, test: 8}
@@ -48,6 +51,7 @@ def command(folder, *arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("RAY_AUTH_MODE", None)
     environment.pop("MLFLOW_TRACKING_URI", None)
+    environment |= dict.fromkeys(SECRETS, CANARY)
     return subprocess.run(
         [sys.executable, str(ROOT / "sweep" / "run.py"), *arguments],
         cwd=folder,
@@ -96,6 +100,14 @@ def test_leaderboard_optuna_and_mlflow_hold_the_same_trials(finished):
         assert trials[number].value == objective
         assert runs[number].data.tags["state"] == "COMPLETE"
     assert len(trials) == len(runs) == 2
+
+
+def test_no_secret_of_the_environment_is_written_or_said(finished):
+    folder, said = finished
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {"mlflow.db", "journal.jsonl", "study.yaml"} <= {path.name for path in files}
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
+    assert CANARY not in said.stdout + said.stderr
 
 
 def test_the_best_weights_open_without_pickle(finished):

@@ -1,0 +1,141 @@
+"""`--cluster FILE`: bring a cluster up and start a study on its head, which goes on without us."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sweep.auth_token import ensure_token, token_file
+from sweep.cluster_check import check_cluster
+from sweep.findings import Level
+from sweep.lineage import PROJECT
+from sweep.options import Options
+from sweep.yaml_file import read_yaml
+
+FOLDER = "hand-pose-sweeps"
+"""Where cluster files put the project, below the home of the user there."""
+
+RunCommand = Callable[[Sequence[str], Mapping[str, str]], int]
+"""Runs a command with these variables and returns its exit code."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster file that is fit to be used.
+
+    Attributes:
+        path: The file.
+        is_local: Whether its machines are one's own.
+    """
+
+    path: Path
+    is_local: bool
+
+    def ray(self, *arguments: str) -> list[str]:
+        """Return a command of Ray's launcher."""
+        program = Path(sys.executable).with_name("ray")
+        return [str(program), *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables for Ray's launcher."""
+        # The second autoscaler does not bring up all machines of one's own (ray#57153).
+        return {"RAY_UP_enable_autoscaler_v2": "0" if self.is_local else "1"}
+
+
+def usable_cluster(path: Path, *, token: Path) -> Cluster:
+    """Return a cluster, once its file has nothing wrong with it and there is a token.
+
+    Raises:
+        ValueError: If it has.
+    """
+    if path.is_file():
+        ensure_token(token)
+    failures = [f for f in check_cluster(path, token=token) if f.level is Level.FAIL]
+    if failures:
+        lines = "\n".join(f"  {f.message}{f' -> {f.remedy}' if f.remedy else ''}" for f in failures)
+        raise ValueError(f"--cluster {path}: it cannot be used yet:\n{lines}")
+    return Cluster(path, is_local=read_yaml(path).data["provider"]["type"] == "local")
+
+
+def launch(options: Options, *, run: RunCommand, tell: Tell, token: Path | None = None) -> int:
+    """Bring the cluster up, start the study in tmux on its head, and say how to go on from here.
+
+    A cluster that is up is not restarted: studies on it go on, and the project is synced again.
+
+    Args:
+        options: What was typed, with `cluster`.
+        run: Runs Ray's commands.
+        tell: Shows lines to people.
+        token: Where the token lies, if not where Ray looks for it.
+
+    Raises:
+        ValueError: If the file or the study cannot be used there.
+    """
+    assert options.cluster is not None
+    cluster = usable_cluster(options.cluster, token=token or token_file())
+    there = replace(options, cluster=None, address="auto", study=_study_there(options.study))
+    file, environment = str(cluster.path), cluster.environment
+    is_up = run(cluster.ray("exec", file, "ray status > /dev/null"), environment) == 0
+    restart = ["--no-restart"] if is_up else []
+    code = run(cluster.ray("up", "--yes", *restart, file), environment)
+    if code != 0:
+        tell(f"ray up ended with {code}; what it says above is why.")
+        return 1
+    typed = shlex.join(["python", "sweep/run.py", *there.arguments])
+    command = f"cd {FOLDER} && {typed}"
+    detached = [] if options.dry_run else ["--tmux"]
+    code = run(cluster.ray("exec", *detached, file, command), environment)
+    if code != 0:
+        tell(f"ray exec ended with {code}; what it says above is why.")
+        return 1
+    if not options.dry_run:
+        tell(how_to_go_on(options, file))
+    return 0
+
+
+def how_to_go_on(options: Options, file: str) -> str:
+    """Return the lines that watch a study on a cluster, look into it, fetch it and end it."""
+    study = options.study or ""
+    name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
+    for path, _, value in (text.partition("=") for text in options.sets):
+        name = value if path == "name" else name
+    runs, quoted = options.runs_dir, shlex.quote(file)
+    mlflow = (
+        f"mlflow ui --host 127.0.0.1 --port 5000 "
+        f"--backend-store-uri sqlite:///{FOLDER}/{runs}/mlflow.db"
+    )
+    source = options.storage or f"$(ray get-head-ip {quoted} | tail -1):{FOLDER}/{runs}"
+    lines = {
+        "watch": f"ray attach --tmux {quoted}",
+        "dashboard": f"ray dashboard {quoted}",
+        "MLflow": f"ray exec -p 5000 {quoted} {shlex.quote(mlflow)}",
+        "bring home": f"python sweep/copy.py {name} {source} runs",
+        "tear down": f"ray down --yes {quoted}",
+    }
+    return "\n".join(f"{what:<12} {line}" for what, line in lines.items())
+
+
+def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run one of Ray's commands in this terminal."""
+    return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
+
+
+def _study_there(study: str | None) -> str:
+    """Return what the study is called on the head, to which the project's folder is synced."""
+    assert study is not None
+    if re.fullmatch(r"[A-Za-z0-9._-]+", study) and not study.endswith((".yaml", ".yml")):
+        return study
+    path = Path(study).resolve()
+    if not path.is_relative_to(PROJECT):
+        raise ValueError(
+            f"{study}: only the project's folder is taken to the cluster; put the file below "
+            f"{PROJECT}."
+        )
+    return str(path.relative_to(PROJECT))

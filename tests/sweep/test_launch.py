@@ -1,0 +1,131 @@
+"""`--cluster`: what is run where, and what people are told to type next."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep import launch as launching
+from sweep import run
+from sweep.launch import launch
+from sweep.lineage import PROJECT
+from sweep.options import parse_options
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Terminal:
+    """Records commands instead of running them; `codes` are what they return, by their word."""
+
+    def __init__(self, **codes):
+        self.commands, self.variables, self.told, self.codes = [], [], [], codes
+
+    def run(self, command, variables):
+        words = list(command)
+        assert words[0].endswith("/ray")
+        self.commands.append(words[1:])
+        self.variables.append(variables)
+        name = "status" if "ray status" in words[-1] else words[1]
+        return self.codes.get(name, 0)
+
+    def launch(self, tmp_path, *typed):
+        options = parse_options(typed)
+        return launch(
+            options, run=self.run, tell=self.told.append, token=tmp_path / ".ray" / "auth_token"
+        )
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    monkeypatch.setattr("sweep.cluster_check.missing_programs", lambda config: ())
+    text = (ROOT / "cluster" / "local.yaml").read_text()
+    path = tmp_path / "lab.yaml"
+    path.write_text(text.replace("192.0.2.", "10.0.0.").replace("ssh_user: me", "ssh_user: ada"))
+    return str(path)
+
+
+def test_a_new_cluster_is_brought_up_and_runs_the_study_detached(cluster, tmp_path):
+    terminal = Terminal(status=1)
+    typed = ["quickstart", "--cluster", cluster, "--storage", "s3://b/x", "--nodes", "3"]
+    assert terminal.launch(tmp_path, *typed, "--set", "question=Which one?") == 0
+    probe, up, execute = terminal.commands
+    assert probe[:2] == ["exec", cluster]
+    assert up == ["up", "--yes", cluster]
+    assert execute == [
+        "exec",
+        "--tmux",
+        cluster,
+        "cd hand-pose-sweeps && python sweep/run.py quickstart --address auto --nodes 3 "
+        "--storage s3://b/x --set 'question=Which one?'",
+    ]
+    assert terminal.variables[1] == {"RAY_UP_enable_autoscaler_v2": "0"}
+    assert (tmp_path / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_cluster_that_is_up_is_not_restarted(cluster, tmp_path):
+    terminal = Terminal()
+    terminal.launch(tmp_path, "quickstart", "--cluster", cluster)
+    assert terminal.commands[1] == ["up", "--yes", "--no-restart", cluster]
+
+
+def test_every_next_step_is_one_line(cluster, tmp_path):
+    terminal = Terminal()
+    terminal.launch(tmp_path, "quickstart", "--cluster", cluster, "--set", "name=mine")
+    (told,) = terminal.told
+    assert [line.split("  ")[0] for line in told.splitlines()] == [
+        "watch",
+        "dashboard",
+        "MLflow",
+        "bring home",
+        "tear down",
+    ]
+    assert "python sweep/copy.py mine $(ray get-head-ip" in told
+    assert "--host 127.0.0.1" in told
+
+
+def test_results_in_storage_come_home_from_there(cluster, tmp_path):
+    terminal = Terminal()
+    terminal.launch(tmp_path, "quickstart", "--cluster", cluster, "--storage", "s3://b/x")
+    assert "python sweep/copy.py quickstart s3://b/x runs" in terminal.told[0]
+
+
+def test_a_dry_run_and_fresh_go_along(cluster, tmp_path):
+    terminal = Terminal()
+    terminal.launch(tmp_path, "quickstart", "--cluster", cluster, "--dry-run", "--fresh", "--yes")
+    execute = terminal.commands[-1]
+    assert "--tmux" not in execute
+    assert execute[-1].endswith("--address auto --fresh --yes --dry-run")
+    assert terminal.told == []
+
+
+def test_a_study_file_is_named_as_it_is_on_the_head(cluster, tmp_path):
+    terminal = Terminal()
+    study = str(PROJECT / "sweep" / "studies" / "quickstart.yaml")
+    terminal.launch(tmp_path, study, "--cluster", cluster)
+    assert "sweep/run.py sweep/studies/quickstart.yaml " in terminal.commands[-1][-1]
+
+
+@pytest.mark.parametrize("failing", ["up", "exec"])
+def test_a_failure_of_ray_is_the_commands(cluster, tmp_path, failing):
+    terminal = Terminal(**{failing: 3})
+    assert terminal.launch(tmp_path, "quickstart", "--cluster", cluster) == 1
+    assert f"ray {failing} ended with 3" in terminal.told[-1]
+
+
+def test_a_file_outside_the_project_is_refused(cluster, tmp_path):
+    terminal = Terminal()
+    with pytest.raises(ValueError, match="only the project's folder is taken to the cluster"):
+        terminal.launch(tmp_path, str(tmp_path / "mine.yaml"), "--cluster", cluster)
+    assert terminal.commands == []
+
+
+def test_a_file_with_placeholders_starts_nothing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(launching, "token_file", lambda: tmp_path / "auth_token")
+    monkeypatch.setattr(launching, "run_command", lambda *_: pytest.fail("it ran something"))
+    assert run.main(["quickstart", "--cluster", str(ROOT / "cluster.yaml")]) == 2
+    assert "ami-00000000000000000 is a placeholder" in capsys.readouterr().err
+
+
+def test_a_cluster_file_and_an_address_exclude_each_other(capsys):
+    with pytest.raises(SystemExit):
+        parse_options(["quickstart", "--cluster", "c.yaml", "--address", "auto"])
+    assert "--cluster runs the study on the cluster's head" in capsys.readouterr().err
