@@ -44,6 +44,8 @@ from search_spaces.published_training import (
     with_full,
 )
 from search_spaces.relative_baselines import heatmap_baselines, relative_baselines
+from search_spaces.skeleton_baselines import skeleton_baselines
+from search_spaces.segmentation_baselines import segmentation_baselines
 from search_spaces.supervised_baselines import by_depth, by_length, supervised_baselines
 
 A1: Mapping[str, tuple[str, ...]] = {
@@ -200,5 +202,7 @@ BASELINES: Mapping[str, Baseline] = dict(
         *_s1(),
         *relative_baselines(),
         *heatmap_baselines(),
+        *segmentation_baselines(),
+        *skeleton_baselines(),
     ]
 )

@@ -9,6 +9,7 @@ import optuna
 
 from search_spaces.augmentations import AUGMENTATIONS, ORDERED_AUGMENTATIONS
 from search_spaces.equivariant import EQUIVARIANT
+from search_spaces.evolution import EVOLUTION
 from search_spaces.losses import (
     BALANCED_PRETRAINING_LOSS,
     FINETUNING_LOSS,
@@ -19,6 +20,7 @@ from search_spaces.optimization import COUPLED_PRETRAINING_OPTIMIZATION, PRETRAI
 from search_spaces.parameters import Lookup, Part, Parts
 from search_spaces.rehearsal import suggest_rehearsal
 from search_spaces.relative import HYBRID1, PAIRWISE
+from search_spaces.segmentation import LAST_LOSS, SEGMENTATION
 
 
 def _nothing(_setting: Lookup) -> dict[str, Any]:
@@ -125,6 +127,24 @@ SPACES: Mapping[str, Space] = {
         HYBRID1,
         FINETUNING_LOSS,
         about="compositions of a contrastive and of a relative part, and how the two weigh",
+    ),
+    "evolution": Space(
+        suggest=EVOLUTION.suggest,
+        plan=("evolve", "lift"),
+        about="how strongly skeletons are evolved, and their share of what a lifting network sees",
+        locate=EVOLUTION.locate,
+    ),
+    "segmentation": Space(
+        suggest=SEGMENTATION.suggest,
+        plan=("generator", "pseudo_labels", "paired"),
+        about="G2's encoder, pseudo-labels, augmentation, loss weights in time, adversary's rate",
+        locate=SEGMENTATION.locate,
+    ),
+    "segmentation_loss_weights": Space(
+        suggest=LAST_LOSS.suggest,
+        plan=("generator", "pseudo_labels", "paired", "pseudo_labels", "paired"),
+        about="the loss of the last of five phases, whose first four are trained once",
+        locate=LAST_LOSS.locate,
     ),
     "rehearsal": Space(
         suggest=suggest_rehearsal,

@@ -176,11 +176,7 @@ def test_a_space_without_order_suggests_no_keys():
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_is_a_valid_setting(name):
     settings = BASELINES[name].settings
-    labels = [
-        label
-        for label in ("pretrain", "finetune")
-        if any(path.startswith(label) for path in settings)
-    ]
+    labels = [label for label in PHASES if any(path.startswith(f"{label}/") for path in settings)]
     configure(parse_plan(labels, PHASES), settings)
 
 
