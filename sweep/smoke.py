@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from hpe.config import Config
+from hpe.data.body_mixture import BodyMixtureConfig
 from hpe.data.mixture import MixtureConfig
 from sweep.points import shared_settings
 from sweep.study import EarlyStop, Final, Seeds, Study
@@ -89,7 +90,7 @@ def _tiny_data(raw: Mapping[str, Any], data: Config) -> dict[str, Any]:
     """Return the data set with few samples, where it is one whose samples are made here."""
     counts = [name for name in SPLIT_COUNTS if name in type(data).model_fields]
     tiny = {**raw, **dict.fromkeys(counts, SAMPLES_PER_SPLIT)}
-    if isinstance(data, MixtureConfig):
+    if isinstance(data, MixtureConfig | BodyMixtureConfig):
         tiny["sources"] = {
             name: {
                 "data": _tiny_data(_as_written(source.data), source.data),

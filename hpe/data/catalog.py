@@ -13,24 +13,29 @@ from hpe.config import Config
 from hpe.data import (
     freihand,
     freihand_course,
+    h36m,
     interhand,
     interhand_masks,
+    mpii,
     mpii_hands,
     youtube_hands,
 )
+from hpe.data.body_mixture import BodyMixtureConfig
 from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
 from hpe.data.freihand_course import (
     FreiHandCourseConfig,
     open_freihand_course,
     prepare_freihand_course,
 )
+from hpe.data.h36m import H36mConfig, open_h36m, prepare_h36m
 from hpe.data.interhand import InterHandConfig, open_interhand, prepare_interhand
 from hpe.data.interhand_masks import (
     InterHandMasksConfig,
     open_interhand_masks,
     prepare_interhand_masks,
 )
-from hpe.data.mixture import MixtureConfig, mix
+from hpe.data.mixture import Mixing, MixtureConfig, mix
+from hpe.data.mpii import MpiiConfig, open_mpii, prepare_mpii
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
 from hpe.data.opened import OpenedData, Task
@@ -206,28 +211,26 @@ def _brought(folder_names: Sequence[str]) -> Callable[[Any, Path | None, Path], 
     return root
 
 
-def _mixture_root(config: MixtureConfig, data_dir: Path | None, made_dir: Path) -> Path:
+def _mixture_root(config: Mixing, data_dir: Path | None, made_dir: Path) -> Path:
     """Return the folder in which the sources' own folders lie."""
     for source in config.sources.values():
         data_root(source.data, data_dir=data_dir, made_dir=made_dir)
     return data_dir or made_dir
 
 
-def _prepare_mixture(
-    config: MixtureConfig, root: Path, *, processes: int, progress: Progress
-) -> None:
+def _prepare_mixture(config: Mixing, root: Path, *, processes: int, progress: Progress) -> None:
     for source in config.sources.values():
         folder = _source_root(source.data, root)
         prepare_data(source.data, folder, processes=processes, progress=progress)
 
 
-def _open_mixture(config: MixtureConfig, root: Path) -> OpenedData[Any]:
+def _open_mixture(config: Mixing, root: Path) -> OpenedData[Any]:
     sources = {name: source.data for name, source in config.sources.items()}
     opened = {name: open_data(data, _source_root(data, root)) for name, data in sources.items()}
     return mix(config, opened)
 
 
-def _mixture_awaits_making(config: MixtureConfig, root: Path) -> bool:
+def _mixture_awaits_making(config: Mixing, root: Path) -> bool:
     sources = (source.data for source in config.sources.values())
     return any(awaits_making(data, _source_root(data, root)) for data in sources)
 
@@ -338,6 +341,31 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_mixture_root,
         prepare=_prepare_mixture,
         open=_open_mixture,
+        awaits_making=_mixture_awaits_making,
+    ),
+    "h36m": DataSet(
+        about="Human3.6M in S4's or mmpose's layout, which you bring",
+        config=H36mConfig,
+        root=_brought(h36m.FOLDER_NAMES),
+        prepare=prepare_h36m,
+        open=open_h36m,
+        task="body_pose",
+    ),
+    "mpii": DataSet(
+        about="MPII Human Pose, 2D only, which you bring",
+        config=MpiiConfig,
+        root=_brought(mpii.FOLDER_NAMES),
+        prepare=prepare_mpii,
+        open=open_mpii,
+        task="body_pose",
+    ),
+    "body_mixture": DataSet(
+        about="several data sets of bodies, with weights",
+        config=BodyMixtureConfig,
+        root=_mixture_root,
+        prepare=_prepare_mixture,
+        open=_open_mixture,
+        task="body_pose",
         awaits_making=_mixture_awaits_making,
     ),
     "none": DataSet(

@@ -4,18 +4,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config
+from hpe.data.folder import Sample
 from hpe.data.freihand import FreiHandConfig
 from hpe.data.freihand_course import FreiHandCourseConfig
-from hpe.data.hands import HandData, HandSample, HandSplit
 from hpe.data.interhand import InterHandConfig
 from hpe.data.mpii_hands import MpiiHandsConfig
+from hpe.data.opened import OpenedData, Split
 from hpe.data.rendered_hands import RenderedHandsConfig
 from hpe.data.splits import unique_ids
 from hpe.data.youtube_hands import YoutubeHandsConfig
@@ -66,17 +67,60 @@ class MixtureConfig(Config):
 
     @model_validator(mode="after")
     def _names_sources(self) -> "MixtureConfig":
-        for key, names in (("train_on", self.train_on), ("score_on", self.score_on)):
-            if len(set(names)) < len(names) or not set(names) <= set(self.sources):
-                raise ValueError(
-                    f"{key} must name sources, each once; these are "
-                    f"{', '.join(sorted(self.sources))}, and {key} has {', '.join(names)}"
-                )
+        require_sources(self)
         return self
 
 
+@runtime_checkable
+class Mixed(Protocol):
+    """A data set in a mixture of any task: its settings and its share of training."""
+
+    @property
+    def data(self) -> Config:
+        """The settings of the data set."""
+
+    @property
+    def weight(self) -> float:
+        """Its share of what is drawn in training."""
+
+
+@runtime_checkable
+class Mixing(Protocol):
+    """Settings of a mixture of any task; `MixtureConfig` says what they mean."""
+
+    @property
+    def name(self) -> str:
+        """The mixture's name in the catalog."""
+
+    @property
+    def sources(self) -> Mapping[str, Mixed]:
+        """What is mixed."""
+
+    @property
+    def train_on(self) -> tuple[str, ...]:
+        """Sources whose labels are trained on."""
+
+    @property
+    def score_on(self) -> tuple[str, ...]:
+        """Sources to validate and test on."""
+
+
+def require_sources(config: Mixing) -> None:
+    """Refuse names that are not of sources, or are there twice.
+
+    Raises:
+        ValueError: With the names.
+    """
+    for key, names in (("train_on", config.train_on), ("score_on", config.score_on)):
+        if len(set(names)) < len(names) or not set(names) <= set(config.sources):
+            raise ValueError(
+                f"{key} must name sources, each once; these are "
+                f"{', '.join(sorted(config.sources))}, and {key} has {', '.join(names)}"
+            )
+
+
 @dataclass(frozen=True)
-class MixedSplit:
+class MixedSplit(Generic[Sample]):
     """The samples of several splits, one after the other.
 
     Attributes:
@@ -85,7 +129,7 @@ class MixedSplit:
         shares: How much of training each of them is to be; None where all samples count the same.
     """
 
-    parts: Sequence[HandSplit]
+    parts: Sequence[Split[Sample]]
     first_ids: Sequence[int]
     shares: Sequence[float] | None
 
@@ -107,7 +151,7 @@ class MixedSplit:
         """Return the number of samples."""
         return sum(len(part) for part in self.parts)
 
-    def __getitem__(self, index: int) -> HandSample:
+    def __getitem__(self, index: int) -> Sample:
         """Read one sample.
 
         Raises:
@@ -123,7 +167,7 @@ class MixedSplit:
         raise AssertionError("an index below the length lies in a part")
 
 
-def mix(config: MixtureConfig, opened: Mapping[str, HandData]) -> HandData:
+def mix(config: Mixing, opened: Mapping[str, OpenedData[Sample]]) -> OpenedData[Sample]:
     """Return opened data sets as one.
 
     Args:
@@ -134,7 +178,7 @@ def mix(config: MixtureConfig, opened: Mapping[str, HandData]) -> HandData:
     counts = [_num_ids(opened[name]) for name in names]
     first_ids = dict(zip(names, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
 
-    def mixed(split: str, chosen: Sequence[str], *, weighted: bool) -> MixedSplit:
+    def mixed(split: str, chosen: Sequence[str], *, weighted: bool) -> MixedSplit[Sample]:
         chosen = sorted(chosen)
         return MixedSplit(
             parts=[opened[name].splits[split] for name in chosen],
@@ -142,7 +186,7 @@ def mix(config: MixtureConfig, opened: Mapping[str, HandData]) -> HandData:
             shares=[config.sources[name].weight for name in chosen] if weighted else None,
         )
 
-    splits: dict[str, HandSplit] = {
+    splits: dict[str, Split[Sample]] = {
         "unlabelled": mixed("unlabelled", names, weighted=len(names) > 1),
         "train": mixed("train", config.train_on, weighted=len(config.train_on) > 1),
         "val": mixed("val", config.score_on, weighted=False),
@@ -153,7 +197,7 @@ def mix(config: MixtureConfig, opened: Mapping[str, HandData]) -> HandData:
         "train_on": sorted(config.train_on),
         "score_on": sorted(config.score_on),
     }
-    return HandData(
+    return OpenedData(
         name=config.name,
         digest=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
         splits=splits,
@@ -167,6 +211,6 @@ def mix(config: MixtureConfig, opened: Mapping[str, HandData]) -> HandData:
     )
 
 
-def _num_ids(data: HandData) -> int:
+def _num_ids(data: OpenedData[Sample]) -> int:
     """Return a number that is above all unique ids of a data set."""
     return 1 + max(int(unique_ids(split).max(initial=-1)) for split in data.splits.values())

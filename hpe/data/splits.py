@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
 
-from hpe.data.hands import HandSplit
+from hpe.data.opened import Split
 
 
 @runtime_checkable
@@ -20,14 +20,14 @@ class Identified(Protocol):
         """The unique id of each sample, in order."""
 
 
-def unique_ids(split: HandSplit) -> Int[np.ndarray, " samples"]:
+def unique_ids(split: Split[Any]) -> Int[np.ndarray, " samples"]:
     """Return each sample's unique id; opens every sample of a split that is not `Identified`."""
     if isinstance(split, Identified):
         return split.unique_ids
     return np.array([split[index].unique_id for index in range(len(split))], dtype=np.int64)
 
 
-def nested_subset(split: HandSplit, *, fraction: float, seed: int) -> tuple[int, ...]:
+def nested_subset(split: Split[Any], *, fraction: float, seed: int) -> tuple[int, ...]:
     """Return the samples of a share of the split's unique ids, as indices in order.
 
     Subsets of one seed are nested: the samples of a smaller fraction are among those of every

@@ -1,11 +1,11 @@
 """Drawing from a split whose samples count unequally: how often each comes in a pass, and when."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from hpe.data.hands import HandSplit
+from hpe.data.opened import Split
 
 
 @runtime_checkable
@@ -17,7 +17,7 @@ class Weighted(Protocol):
         """The samples' shares, in any unit; None where all count the same."""
 
 
-def sampling_weights(split: HandSplit) -> Float[np.ndarray, " samples"] | None:
+def sampling_weights(split: Split[Any]) -> Float[np.ndarray, " samples"] | None:
     """Return how much of training each sample of a split is to be; None for equal shares."""
     return split.weights if isinstance(split, Weighted) else None
 
