@@ -20,6 +20,8 @@ What finetunes without pretraining, and how pretraining depends on depth and len
 
 from collections.abc import Iterator, Mapping
 
+from search_spaces.encoder_decoder_baselines import encoder_decoder_baselines
+from search_spaces.body_baselines import body_baselines
 from search_spaces.published_augmentations import EARLY_AUGMENTATIONS, composed
 from search_spaces.published_methods import (
     CHOSEN_PECLR,
@@ -44,8 +46,8 @@ from search_spaces.published_training import (
     with_full,
 )
 from search_spaces.relative_baselines import heatmap_baselines, relative_baselines
-from search_spaces.skeleton_baselines import skeleton_baselines
 from search_spaces.segmentation_baselines import segmentation_baselines
+from search_spaces.skeleton_baselines import skeleton_baselines
 from search_spaces.supervised_baselines import by_depth, by_length, supervised_baselines
 
 A1: Mapping[str, tuple[str, ...]] = {
@@ -202,7 +204,9 @@ BASELINES: Mapping[str, Baseline] = dict(
         *_s1(),
         *relative_baselines(),
         *heatmap_baselines(),
+        *encoder_decoder_baselines(),
         *segmentation_baselines(),
         *skeleton_baselines(),
+        *body_baselines(),
     ]
 )

@@ -60,10 +60,10 @@ class Real:
 
 @dataclass(frozen=True)
 class Choice:
-    """A whole number that is a setting, one of a few."""
+    """A whole number or a name that is a setting, one of a few."""
 
     path: str
-    values: tuple[int, ...]
+    values: tuple[int | str, ...]
 
     def suggest(self, trial: optuna.Trial) -> Mapping[str, Any]:
         """Return the setting."""

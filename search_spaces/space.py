@@ -8,6 +8,8 @@ from typing import Any, cast
 import optuna
 
 from search_spaces.augmentations import AUGMENTATIONS, ORDERED_AUGMENTATIONS
+from search_spaces.body import BODY_VOLUMETRIC
+from search_spaces.encoder_decoder import ENCODER_DECODER
 from search_spaces.equivariant import EQUIVARIANT
 from search_spaces.evolution import EVOLUTION
 from search_spaces.losses import (
@@ -145,6 +147,18 @@ SPACES: Mapping[str, Space] = {
         plan=("generator", "pseudo_labels", "paired", "pseudo_labels", "paired"),
         about="the loss of the last of five phases, whose first four are trained once",
         locate=LAST_LOSS.locate,
+    ),
+    "encoder_decoder": Space(
+        suggest=ENCODER_DECODER.suggest,
+        plan=("encoder_decoder",),
+        about="decoder, bins, augmentation, how points and distributions weigh, learning rate",
+        locate=ENCODER_DECODER.locate,
+    ),
+    "body_volumetric": Space(
+        suggest=BODY_VOLUMETRIC.suggest,
+        plan=("body_pose",),
+        about="occlusion and augmentation, loss weights, head, frozen stages, learning rate",
+        locate=BODY_VOLUMETRIC.locate,
     ),
     "rehearsal": Space(
         suggest=suggest_rehearsal,

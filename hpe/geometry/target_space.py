@@ -59,5 +59,6 @@ class TargetSpace:
         unit_m: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch 21 3"]:
         """Return joints in camera coordinates: the inverse of `points`."""
-        back = torch.linalg.inv(self.matrix(intrinsics))
-        return (points * unit_m[:, None, None]) @ back.mT
+        back: Tensor = torch.linalg.inv(self.matrix(intrinsics))
+        joints_m: Tensor = (points * unit_m[:, None, None]) @ back.mT
+        return joints_m

@@ -14,6 +14,7 @@ from hpe.viz.sheet import Sheet
 
 NUM_HANDS = 6
 PANEL_PX = 168
+AXIS_PX = 110  # three of them are about as wide as an overlay
 ROW_PX = 8  # of a joint
 AXES = ("x", "y", "z")
 MARK = (255, 92, 87)
@@ -67,12 +68,12 @@ def draw_distributions(
     for axis, name in enumerate(AXES):
         likely = mass[:, axis].astype(np.float32)
         shade = np.rint(255 * (1 - likely / likely.max(axis=-1, keepdims=True))).astype(np.uint8)
-        size = PANEL_PX, ROW_PX * len(shade)
+        size = AXIS_PX, ROW_PX * len(shade)
         grey = cv2.resize(shade, size, interpolation=cv2.INTER_NEAREST)
         panel = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         for row, share in enumerate(true_shares[:, axis]):
             if 0 <= share < 1:
-                left = min(int(share * PANEL_PX), PANEL_PX - 2)
+                left = min(int(share * AXIS_PX), AXIS_PX - 2)
                 panel[row * ROW_PX : (row + 1) * ROW_PX, left : left + 2] = MARK
         panels += [captioned(panel, name), np.full((len(panel) + 22, 4, 3), PAPER, np.uint8)]
     drawn: Image = np.concatenate(panels[:-1], axis=1)
