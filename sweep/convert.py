@@ -157,8 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python sweep/convert.py",
         description=__doc__,
-        epilog="A checkpoint is a program, and so is any pickle. It is read in a process of its own "
-        "with little to work with, but as you: give files of people you trust (docs/evaluation.md).",
+        epilog="A checkpoint is a program, as every pickle is. It is read in a process of its own "
+        "with little to work with, but as you: give files of people you trust "
+        "(docs/evaluation.md).",
         allow_abbrev=False,
     )
     add = parser.add_argument

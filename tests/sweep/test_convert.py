@@ -1,14 +1,16 @@
 """Checkpoints of other systems become weights that a study starts from."""
 
+import json
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
 from hpe.models.encoders import EncoderConfig, build_encoder
 from hpe.models.torchvision_format import torchvision_from_encoder
-from sweep.convert import convert
+from sweep.convert import convert, convert_list, main
 from sweep.weights import read_weights_file
 
 SMALL = EncoderConfig(width=4)
@@ -93,3 +95,38 @@ def test_paths_are_judged_before_anything_is_read(tmp_path):
         convert(tmp_path / "a.ckpt", tmp_path / "a.pt")
     with pytest.raises(ValueError, match="there is no such file"):
         convert(tmp_path / "a.ckpt", tmp_path / "a.safetensors")
+
+
+@pytest.mark.slow
+def test_a_pickled_list_becomes_json_beside_it(tmp_path, capsys):
+    source = tmp_path / "datalist_train_mp.pt"
+    box = [1.5, 2.0, 30.0, 40.0]
+    content = [
+        {"img_path": "./a.jpg", "bbox": np.array(box), "frame": np.int64(7), "capture": 0},
+        {"img_path": "./b.jpg", "bbox": torch.tensor(box), "frame": 8, "capture": None},
+    ]
+    torch.save(content, source)
+    assert main(["--trust", str(source)]) == 0
+    assert "datalist_train_mp.json: 2 entries" in capsys.readouterr().out
+    assert json.loads(source.with_suffix(".json").read_text()) == [
+        {"img_path": "./a.jpg", "bbox": box, "frame": 7, "capture": 0},
+        {"img_path": "./b.jpg", "bbox": box, "frame": 8, "capture": None},
+    ]
+
+
+@pytest.mark.slow
+def test_what_a_list_wants_to_run_is_not_run_and_nothing_is_written(tmp_path):
+    source, witness = tmp_path / "bad.pt", tmp_path / "it-ran"
+    torch.save([{"img_path": Hostile(witness)}], source)
+    with pytest.raises(ValueError, match=r"it holds an object, Inert.*give --out NEW\.safetensors"):
+        convert_list(source)
+    assert not witness.exists()
+    assert not source.with_suffix(".json").exists()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_no_list(tmp_path):
+    source = tmp_path / "own.pt"
+    torch.save({"weight": torch.zeros(1000)}, source)
+    with pytest.raises(ValueError, match="a tensor of 1000 numbers in it"):
+        convert_list(source)
