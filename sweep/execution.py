@@ -19,6 +19,7 @@ from sweep.cluster import (
     ClusterLost,
     connected_cluster,
     local_cluster,
+    nodes_that_may_come,
     num_nodes,
     wait_for_nodes,
 )
@@ -36,7 +37,14 @@ from sweep.outcome import Outcome, Tracked, show_outcome
 from sweep.preflight import prove_shared
 from sweep.report.best import PlainDumper
 from sweep.shared_storage import DATA, SharedStorage
-from sweep.slot_fit import Resources, SlotFit, cluster_resources, fit_slots, resources_here
+from sweep.slot_fit import (
+    Resources,
+    SlotFit,
+    cluster_resources,
+    fit_slots,
+    resources_here,
+    slots_that_fit,
+)
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
 from trainables.data_copy import put_data
@@ -230,11 +238,13 @@ class Execution:
 
 def resources_there(address: str) -> Resources:
     """Return what the cluster has that this process is connected to."""
-    return cluster_resources(ray.cluster_resources(), address=address)
+    return cluster_resources(ray.nodes(), may_come=nodes_that_may_come(), address=address)
 
 
 def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any], data_uri: str | None) -> Machinery:
-    study = job.scope.study
+    study, address = job.scope.study, job.options.address
+    slots = study.slots
+    follows = address is not None and slots.count == "auto"
     spaces = {study.space: job.scope.space} if study.space and job.scope.space else {}
     return Machinery(
         store_root=job.runs.stages.absolute(),
@@ -244,12 +254,14 @@ def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any], data_uri: str | No
             "digest": data.digest,
             **({} if data_uri is None else {"storage": data_uri}),
         },
-        slots=fit.count,
+        slots=slots.max if follows else fit.count,
+        limit=(lambda: slots_that_fit(fit, resources_there(str(address)))) if follows else None,
         shape=SlotShape(
             workers=fit.workers,
             cpus_per_worker=fit.cpus_per_worker,
             gpus_per_worker=fit.gpus_per_worker,
             threads=fit.threads,
+            accelerator=fit.accelerator,
         ),
         imported=study.from_weights,
         spaces=spaces,

@@ -1,15 +1,16 @@
 """The slots that fit into a machine or a cluster."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sweep.machine import Machine
 from sweep.messages import counted
 from sweep.study import Slots
 
-MAX_AUTO_SLOTS = 8
-"""With more, most of a small search would be chosen before anything is learnt from it."""
+ACCELERATOR_LABEL = "ray.io/accelerator-type"
+"""The label by which Ray tells the GPU type of a machine; `trainables.slot` selects by it."""
 
 SHARED_MEMORY_BYTES = 1536 * 2**20
 MEMORY_PER_WORKER_BYTES = 1792 * 2**20
@@ -18,17 +19,49 @@ benchmarks/slot_memory.py found (1,319 and 1,642 MiB)."""
 
 
 @dataclass(frozen=True)
+class Node:
+    """What one machine has for workers, none of which spans two.
+
+    Attributes:
+        accelerator: The type of its GPUs, as Ray calls it; None where not known.
+    """
+
+    cpus: int
+    gpus: int
+    accelerator: str | None = None
+
+
+@dataclass(frozen=True)
 class Resources:
-    """What a cluster has for slots, and what to call it in messages.
+    """What a machine or a cluster has for slots, and what to call it in messages.
 
     Attributes:
         memory_bytes: Where all slots share one machine's memory: how much; None where not known.
     """
 
-    cpus: int
-    gpus: int
+    nodes: tuple[Node, ...]
     where: str
     memory_bytes: int | None = None
+
+    @property
+    def cpus(self) -> int:
+        """Return the cores of all machines."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs of all machines."""
+        return sum(node.gpus for node in self.nodes)
+
+    def with_accelerator(self, accelerator: str | None) -> "Resources":
+        """Return what is left with machines of one GPU type only; None: all of them."""
+        if accelerator is None:
+            return self
+        return replace(self, nodes=tuple(n for n in self.nodes if n.accelerator == accelerator))
+
+    def places(self, *, cpus: int, gpus: float) -> int:
+        """Return how many workers with so many cores and GPUs fit, each on one machine."""
+        return sum(_places_on(node, cpus=cpus, gpus=gpus) for node in self.nodes)
 
 
 @dataclass(frozen=True)
@@ -44,9 +77,11 @@ class SlotFit:
     cpus_per_worker: int
     gpus_per_worker: float
     threads: int
+    accelerator: str | None = None
 
     def __str__(self) -> str:
-        gpu = f", {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
+        kind = f" {self.accelerator}" if self.accelerator else ""
+        gpu = f", {self.gpus_per_worker:g}{kind} GPU" if self.gpus_per_worker else ""
         return (
             f"{counted(self.count, 'slot')} of {counted(self.workers, 'worker')} with "
             f"{counted(self.cpus_per_worker, 'core')}{gpu} each"
@@ -61,15 +96,32 @@ def resources_here(machine: Machine, *, cuda_devices: int) -> Resources:
         cuda_devices: GPUs that the installed torch can use; the others are no use to a study.
     """
     gpus = min(len(machine.gpus), cuda_devices)
-    return Resources(
-        cpus=machine.cpus, gpus=gpus, where="this machine", memory_bytes=machine.memory_bytes
-    )
+    here = Node(cpus=machine.cpus, gpus=gpus)
+    return Resources((here,), where="this machine", memory_bytes=machine.memory_bytes)
 
 
-def cluster_resources(totals: Mapping[str, float], *, address: str) -> Resources:
-    """Return what a running Ray cluster has, from `ray.cluster_resources()`."""
-    return Resources(
-        cpus=int(totals.get("CPU", 0)), gpus=int(totals.get("GPU", 0)), where=f"cluster {address}"
+def cluster_resources(
+    nodes: Iterable[Mapping[str, Any]], *, may_come: Sequence[Node] = (), address: str
+) -> Resources:
+    """Return what a running Ray cluster has, and will have where slots want it.
+
+    Args:
+        nodes: Its machines, as `ray.nodes()` tells them.
+        may_come: All machines its autoscaler may have at once, of the types it starts.
+        address: Where it is.
+    """
+    here = [_node(facts) for facts in nodes if facts["Alive"]]
+    shapes = {(node.cpus, node.gpus) for node in may_come}
+    others = [node for node in here if (node.cpus, node.gpus) not in shapes]
+    return Resources((*others, *may_come) if may_come else tuple(here), f"cluster {address}")
+
+
+def _node(facts: Mapping[str, Any]) -> Node:
+    resources = facts["Resources"]
+    return Node(
+        cpus=int(resources.get("CPU", 0)),
+        gpus=int(resources.get("GPU", 0)),
+        accelerator=facts.get("Labels", {}).get(ACCELERATOR_LABEL),
     )
 
 
@@ -79,6 +131,7 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
     Raises:
         ValueError: If it asks for more than there is.
     """
+    has = _of_the_type_asked_for(slots, has)
     gpu = _gpus_per_worker(slots, has)
     if slots.workers > has.cpus:
         raise ValueError(
@@ -91,29 +144,31 @@ def fit_slots(slots: Slots, has: Resources) -> SlotFit:
             f"{gpu * slots.workers:g}, {has.where} has {has.gpus}; lower slots/gpu or "
             f"slots/workers (slots/gpu=0 trains on the CPU)."
         )
-    fitting = has.cpus // slots.workers
-    if gpu:
-        fitting = min(fitting, _groups(has.gpus, gpu, slots.workers))
+    fitting = has.places(cpus=1, gpus=gpu) // slots.workers
     if fitting == 0:
-        raise ValueError(
-            f"slots/gpu: a slot of {counted(slots.workers, 'worker')} with {gpu:g} GPU each needs "
-            f"{slots.workers} GPUs, because no worker has parts of two; {has.where} has "
-            f"{has.gpus}; lower slots/gpu or slots/workers."
-        )
+        raise ValueError(_why_none(slots, gpu, has))
     count = _comfortable(fitting, slots, has) if slots.count == "auto" else slots.count
     if count > fitting:
         raise ValueError(
             f"slots/count: {has.where} ({counted(has.cpus, 'core')}, {counted(has.gpus, 'GPU')}) "
             f"has room for {fitting}, got {count}; lower it, or set it to auto."
         )
-    cores = has.cpus // (count * slots.workers)
+    cores = _cores(count * slots.workers, gpu, has)
     return SlotFit(
         count=count,
         workers=slots.workers,
         cpus_per_worker=cores,
         gpus_per_worker=gpu,
         threads=cores,
+        accelerator=slots.accelerator,
     )
+
+
+def slots_that_fit(fit: SlotFit, has: Resources) -> int:
+    """Return how many slots of a shape fit into what there is now; at least one is waited for."""
+    has = has.with_accelerator(fit.accelerator)
+    places = has.places(cpus=fit.cpus_per_worker, gpus=fit.gpus_per_worker)
+    return max(1, places // fit.workers)
 
 
 def memory_needed(count: int, workers: int) -> int:
@@ -123,7 +178,7 @@ def memory_needed(count: int, workers: int) -> int:
 
 def _comfortable(fitting: int, slots: Slots, has: Resources) -> int:
     """Return how many of the slots that fit are started by themselves; at least one."""
-    count = min(fitting, MAX_AUTO_SLOTS)
+    count = min(fitting, slots.max)
     if has.memory_bytes is not None:
         while count > 1 and memory_needed(count, slots.workers) > has.memory_bytes:
             count -= 1
@@ -136,7 +191,43 @@ def _gpus_per_worker(slots: Slots, has: Resources) -> float:
     return float(slots.gpu)
 
 
-def _groups(gpus: int, gpu: float, workers: int) -> int:
-    """Return how many slots of this shape the GPUs hold; a worker never spans half of two."""
-    places = gpus * math.floor(1 / gpu) if gpu < 1 else gpus // int(gpu)
-    return places // workers
+def _places_on(node: Node, *, cpus: int, gpus: float) -> int:
+    """Return how many workers a machine holds; none has parts of two GPUs."""
+    places = node.cpus // cpus
+    if gpus == 0:
+        return places
+    return min(places, node.gpus * math.floor(1 / gpus) if gpus < 1 else node.gpus // int(gpus))
+
+
+def _cores(workers: int, gpu: float, has: Resources) -> int:
+    """Return the most cores that each of so many workers can have."""
+    most = has.cpus // workers
+    return next(n for n in range(most, 0, -1) if has.places(cpus=n, gpus=gpu) >= workers)
+
+
+def _of_the_type_asked_for(slots: Slots, has: Resources) -> Resources:
+    """Return the machines with the GPU type that slots ask for."""
+    fitting = has.with_accelerator(slots.accelerator)
+    if fitting.nodes:
+        return fitting
+    types = sorted({node.accelerator for node in has.nodes if node.accelerator})
+    raise ValueError(
+        f"slots/accelerator: no machine of {has.where} is known to have {slots.accelerator}; there "
+        f"are {', '.join(types) or 'none whose type is known (it is for clusters: --address)'}."
+    )
+
+
+def _why_none(slots: Slots, gpu: float, has: Resources) -> str:
+    """Say why no slot fits though there are cores and GPUs enough altogether."""
+    largest = max(has.nodes, key=lambda node: (node.gpus, node.cpus))
+    slot = f"slots/gpu: a slot of {counted(slots.workers, 'worker')} with {gpu:g} GPU each"
+    if len(has.nodes) > 1:
+        return (
+            f"{slot} needs {slots.workers} places, each on one machine; the largest of "
+            f"{has.where} has {counted(largest.cpus, 'core')} and {counted(largest.gpus, 'GPU')}; "
+            f"lower slots/gpu or slots/workers."
+        )
+    return (
+        f"{slot} needs {slots.workers} GPUs, because no worker has parts of two; {has.where} has "
+        f"{has.gpus}; lower slots/gpu or slots/workers."
+    )

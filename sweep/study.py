@@ -162,11 +162,19 @@ class Storage(Config):
 
 
 class Slots(Config):
-    """How many worker groups run at once, and their shape."""
+    """How many worker groups run at once, and their shape.
+
+    Attributes:
+        count: `auto`: all that fit, but no more than `max`; on a cluster the number follows its
+            machines as they come and go.
+        accelerator: The GPU type that every worker is to have, as Ray calls it (`L4`, `A100`).
+    """
 
     count: PositiveInt | Literal["auto"] = "auto"
+    max: PositiveInt = 8
     workers: PositiveInt = 1
     gpu: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    accelerator: str | None = None
 
 
 class Size(Config):

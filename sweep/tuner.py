@@ -77,7 +77,8 @@ class Machinery:
     Attributes:
         store_root: The stage store's folder, which every worker can reach.
         data: `{"config", "root", "digest"}` of the data set.
-        slots: Worker groups to run at once.
+        slots: Worker groups to run at once, at most.
+        limit: How many there is room for now, where machines come and go; None: all of them.
         shape: Their shape.
         imported: Plan label -> key of stages that stand for the plan up to there.
         watchdog_s: A worker that reports nothing for this long is replaced; None: the pool's own.
@@ -96,6 +97,7 @@ class Machinery:
     phases_at: str = "hpe.phases.catalog:PHASES"
     spaces: Mapping[str, Space] = field(default_factory=lambda: SPACES)
     opener: str | None = None
+    limit: Callable[[], int] | None = None
 
     @property
     def gpus_per_slot(self) -> float:
@@ -258,6 +260,7 @@ def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
         store_root=machinery.store_root,
         scratch=scratch,
         phases=machinery.phases_at,
+        limit=machinery.limit,
         **options,
     )
 

@@ -5,7 +5,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ ORPHAN_S = 10.0
 """How long Ray's own cleaner has to remove the placement group of a lost worker group."""
 CLOSE_S = 30.0
 ANSWER_S = 2.0  # for a slot to say that its workers did not end in time
+LIMIT_S = 10.0  # between looks at how many slots the cluster has room for
 IDLE_SLOT_S = 60.0
 """A slot that had no work for this long is given back; `lend` starts it again."""
 RETRY_BROKEN_S = 60.0
@@ -59,6 +60,8 @@ class SlotPool:
             store.
         phases: `module:attribute` of the phases by name.
         opener: `module:attribute` of the function that opens a stage's data.
+        limit: How many slots the cluster has room for now, which changes as machines come and go;
+            None: all of them.
     """
 
     def __init__(
@@ -71,10 +74,14 @@ class SlotPool:
         scratch: Path | None = None,
         phases: str = "hpe.phases.catalog:PHASES",
         opener: str = "trainables.stage_data:open_stage_data",
+        limit: Callable[[], int] | None = None,
     ) -> None:
         if count < 1:
             raise ValueError(f"a pool needs at least 1 slot, got {count}.")
         self._count = count
+        self._ask_limit = limit
+        self._limit = count if limit is None else min(count, limit())
+        self._limit_asked_at = time.monotonic()
         self._id = uuid.uuid4().hex[:6]
         store_root = store_root.resolve()
         self._scratch = (scratch or store_root.parent / ".train").resolve() / self._id
@@ -147,9 +154,10 @@ class SlotPool:
         for slot in list(self._slots.values()):
             self._take_status(slot)
             self._look_after(slot)
+        self._follow_the_cluster()
         self._bury_the_ended()
         self._remove_orphans()
-        if len(self._slots) == self._count and all(
+        if len(self._slots) >= self._limit and all(
             slot.phase is SlotPhase.BROKEN for slot in self._slots.values()
         ):
             reasons = {slot.message or "unknown" for slot in self._slots.values()}
@@ -194,8 +202,20 @@ class SlotPool:
         )
         taken = {slot.index for slot in (*self._slots.values(), *self._ending.values())}
         free = [index for index in range(self._count) if index not in taken]
-        for index in free[: max(0, wanted - at_hand)]:
+        room = max(0, self._limit - len(taken))
+        for index in free[: min(room, max(0, wanted - at_hand))]:
             self._start_slot(index)
+
+    def _follow_the_cluster(self) -> None:
+        """See how many slots there is room for; those that are too many end for want of work."""
+        now = time.monotonic()
+        if self._ask_limit is None or now - self._limit_asked_at < LIMIT_S:
+            return
+        self._limit_asked_at = now
+        limit = min(self._count, self._ask_limit())
+        if limit != self._limit:
+            self._notes.append(f"room for slots in the cluster: {limit}, {self._limit} before.")
+        self._limit = limit
 
     def _start_slot(self, index: int) -> None:
         context = ray.get_runtime_context()

@@ -30,6 +30,7 @@ from trainables.posting import Answer
 from trainables.worker import LEAVE, RENEW, serve
 from trainables.worker_group import HANG_S, Leave, Member, Order
 
+ACCELERATOR_LABEL = "ray.io/accelerator-type"
 HOUSEKEEPING_S = 1.0
 RESTART_PAUSE_S = 1.0
 FRUITLESS_RUNS = 3
@@ -50,12 +51,14 @@ class SlotShape:
         cpus_per_worker: CPUs reserved for each; bookkeeping, no fence.
         gpus_per_worker: GPUs reserved for each; a fraction shares one.
         threads: Threads each uses for arithmetic.
+        accelerator: The GPU type that each is to have, as Ray labels machines; None: any.
     """
 
     workers: int = 1
     cpus_per_worker: float = 1.0
     gpus_per_worker: float = 0.0
     threads: int = 1
+    accelerator: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be."""
@@ -338,6 +341,9 @@ class SlotActor:
                 num_workers=shape.workers,
                 use_gpu=shape.gpus_per_worker > 0,
                 resources_per_worker={name: n for name, n in resources.items() if n > 0},
+                label_selector=(
+                    None if shape.accelerator is None else {ACCELERATOR_LABEL: shape.accelerator}
+                ),
             ),
             run_config=RunConfig(
                 name=run,

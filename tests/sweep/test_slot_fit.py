@@ -3,12 +3,19 @@
 import pytest
 
 from sweep.machine import Gpu, Machine
-from sweep.slot_fit import Resources, cluster_resources, fit_slots, resources_here
+from sweep.slot_fit import (
+    Node,
+    Resources,
+    cluster_resources,
+    fit_slots,
+    resources_here,
+    slots_that_fit,
+)
 from sweep.study import Slots
 
 
 def has(cpus, gpus=0):
-    return Resources(cpus=cpus, gpus=gpus, where="this machine")
+    return Resources((Node(cpus, gpus),), where="this machine")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,7 @@ def test_more_than_there_is_is_refused(slots, resources, message):
 
 @pytest.mark.parametrize(("memory_gib", "count"), [(1, 1), (4, 1), (6, 2), (8, 3), (64, 8)])
 def test_auto_starts_no_more_slots_than_memory_is_there_for(memory_gib, count):
-    resources = Resources(cpus=8, gpus=0, where="here", memory_bytes=memory_gib * 2**30)
+    resources = Resources((Node(8, 0),), where="here", memory_bytes=memory_gib * 2**30)
     assert fit_slots(Slots(), resources).count == count
     assert fit_slots(Slots(count=8), resources).count == 8
 
@@ -68,9 +75,74 @@ def test_gpus_that_torch_cannot_use_do_not_count():
 
 
 def test_a_cluster_is_named_in_a_refusal():
-    there = cluster_resources({"CPU": 4.0, "memory": 1e9}, address="head:6379")
+    there = cluster_resources([node(4)], address="head:6379")
     with pytest.raises(ValueError, match="cluster head:6379 has 4"):
         fit_slots(Slots(workers=5), there)
+
+
+def node(cpus, gpus=0, *, kind=None, alive=True):
+    """Return a machine as `ray.nodes()` tells it."""
+    labels = {} if kind is None else {"ray.io/accelerator-type": kind}
+    resources = {"CPU": float(cpus), "GPU": float(gpus), "memory": 1e9}
+    return {"Alive": alive, "Resources": resources, "Labels": labels}
+
+
+def cluster(*nodes, may_come=()):
+    return cluster_resources(nodes, may_come=may_come, address="lab")
+
+
+@pytest.mark.parametrize(
+    ("slots", "nodes", "count", "cores"),
+    [
+        (Slots(), [node(4), node(4), node(4)], 8, 1),
+        (Slots(count=3), [node(4), node(4), node(4)], 3, 4),
+        (Slots(count=2), [node(8), node(2)], 2, 4),  # not 5: the small one has only 2
+        (Slots(count=2, workers=2), [node(4), node(4)], 2, 2),  # a slot may span machines
+        (Slots(count=1, workers=2), [node(4), node(4)], 1, 4),
+        (Slots(), [node(4, 1), node(4, 1), node(4, 1)], 3, 4),
+        (Slots(workers=2), [node(4, 1), node(4, 1), node(4, 1)], 1, 4),
+        (Slots(), [node(0), node(8, 1), node(8, 1)], 2, 8),  # the head offers nothing
+        (Slots(), [node(4), node(4, alive=False)], 4, 1),
+        (Slots(max=12), [node(8), node(8)], 12, 1),
+        (Slots(gpu=0.5), [node(8, 1), node(2, 1)], 4, 1),
+    ],
+)
+def test_workers_of_a_cluster_fit_into_its_machines(slots, nodes, count, cores):
+    fit = fit_slots(slots, cluster(*nodes))
+    assert (fit.count, fit.cpus_per_worker) == (count, cores)
+
+
+def test_gpus_of_different_machines_are_not_added_up_for_one_worker():
+    with pytest.raises(ValueError, match="each on one machine; the largest of cluster lab has 8 c"):
+        fit_slots(Slots(gpu=2.0), cluster(node(8, 1), node(8, 1)))
+
+
+def test_only_machines_with_the_gpu_asked_for_count():
+    mixed = cluster(node(8, 2, kind="L4"), node(8, 1, kind="A100"), node(8))
+    fit = fit_slots(Slots(accelerator="L4"), mixed)
+    assert (fit.count, fit.cpus_per_worker, fit.accelerator) == (2, 4, "L4")
+    assert str(fit) == "2 slots of 1 worker with 4 cores, 1 L4 GPU each"
+    with pytest.raises(ValueError, match="no machine of cluster lab is known to have H100; there"):
+        fit_slots(Slots(accelerator="H100"), mixed)
+
+
+def test_a_gpu_type_on_this_machine_is_refused_with_the_reason():
+    with pytest.raises(ValueError, match="it is for clusters: --address"):
+        fit_slots(Slots(accelerator="L4"), has(8, 1))
+
+
+def test_machines_that_the_autoscaler_may_start_count_once():
+    spot, head = Node(8, 1), node(0)
+    empty = cluster(head, may_come=[spot] * 4)
+    assert fit_slots(Slots(), empty).count == 4
+    half_there = cluster(head, node(8, 1), node(8, 1), may_come=[spot] * 4)
+    assert fit_slots(Slots(), half_there).count == 4
+
+
+def test_slots_follow_the_machines_that_come_and_go():
+    fit = fit_slots(Slots(), cluster(node(2), node(2)))
+    assert [slots_that_fit(fit, cluster(*[node(2)] * n)) for n in (2, 3, 1)] == [4, 6, 2]
+    assert slots_that_fit(fit, cluster(node(0))) == 1, "it is waited for"
 
 
 def test_a_fit_reads_as_a_sentence():

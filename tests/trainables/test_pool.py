@@ -8,6 +8,7 @@ import pytest
 import ray
 from slot_driver import PATIENCE_S, Trial, assignment, lend, status
 
+from trainables import pool as pool_module
 from trainables.placement_groups import why_waiting
 from trainables.pool import NoSlotLeft, SlotPool, SlotShape
 from trainables.slot_handle import SlotHandle
@@ -47,6 +48,38 @@ def test_refuses_a_shape_that_cannot_be(shape, words):
 )
 def test_says_whether_a_slot_lacks_resources_or_is_slow(free, is_unplaced, words):
     assert re.search(words, why_waiting(SlotShape(workers=2), free=free, is_unplaced=is_unplaced))
+
+
+def test_follows_a_cluster_that_grows_and_shrinks(tmp_path, monkeypatch):
+    room, now_s, started = [2], [0.0], []
+    monkeypatch.setattr(pool_module.time, "monotonic", lambda: now_s[0])
+    pool = SlotPool(count=4, shape=SlotShape(), store_root=tmp_path, limit=lambda: room[0])
+
+    def start(index):
+        started.append(index)
+        pool._slots[str(index)] = SlotHandle(index=index, name=str(index), actor=None)
+
+    monkeypatch.setattr(pool, "_start_slot", start)
+    pool._start_missing(9)
+    assert started == [0, 1]
+    room[0] = 3
+    pool._follow_the_cluster()
+    pool._start_missing(9)
+    assert started == [0, 1], "it looks every ten seconds only"
+    now_s[0] = 11.0
+    pool._follow_the_cluster()
+    pool._start_missing(9)
+    assert started == [0, 1, 2]
+    room[0], now_s[0] = 9, 22.0
+    pool._follow_the_cluster()
+    pool._start_missing(9)
+    assert started == [0, 1, 2, 3], "no more than it was made for"
+    room[0], now_s[0] = 1, 33.0
+    pool._follow_the_cluster()
+    del pool._slots["3"]
+    pool._start_missing(9)
+    assert started == [0, 1, 2, 3], "what ends is not started again"
+    assert pool._notes[0] == "room for slots in the cluster: 3, 2 before."
 
 
 def test_a_slot_that_never_answers_is_given_twice_as_long_each_time(tmp_path, monkeypatch):
