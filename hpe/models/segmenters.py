@@ -37,7 +37,14 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
 
 WITH_DECODER_CHANNELS = frozenset({"unet", "unetplusplus", "manet"})
 WELL_KNOWN = frozenset(
-    {"xception", "timm-regnety_032", "resnet18", "mobilenet_v2", "tu-mobilenetv3_small_050"}
+    {
+        "xception",
+        "timm-regnety_032",
+        "resnet18",
+        "resnet34",
+        "mobilenet_v2",
+        "tu-mobilenetv3_small_050",
+    }
 )
 """Encoders that need not be looked for: settings are checked in places that build no network."""
 

@@ -176,8 +176,9 @@ def test_a_space_without_order_suggests_no_keys():
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_is_a_valid_setting(name):
     settings = BASELINES[name].settings
-    labels = [label for label in PHASES if any(path.startswith(f"{label}/") for path in settings)]
-    configure(parse_plan(labels, PHASES), settings)
+    labels = {path.split("/")[0] for path in settings}
+    twice = parse_plan([*PHASES] * 2, PHASES)
+    configure(parse_plan([step.phase for step in twice if step.label in labels], PHASES), settings)
 
 
 @pytest.mark.parametrize(
