@@ -15,6 +15,9 @@ from hpe.phases.label_budget import scored_splits
 from hpe.phases.optimization import OptimizerConfig, Schedule
 from hpe.phases.precision import Precision
 
+HALVED_PX = 32
+"""What encoders halve five times to come to whole cells."""
+
 TRAIN_METRICS = ("train/loss", "train/loss_image", "train/loss_depth", "train/loss_bones")
 
 
@@ -102,6 +105,16 @@ class BodyPoseConfig(Config):
             raise ValueError(
                 f"head/kind={self.head.kind} reads feature maps, and {self.encoder.name} has none; "
                 "use a convolutional encoder such as resnet50, or head/kind=direct"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_whole_cells(self) -> "BodyPoseConfig":
+        if self.head.on_maps and (self.width_px % HALVED_PX or self.height_px % HALVED_PX):
+            raise ValueError(
+                f"volumes need sides that can be halved five times: width_px and height_px must be "
+                f"multiples of {HALVED_PX}, got {self.width_px} and {self.height_px}; else cells "
+                "do not lie where they are counted"
             )
         return self
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hpe.phases.body_phases import BODY_PHASES
 from hpe.phases.encoder_decoder import encoder_decoder
 from hpe.phases.encoder_decoder_config import RANKING_METRIC as ENCODER_DECODER_RANKING_METRIC
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig, encoder_decoder_metrics
@@ -56,6 +57,7 @@ PHASES: Mapping[str, PhaseSpec] = MappingProxyType(
             draw=draw_hands,
             show_views=labelled_views,
         ),
+        **BODY_PHASES,
         **SKELETON_PHASES,
         **SEGMENTATION_PHASES,
         "encoder_decoder": PhaseSpec(

@@ -46,7 +46,7 @@ def draw_stick_figure(
     for body in bodies:
         points = _points_px(body - body[PELVIS], facing)
         for parent, child in BODY_BONES:
-            color = TRUTH if under_mm is not None and body is under_mm else _color(child)
+            color = TRUTH if under_mm is not None and body is under_mm else bone_color(child)
             ends = [tuple(np.rint(points[j] * 2**_SHIFT).astype(int)) for j in (parent, child)]
             cv2.line(canvas, ends[0], ends[1], color, 3, cv2.LINE_AA, _SHIFT)
     return captioned(canvas, caption)
@@ -112,7 +112,8 @@ def _points_px(joints_mm: Float[np.ndarray, "17 3"], facing: Facing) -> Float[np
     return points
 
 
-def _color(child: int) -> tuple[int, int, int]:
+def bone_color(child: int) -> tuple[int, int, int]:
+    """Return the colour of the bone that ends in a joint: by side."""
     name = BODY_JOINTS[child]
     if name.startswith("right"):
         return RIGHT

@@ -17,8 +17,8 @@ TINY = {
     "epochs": 2,
     "steps_per_epoch": 2,
     "batch_size": 4,
-    "width_px": 36,
-    "height_px": 48,
+    "width_px": 64,
+    "height_px": 96,
     "encoder": {"width": 4},
     "head": {"depth": 6, "channels": 8, "upsamplings": 2, "hidden": 16},
     "optimizer": {"milestones": [1]},
@@ -56,7 +56,7 @@ def test_artifacts_hold_weights_predictions_and_their_meaning(drain):
     reports, artifacts = drain(body_pose(settings(), inputs(val=30)))
     assert set(artifacts.tensors) == {"encoder", "head", "predictions"}
     shown = artifacts.tensors["predictions"]
-    assert shown["images"].shape == (12, 256, 192, 3)
+    assert shown["images"].shape == (12, 256, 171, 3)
     assert shown["predicted_px"].shape == shown["keypoints_px"].shape == (12, 17, 2)
     assert not shown["joints_mm"][:, 0].any()
     assert artifacts.facts["metrics"] == reports[-1].metrics
@@ -188,6 +188,7 @@ def test_the_defaults_are_s4s():
             {"encoder": {"name": "efficientnet_b0"}, "frozen_stages": 2},
             "got 2 for efficientnet_b0; use 0",
         ),
+        ({"height_px": 100}, "must be multiples of 32, got 64 and 100"),
         ({"keep": {"best": True, "metric": "val/epe_mm"}}, "keep/metric must be one"),
     ],
 )
