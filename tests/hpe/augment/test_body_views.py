@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from hpe.augment.body_views import BodyViewConfig, at_aspect, build_body_view
+from hpe.augment.occluders import Occluders
+from hpe.augment.occlusion import Occlude, OccludeConfig
+from hpe.augment.warp import warp, warp_to
 from hpe.data.bodies import BodySample, rectangle_box_px
-from hpe.geometry.affine import transform
+from hpe.geometry.affine import similarity
 from hpe.geometry.body_skeleton import MIRRORED_FROM_BODY
 from hpe.geometry.camera import project
 
@@ -136,13 +139,39 @@ def test_channels_are_multiplied_by_their_own_gains():
     assert (found[:, 0] != found[:, 1]).any()
 
 
-def test_occluders_scale_with_the_shorter_side_and_leave_labels():
+def test_occluders_leave_labels_and_what_they_do_not_cover():
     sample = body()
     config = BodyViewConfig.model_validate({"occlude": {"enabled": True}})
     plain, covered = view_of(BodyViewConfig(), sample), view_of(config, sample)
     changed = (plain.image != covered.image).any(axis=2)
     assert 0 < changed.mean() < 1
     assert np.array_equal(plain.keypoints_px, covered.keypoints_px)
-    assert transform(covered.source_to_view, sample.keypoints_px) == pytest.approx(
-        covered.keypoints_px
-    )
+    assert np.array_equal(plain.depth, covered.depth)
+
+
+def test_an_occluders_size_goes_with_the_shorter_side_of_the_patch():
+    white = Occluders((np.full((40, 40, 4), 255, np.uint8),))
+    one_of_full_size = {"min_count": 1, "max_count": 1, "min_scale": 1.0, "max_scale": 1.0}
+    occlude = Occlude(OccludeConfig(enabled=True, **one_of_full_size), white)
+    patch = np.zeros((512, 128, 3), np.uint8)
+    sizes, rows = [], []
+    for seed in range(30):
+        covered = occlude.over(patch, np.random.default_rng(seed))[:, :, 0] > 0
+        sizes.append((covered.any(axis=1).sum(), covered.any(axis=0).sum()))
+        rows.append(np.flatnonzero(covered.any(axis=1)).mean())
+    assert np.max(sizes, axis=0).tolist() == [20, 20]
+    assert min(rows) < 128 and max(rows) > 384  # centres lie all over the longer side
+
+
+def test_a_patch_is_the_part_of_the_square_view_that_it_covers():
+    image = body().image
+    tilted = similarity(angle_deg=20.0, zoom=0.31, shift=np.array([-40.0, 30.0]))
+    square = warp(image, source_to_view=tilted, side_px=160).image
+    wide = warp_to(image, source_to_view=tilted, size_px=(160, 90)).image
+    assert wide == pytest.approx(square[:90], abs=1)
+
+
+def test_occluders_that_are_missing_are_named(tmp_path):
+    voc = {"occlude": {"enabled": True, "source": "voc", "folder": str(tmp_path / "VOC2012")}}
+    with pytest.raises(FileNotFoundError, match="VOC2012"):
+        build_body_view(BodyViewConfig.model_validate(voc), width_px=6, height_px=8, seed=0)
