@@ -20,8 +20,8 @@ What finetunes without pretraining, and how pretraining depends on depth and len
 
 from collections.abc import Iterator, Mapping
 
-from search_spaces.encoder_decoder_baselines import encoder_decoder_baselines
 from search_spaces.body_baselines import body_baselines
+from search_spaces.encoder_decoder_baselines import encoder_decoder_baselines
 from search_spaces.published_augmentations import EARLY_AUGMENTATIONS, composed
 from search_spaces.published_methods import (
     CHOSEN_PECLR,
