@@ -108,7 +108,11 @@ def test_a_study_that_is_to_separate_has_three_seeds_or_more(name):
 def test_no_arm_says_again_what_its_baseline_says(name, size):
     for arm in load_study(name, size=size).arms.values():
         published = BASELINES[arm.baseline].settings if arm.baseline else {}
-        repeated = [path for path in arm.settings if published.get(path) == arm.settings[path]]
+        repeated = [
+            path
+            for path in arm.settings.keys() & published
+            if published[path] == arm.settings[path]
+        ]
         assert repeated == []
 
 
@@ -163,3 +167,25 @@ def test_parts_of_the_labels_get_the_same_training():
         assert len({config.label_fraction for config in finetunes}) == percents
         assert len({config.epochs * config.steps_per_epoch for config in finetunes}) == 1
         assert all(config.train_encoder for config in finetunes)
+
+
+def test_s2_is_trained_as_published_and_compared_with_every_augmentation():
+    arms = full_arms("paper_s2")
+    turned, every = (arms[name]["encoder_decoder"] for name in ("turned", "every_augmentation"))
+    for config in (turned, every):
+        assert config.encoder.name == "efficientnet_b4"
+        assert (config.image_px, config.batch_size, config.epochs) == (224, 32, 145)
+        assert (config.decoder.width, config.decoder.blocks) == (128, 4)
+        assert config.steps_per_epoch is None
+        assert config.robust.rotations == 8
+    assert not turned.augment.flip.enabled
+    assert every.augment.flip.enabled
+    assert checked("paper_s2", "full").data.name == "freihand_course"
+
+
+def test_every_experiment_of_s2_is_an_arm_in_full():
+    arms = full_arms("encoder_decoder")
+    assert len([name for name in arms if name.startswith("f0")]) == 18
+    seen = [config["encoder_decoder"] for config in arms.values()]
+    assert all(first not in seen[:place] for place, first in enumerate(seen))
+    assert all(config.steps_per_epoch is None and config.image_px == 224 for config in seen)
