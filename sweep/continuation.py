@@ -18,7 +18,9 @@ FREE_PATHS = (
     "budget",
     "storage",
     "slots/count",
+    "slots/max",
     "slots/gpu",
+    "slots/accelerator",
     "max_failed",
     "sizes",
 )
