@@ -1,10 +1,12 @@
 """Whether the data and files that a study names suffice for what its phases are set to do."""
 
 from collections.abc import Collection, Mapping
+from typing import Protocol, runtime_checkable
 
 from hpe.augment.composition import CompositionConfig
 from hpe.augment.occlusion import require_occluders
 from hpe.config import Config
+from hpe.data.catalog import knows_depth
 from hpe.data.opened import SPLITS
 from sweep.messages import about
 from sweep.points import Point
@@ -33,6 +35,40 @@ def check_data_suffices(
         if sizes and step.spec.workload is not None and step.label not in replaced:
             with about(step.label):
                 step.spec.workload(point.configs[step.label], sizes)
+
+
+@runtime_checkable
+class NeedsDepth(Protocol):
+    """Settings of a phase that scores, or starts from, joints in space."""
+
+    @property
+    def depth_splits(self) -> tuple[str, ...]:
+        """Splits that must have samples whose joints are known in space."""
+
+
+def check_depth_is_known(point: Point, data: Config, *, replaced: Collection[str] = ()) -> None:
+    """Refuse a point that needs joints in space where the data set has keypoints alone.
+
+    Args:
+        point: What is to run.
+        data: The settings of the data set.
+        replaced: Labels that are not trained.
+
+    Raises:
+        ValueError: With the phase and its splits.
+    """
+    for label, config in point.configs.items():
+        if label in replaced or not isinstance(config, NeedsDepth):
+            continue
+        flat = [split for split in config.depth_splits if not knows_depth(data, split)]
+        if flat:
+            hint = f", or set {label}/probe/every to 0" if hasattr(config, "probe") else ""
+            name = data.model_dump()["name"]
+            raise ValueError(
+                f"{label}: scores in millimetres need joints in space, and {name} has keypoints "
+                f"alone in {' and '.join(flat)}: use data: {{name: mixture, ...}} whose train_on "
+                f"and score_on name a data set with depth{hint}."
+            )
 
 
 def check_files_exist(point: Point, *, replaced: Collection[str] = ()) -> None:

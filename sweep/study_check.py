@@ -18,7 +18,12 @@ from hpe.names import nearest
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
-from sweep.data_fit import check_data_suffices, check_files_exist, split_sizes
+from sweep.data_fit import (
+    check_data_suffices,
+    check_depth_is_known,
+    check_files_exist,
+    split_sizes,
+)
 from sweep.early_stop_check import check_early_stop
 from sweep.grid import space_of
 from sweep.messages import about
@@ -102,6 +107,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     for point in (base, *arms.values()):
         check_metrics(study, point)
         check_files_exist(point, replaced=replaced)
+        check_depth_is_known(point, data, replaced=replaced)
     check_early_stop(study, base)
     check_sampler(study, searched, conditional)
     _check_search(study)

@@ -89,6 +89,8 @@ class DataSet:
         task: What its samples are annotated for.
         awaits_making: Given settings and folder, whether some of it is made here and has not been
             made yet.
+        knows_depth: Given settings and a split's name, whether samples of it say where joints are
+            in space, rather than in the picture alone.
     """
 
     about: str
@@ -98,6 +100,7 @@ class DataSet:
     open: Callable[[Any, Path], OpenedData[Any]]
     task: Task = "hand_pose"
     awaits_making: Callable[[Any, Path], bool] = lambda _config, _root: False
+    knows_depth: Callable[[Any, str], bool] = lambda _config, _split: True
 
 
 def data_config(raw: Mapping[str, Any]) -> Config:
@@ -152,6 +155,11 @@ def prepare_data(config: Config, root: Path, *, processes: int, progress: Progre
 def awaits_making(config: Config, root: Path) -> bool:
     """Return whether some of a data set is made here and has not been made yet."""
     return _data_set(config).awaits_making(config, root)
+
+
+def knows_depth(config: Config, split: str) -> bool:
+    """Return whether a split has samples whose joints are known in space."""
+    return _data_set(config).knows_depth(config, split)
 
 
 def task_of(config: Config) -> Task:
@@ -233,6 +241,17 @@ def _open_mixture(config: Mixing, root: Path) -> OpenedData[Any]:
 def _mixture_awaits_making(config: Mixing, root: Path) -> bool:
     sources = (source.data for source in config.sources.values())
     return any(awaits_making(data, _source_root(data, root)) for data in sources)
+
+
+def _mixture_knows_depth(config: Mixing, split: str) -> bool:
+    sources = config.sources
+    roles = {"unlabelled": tuple(sources), "train": config.train_on}
+    names = roles.get(split, config.score_on)
+    return any(knows_depth(sources[name].data, split) for name in names)
+
+
+def _flat(_config: Config, _split: str) -> bool:
+    return False
 
 
 def _source_root(config: Config, mixture_root: Path) -> Path:
@@ -327,6 +346,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_brought(mpii_hands.FOLDER_NAMES),
         prepare=prepare_mpii_hands,
         open=open_mpii_hands,
+        knows_depth=_flat,
     ),
     "youtube_hands": DataSet(
         about="YouTube 3D Hands, used in 2D, which you bring",
@@ -334,6 +354,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         root=_brought(youtube_hands.FOLDER_NAMES),
         prepare=prepare_youtube_hands,
         open=open_youtube_hands,
+        knows_depth=_flat,
     ),
     "mixture": DataSet(
         about="several of the others, with weights",
@@ -342,6 +363,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         prepare=_prepare_mixture,
         open=_open_mixture,
         awaits_making=_mixture_awaits_making,
+        knows_depth=_mixture_knows_depth,
     ),
     "h36m": DataSet(
         about="Human3.6M in S4's or mmpose's layout, which you bring",
@@ -367,6 +389,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         open=_open_mixture,
         task="body_pose",
         awaits_making=_mixture_awaits_making,
+        knows_depth=_mixture_knows_depth,
     ),
     "none": DataSet(
         about="no samples at all, for phases that train nothing",

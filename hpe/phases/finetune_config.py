@@ -68,6 +68,11 @@ class FinetuneConfig(Config):
     limit_batches: int | None = Field(None, ge=1)
     loader_workers: int = operational(0, ge=0)
 
+    @property
+    def depth_splits(self) -> tuple[str, ...]:
+        """Return the splits that must have samples whose joints are known in space."""
+        return ("train", *scored_splits(self))
+
     @model_validator(mode="after")
     def _keeps_by_a_metric_it_has(self) -> "FinetuneConfig":
         self.keep.require_metric(finetune_metrics(self))

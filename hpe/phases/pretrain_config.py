@@ -69,6 +69,11 @@ class PretrainConfig(Config):
         return relations(self.relative, self.augment)
 
     @property
+    def depth_splits(self) -> tuple[str, ...]:
+        """Return the splits that must have samples whose joints are known in space."""
+        return ("train", "val") if self.probe.every > 0 else ()
+
+    @property
     def has_learned_balance(self) -> bool:
         """Return whether the contrastive and the relative part are weighed by learned scales."""
         return self.relative.enabled and self.relative.balance == "learned"

@@ -89,3 +89,37 @@ def test_occluders_without_files_are_refused(tmp_path, source, rule):
 
 def test_occluders_that_are_drawn_need_no_files():
     check(settings={"pretrain/augment/occlude/enabled": True})
+
+
+@pytest.mark.parametrize("name", ["mpii_hands", "youtube_hands"])
+def test_keypoints_alone_cannot_be_scored_in_millimetres(name):
+    message = f"pretrain: scores in millimetres.* and {name} has keypoints alone in train and val"
+    with pytest.raises(ValueError, match=message + ".*mixture.*or set pretrain/probe/every to 0"):
+        check(data={"name": name})
+    with pytest.raises(ValueError, match=f"finetune: scores in millimetres need .* {name}"):
+        check(data={"name": name}, settings={"pretrain/probe/every": 0})
+
+
+PRETRAINING = {
+    "plan": ["pretrain"],
+    "space": None,
+    "search": {"trials": 0},
+    "arms": {"simclr": {}},
+    "settings": {"pretrain/probe/every": 0},
+    "objective": {"metric": "pretrain/train/loss"},
+}
+
+
+def test_keypoints_alone_can_be_pretrained_on():
+    check(data={"name": "youtube_hands"}, **PRETRAINING)
+
+
+def mixture(**roles):
+    sources = {name: {"data": {"name": name}} for name in ("freihand", "youtube_hands")}
+    return {"name": "mixture", "sources": sources, **roles}
+
+
+def test_a_mixture_is_scored_where_it_has_depth():
+    check(data=mixture(train_on=["freihand", "youtube_hands"], score_on=["freihand"]))
+    with pytest.raises(ValueError, match="mixture has keypoints alone in val: use data"):
+        check(data=mixture(train_on=["freihand"], score_on=["youtube_hands"]))
