@@ -29,7 +29,7 @@ TINY_SETTINGS: Mapping[str, Any] = {
 }
 """Path below a phase -> value, for the phases that have it."""
 
-SPLIT_COUNTS = ("unlabelled", "train", "val", "test")
+SPLIT_COUNTS = ("unlabelled", "unpaired_masks", "train", "val", "test")
 
 
 def smoke_study(checked: CheckedStudy) -> Study:
