@@ -125,6 +125,16 @@ def test_draws_are_s4s_clipped_normals():
     assert (np.linalg.det(matrices) * signs > 0).all()
 
 
+def test_a_larger_box_shows_a_smaller_and_flatter_body():
+    sample = body()
+    config = BodyViewConfig.model_validate({"scale": {"enabled": True}})
+    view, plain = view_of(config, sample, seed=2), view_of(BodyViewConfig(), sample)
+    assert abs(view.scale - 1) > 0.05
+    middle = np.array([36.0, 48.0])
+    assert (view.keypoints_px - middle) * view.scale == pytest.approx(plain.keypoints_px - middle)
+    assert view.depth == pytest.approx(sample.depth_mm / (1485 * view.scale))
+
+
 def test_switching_one_operation_leaves_the_others_draws():
     sample = body()
     without = ALL.model_copy(update={"flip": BodyViewConfig().flip})
