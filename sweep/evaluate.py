@@ -15,6 +15,12 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
 from rich.console import Console  # noqa: E402 - after the path is right
 
 from hpe.data.catalog import data_config, data_root  # noqa: E402 - the same
+from hpe.evaluation.axis_model import load_axis_model  # noqa: E402 - the same
+from hpe.evaluation.course_submission import (  # noqa: E402 - the same
+    predict_test_pictures,
+    read_test_pictures,
+    write_test_predictions,
+)
 from hpe.evaluation.freihand_submission import (  # noqa: E402 - the same
     NUM_PHOTOGRAPHS,
     predict_evaluation,
@@ -176,6 +182,9 @@ def _slug(options: argparse.Namespace, data: str, split: str) -> str:
 
 
 def _submit(found: FoundModel, options: argparse.Namespace, console: Console) -> None:
+    if found.artifacts.facts.get("phase") == "encoder_decoder":
+        console.print(_course_submission(found, options), soft_wrap=True)
+        return
     root = data_root(
         data_config({"name": "freihand"}), data_dir=options.data_dir, made_dir=options.runs_dir
     )
@@ -197,6 +206,23 @@ def _submit(found: FoundModel, options: argparse.Namespace, console: Console) ->
         console.print(f"The leaderboard takes {NUM_PHOTOGRAPHS}; this is a part of the set.")
 
 
+def _course_submission(found: FoundModel, options: argparse.Namespace) -> str:
+    root = data_root(
+        data_config({"name": "freihand_course"}),
+        data_dir=options.data_dir,
+        made_dir=options.runs_dir,
+    )
+    model = load_axis_model(found.artifacts, best_device())
+    pictures = read_test_pictures(root)
+    hands_m = predict_test_pictures(model, pictures, rotations=options.rotations)
+    write_test_predictions(options.submission, hands_m)
+    return (
+        f"network   {found.told}\n"
+        f"looks at  whole pictures; mean over {options.rotations} views, evenly over a full turn\n"
+        f"written   {shown_path(options.submission)}: {len(hands_m)} hands, millimetres, AIT order"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python sweep/evaluate.py", description=__doc__, allow_abbrev=False
@@ -209,7 +235,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--epoch", metavar="latest|best|N", help="a kept epoch (default: the last one there is)")
     add("--rotations", type=int, default=1, metavar="N", help="mean over N turned views")
     add("--refine-box", action="store_true", help="no true boxes: find the hand, look twice")
-    add("--submission", type=Path, metavar="ZIP", help="write FreiHAND's leaderboard file instead")
+    add(
+        "--submission",
+        type=Path,
+        metavar="FILE",
+        help="write FreiHAND's leaderboard file instead (encoder-decoders: test_preds.json.gz)",
+    )
     add("--limit", type=_positive, metavar="N", help="the first N samples only")
     add("--processes", type=_positive, default=1, metavar="N", help="processes that score")
     add("--out", type=Path, metavar="DIR", help="where to write (default: in the runs folder)")

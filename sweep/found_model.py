@@ -13,8 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from hpe.models.encoders import build_encoder
+from hpe.phases.catalog import PHASES
 from hpe.phases.evaluation import RANKING_METRIC
 from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.keep import KeepConfig
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
@@ -26,6 +28,7 @@ from trainables.saved_states import History, read_last_state
 from trainables.stages import KEPT, STATES, StageStore
 
 FINETUNE, PRETRAIN = "finetune", "pretrain"
+POSE_PHASES = (FINETUNE, "encoder_decoder")
 LATEST, BEST = "latest", "best"
 
 
@@ -108,7 +111,7 @@ def find_model(
 
 def _of_trial(runs: RunsDir, study: str, number: int) -> _Known:
     ledger, trial = recorded_trial(runs, study, number)
-    finetuned = [stage for stage in trial.stages if stage.phase == FINETUNE]
+    finetuned = [stage for stage in trial.stages if stage.phase in POSE_PHASES]
     if not finetuned:
         ran = ", ".join(stage.label for stage in trial.stages) or "nothing"
         raise ValueError(f"trial {number} of {study} finetunes nothing; its plan is {ran}.")
@@ -122,7 +125,7 @@ def _known_by_key(runs: RunsDir, key: str) -> Iterator[_Known]:
         ledger = Ledger(read_journal(folder.journal))
         for trial in ledger.trials.values():
             for entry in trial.stages:
-                if entry.key == key and entry.phase == FINETUNE:
+                if entry.key == key and entry.phase in POSE_PHASES:
                     yield _Known(entry, trial, _study(ledger))
 
 
@@ -157,6 +160,8 @@ def _of_stage(store: StageStore, key: str, known: _Known | None, epoch: str | No
         return FoundModel(artifacts, f"{place}, kept epoch {number}", data)
     if known is None:
         raise ValueError(f"{place} is not finished, and no study of the runs folder knows it.")
+    if known.entry.phase != FINETUNE:
+        raise ValueError(f"{place} is a stage of {known.entry.phase} that has not finished yet.")
     artifacts, number = _of_state(store, known, place)
     planned = known.entry.epochs_planned
     return FoundModel(artifacts, f"{place}, unfinished: epoch {number} of {planned}", data)
@@ -178,8 +183,9 @@ def _kept_epoch(folder: Path, epoch: str, history: History, known: _Known | None
         return int(epoch)
     metric, direction = RANKING_METRIC, "minimize"
     if known is not None:
-        keep = FinetuneConfig.model_validate(dict(known.entry.config)).keep
-        metric, direction = keep.ranking(RANKING_METRIC)
+        spec = PHASES[known.entry.phase]
+        keep: KeepConfig = spec.config.model_validate(dict(known.entry.config)).keep  # type: ignore[attr-defined]  # both have it
+        metric, direction = keep.ranking(spec.ranked_by)
     sign = 1.0 if direction == "minimize" else -1.0
     values = {entry["epoch"]: entry["metrics"].get(metric) for entry in history}
     ranked = [(sign * values[n], n) for n in kept if values.get(n) is not None]

@@ -174,7 +174,12 @@ def robust_poses(*, rotations: int, mirrored: bool) -> tuple[Pose, ...]:
     Args:
         rotations: How many.
         mirrored: Whether as many mirrored ones follow.
+
+    Raises:
+        ValueError: If there is to be none.
     """
+    if rotations < 1:
+        raise ValueError(f"a prediction is the mean over at least 1 view, got {rotations}.")
     upright, mirror = None, np.diag([-1.0, 1.0])
     return tuple(
         Pose(angle_deg=360.0 * turn / rotations, zoom=1.0, shift=np.zeros(2), before=before)

@@ -141,6 +141,8 @@ def test_views_turn_evenly_from_upright_and_mirrored_ones_follow():
     ]
     mirrored = robust_poses(rotations=2, mirrored=True)
     assert [pose.before is not None for pose in mirrored] == [False, False, True, True]
+    with pytest.raises(ValueError, match="at least 1 view, got 0"):
+        robust_poses(rotations=0, mirrored=False)
 
 
 def test_the_error_is_a_mean_over_samples_and_does_not_see_similarities(make_inputs):
