@@ -9,7 +9,7 @@ ResNet's file may use torchvision's names (`hpe.models.torchvision_format`).
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from hpe.names import nearest
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.messages import about
+from sweep.network_weights import check_networks, main_network, network_facts, require_shapes
 from sweep.points import Point
 from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
 from trainables.plans import PlanStep
@@ -96,16 +97,25 @@ def find_weights(
     for label, reference in given.items():
         step = steps[label]
         with about(f"from_weights {label}={reference}"):
-            found[label] = _find(reference, step, runs=runs, tracking_uri=tracking_uri)
-            _check_encoder(_artifacts(found[label], runs), point.configs[label])
+            config = point.configs[label]
+            group = main_network(config)
+            given_weights = _find(reference, step, group, runs=runs, tracking_uri=tracking_uri)
+            if group == ENCODER:
+                _check_encoder(_artifacts(given_weights, runs), config)
+            else:
+                check_networks(_artifacts(given_weights, runs), config)
+            found[label] = _explained(given_weights, config)
     return found
 
 
-def _find(reference: str, step: PlanStep, *, runs: RunsDir, tracking_uri: str) -> FoundWeights:
+def _find(
+    reference: str, step: PlanStep, group: str, *, runs: RunsDir, tracking_uri: str
+) -> FoundWeights:
     store = StageStore(runs.stages)
     path = Path(reference)
     if path.is_file():
-        return FoundWeights(step.phase, artifacts=read_weights_file(path), source=_source(path))
+        artifacts = read_weights_file(path, group=group)
+        return FoundWeights(step.phase, artifacts=artifacts, source=_source(path))
     if (path / "manifest.json").is_file():
         elsewhere = StageStore(path.parent)
         _require_stage(elsewhere, path.name, step)
@@ -133,10 +143,14 @@ def _artifacts(found: FoundWeights, runs: RunsDir) -> Artifacts:
     return StageStore(runs.stages).artifacts(found.key)
 
 
-def read_weights_file(path: Path) -> Artifacts:
-    """Read groups (`encoder.*`), or an encoder's tensors alone; facts are inside or beside it.
+def read_weights_file(path: Path, *, group: str = ENCODER) -> Artifacts:
+    """Read groups (`encoder.*`), or one network's tensors alone; facts are inside or beside it.
 
     A ResNet under torchvision's names, such as PeCLR's, is an encoder too.
+
+    Args:
+        path: The file.
+        group: What its tensors are where they are those of one network alone.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -145,10 +159,10 @@ def read_weights_file(path: Path) -> Artifacts:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"this is not a {SUFFIX} file ({error}).") from None
     groups = _grouped(tensors)
-    if ENCODER not in groups:
-        groups = {ENCODER: tensors}
+    if group not in groups:
+        groups = {group: tensors}
     facts = _facts_beside(path, metadata)
-    if is_torchvision(groups[ENCODER]):
+    if group == ENCODER and is_torchvision(groups[ENCODER]):
         resnet = encoder_from_torchvision(groups[ENCODER])
         groups = {ENCODER: resnet}
         facts.setdefault(ENCODER, {"name": resnet_name(resnet)})
@@ -187,15 +201,11 @@ def _check_encoder(artifacts: Artifacts, config: Config) -> None:
                     f"{value!r}; set the study's to {stated[name]!r}."
                 )
     own = build_encoder(wanted.model_copy(update={"init": "random"}), seed=0).state_dict()
-    given = artifacts.tensors.get(ENCODER, {})
-    missing = [name for name in own if name not in given]
-    surplus = [name for name in given if name not in own]
-    shaped = [n for n in own if n in given and own[n].shape != given[n].shape]
-    if not (missing or surplus or shaped):
-        return
-    parts = (("it lacks", missing), ("it has besides", surplus), ("of another shape are", shaped))
-    told = "; ".join(f"{said} {_some(names)}" for said, names in parts if names)
-    raise ValueError(f"these are not the weights of {wanted.name} (width {wanted.width}): {told}.")
+    require_shapes(
+        artifacts.tensors.get(ENCODER, {}),
+        {name: tensor.shape for name, tensor in own.items()},
+        network=f"{wanted.name} (width {wanted.width})",
+    )
 
 
 def _require_stage(store: StageStore, key: str, step: PlanStep) -> None:
@@ -237,6 +247,9 @@ def _source(path: Path) -> dict[str, str]:
     return {"name": path.name, "sha256": digest.hexdigest()}
 
 
-def _some(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{rest}"
+def _explained(found: FoundWeights, config: Config) -> FoundWeights:
+    """Return the weights with the settings of their networks where nothing said them."""
+    if found.artifacts is None:
+        return found
+    facts = {**network_facts(found.artifacts, config), **found.artifacts.facts}
+    return replace(found, artifacts=replace(found.artifacts, facts=facts))

@@ -7,9 +7,8 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import nn
 
 from hpe.config import Config
 from hpe.data.hand_masks import NUM_CLASSES
@@ -92,24 +91,6 @@ class SegmenterConfig(Config):
         return self
 
 
-class Segmenter(nn.Module):
-    """A network from images in [0, 1] to logits of 17 classes for the left and the right hand."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch 34 height width"]:
-        """Return logits, the left hand's in the first half of the channels.
-
-        Images are taken as they are, without mean and deviation, as in S3.
-        """
-        logits: Tensor = self.network(images)
-        return logits
-
-
 def require_whole_maps(image_px: int) -> None:
     """Refuse a side that the networks cannot halve five times.
 
@@ -123,8 +104,12 @@ def require_whole_maps(image_px: int) -> None:
         )
 
 
-def build_segmenter(config: SegmenterConfig, *, seed: int) -> Segmenter:
+def build_segmenter(config: SegmenterConfig, *, seed: int) -> nn.Module:
     """Build a network on the CPU whose random weights depend on the seed alone.
+
+    It goes from images in [0, 1], taken as they are, without mean and deviation, as in S3, to
+    logits of 17 classes for each pixel and hand: 34 channels, the left hand's first. Its weights
+    have the package's names, as in S3's checkpoints.
 
     Raises:
         ValueError: If the encoder does not go with the architecture, or has no weights of that
@@ -139,7 +124,7 @@ def build_segmenter(config: SegmenterConfig, *, seed: int) -> Segmenter:
         # `timm-` is an older spelling of `tu-`, in which S3's networks were published.
         warnings.filterwarnings("ignore", "`timm-` encoders are deprecated", DeprecationWarning)
         try:
-            network = getattr(smp, ARCHITECTURES[config.architecture])(
+            network: nn.Module = getattr(smp, ARCHITECTURES[config.architecture])(
                 encoder_name=config.encoder,
                 encoder_weights=_weights(config),
                 in_channels=3,
@@ -157,7 +142,7 @@ def build_segmenter(config: SegmenterConfig, *, seed: int) -> Segmenter:
                 f"{config.architecture} cannot be built on {config.encoder} with weights="
                 f"{config.weights!r}: {error}"
             ) from error
-    return Segmenter(network)
+    return network
 
 
 def import_segmentation_models() -> ModuleType:

@@ -5,12 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpe.augment.hand_masks import MaskAugmentation, build_mask_augmentation
 from hpe.data.hand_masks import UNPAIRED_MASKS, MaskedSplit
 from hpe.losses.segmentation import by_hand
-from hpe.models.segmenters import Segmenter
 from hpe.phases.distribution import own_rows
 from hpe.phases.loaders import Batch, Row, endless_draws, load
 from hpe.phases.phase import PhaseInputs
@@ -82,7 +81,7 @@ def with_real_masks(
 
 def pseudo_labelled(
     batches: Generator[Batch, None, None],
-    labeller: Segmenter,
+    labeller: nn.Module,
     *,
     numerics: Numerics,
     keep_share: float,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpe.augment.hand_masks import MaskAugmentationConfig, build_mask_augmentation
 from hpe.data.hand_masks import MaskedSplit
@@ -18,7 +18,6 @@ from hpe.metrics.segmentation import (
     miou_fg_pooled,
     part_iou,
 )
-from hpe.models.segmenters import Segmenter
 from hpe.phases.distribution import in_original_order, own_rows
 from hpe.phases.loaders import Batch, load, one_pass
 from hpe.phases.mask_batches import MaskRows
@@ -64,7 +63,7 @@ class MaskEvaluationSet:
         self._workers = workers
         self._on_batch = on_batch
 
-    def scores(self, network: Segmenter, numerics: Numerics) -> MaskScores:
+    def scores(self, network: nn.Module, numerics: Numerics) -> MaskScores:
         """Return the network's scores; it is left in evaluation mode.
 
         Raises:
@@ -84,7 +83,7 @@ class MaskEvaluationSet:
                 )
         return MaskScores(values, torch.stack([part_iou(counts) for counts in kinds]))
 
-    def _predicted(self, network: Segmenter, numerics: Numerics) -> Iterator[tuple[Tensor, Batch]]:
+    def _predicted(self, network: nn.Module, numerics: Numerics) -> Iterator[tuple[Tensor, Batch]]:
         draws = [
             [(number, self._own[index]) for number, index in group]
             for group in one_pass(len(self._own), batch_size=EVALUATION_BATCH)
@@ -129,7 +128,7 @@ class MaskFigureSet:
         self._rows = reference_rows(split, image_px=image_px)
         self._chosen = range(0, len(split), max(len(split) // FIGURE_SAMPLES, 1))[:FIGURE_SAMPLES]
 
-    def predictions(self, network: Segmenter, numerics: Numerics) -> Batch:
+    def predictions(self, network: nn.Module, numerics: Numerics) -> Batch:
         """Return `image`, `masks`, `predicted` and, where known, `visible`, all of the same size.
 
         The network is left in evaluation mode.
@@ -144,7 +143,7 @@ def reference_rows(split: MaskedSplit, *, image_px: int) -> MaskRows:
 
 
 @torch.no_grad()
-def predicted_masks(network: Segmenter, images: Tensor, numerics: Numerics) -> Tensor:
+def predicted_masks(network: nn.Module, images: Tensor, numerics: Numerics) -> Tensor:
     """Return the most probable classes of both hands; the network is left in evaluation mode."""
     network.eval()
     return by_hand(numerics.encode(network, images)).argmax(dim=2).to(torch.uint8)

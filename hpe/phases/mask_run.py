@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hpe.config import Config
 from hpe.losses.segmentation import CLASS_WEIGHTS
 from hpe.models.mask_discriminators import DiscriminatorConfig, build_discriminator
-from hpe.models.segmenters import Segmenter, SegmenterConfig, build_segmenter
+from hpe.models.segmenters import SegmenterConfig, build_segmenter
 from hpe.phases.adversary import Adversary
 from hpe.phases.distribution import data_parallel
 from hpe.phases.optimization import ScheduledOptimizer
@@ -49,7 +49,7 @@ class MaskRun:
     config: AnyConfig
     numerics: Numerics
     section: str
-    segmenter: Segmenter
+    segmenter: nn.Module
     parallel: nn.Module
     optimizer: ScheduledOptimizer
     adversary: Adversary | None
@@ -89,7 +89,7 @@ class MaskRun:
 
 
 def segmenter_optimizer(
-    segmenter: Segmenter, config: MaskTrainingConfig, *, steps_per_epoch: int
+    segmenter: nn.Module, config: MaskTrainingConfig, *, steps_per_epoch: int
 ) -> ScheduledOptimizer:
     """Return the optimizer of a segmenter."""
     return _scheduled(segmenter, config.optimizer, config, steps_per_epoch=steps_per_epoch)
@@ -154,7 +154,7 @@ def steps_behind(parent: Artifacts | None, section: str) -> int:
 
 def trained_segmenter(
     config: SegmenterConfig, *, section: str, parent: Artifacts | None, seed: int
-) -> Segmenter:
+) -> nn.Module:
     """Return the network that a parent trained, or a new one.
 
     Raises:

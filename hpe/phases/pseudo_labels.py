@@ -3,7 +3,9 @@
 import json
 from collections.abc import Generator
 
-from hpe.models.segmenters import Segmenter, SegmenterConfig
+from torch import nn
+
+from hpe.models.segmenters import SegmenterConfig
 from hpe.phases.distribution import data_parallel, require_divisible
 from hpe.phases.loaders import Batch
 from hpe.phases.mask_batches import masked_batches, pseudo_labelled
@@ -73,7 +75,7 @@ def pseudo_labels(
     )
 
 
-def _labeller(inputs: PhaseInputs) -> Segmenter:
+def _labeller(inputs: PhaseInputs) -> nn.Module:
     parent = inputs.parents["generator"]
     config = SegmenterConfig.model_validate_json(json.dumps(parent.facts["network"]))
     return trained_segmenter(config, section="network", parent=parent, seed=0).requires_grad_(False)

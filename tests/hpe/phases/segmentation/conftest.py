@@ -11,7 +11,7 @@ from torch import nn
 
 from hpe.data.hand_masks import MaskedSample, SegmentationData
 from hpe.models.seeding import seeded_weights
-from hpe.models.segmenters import Segmenter, SegmenterConfig
+from hpe.models.segmenters import SegmenterConfig
 from hpe.phases import mask_run
 from hpe.phases.phase import Artifacts, PhaseInputs
 
@@ -98,7 +98,7 @@ def make_inputs() -> Callable[..., PhaseInputs]:
 def tiny_segmenters(monkeypatch) -> None:
     """Put two convolutions in the place of every segmentation network."""
 
-    def build(config: SegmenterConfig, *, seed: int) -> Segmenter:
+    def build(config: SegmenterConfig, *, seed: int) -> nn.Module:
         with seeded_weights(seed):
             layers = (
                 nn.Conv2d(3, 6, 5, padding=2),
@@ -106,6 +106,6 @@ def tiny_segmenters(monkeypatch) -> None:
                 nn.ReLU(),
                 nn.Conv2d(6, 34, 1),
             )
-        return Segmenter(nn.Sequential(*layers))
+        return nn.Sequential(*layers)
 
     monkeypatch.setattr(mask_run, "build_segmenter", build)

@@ -5,7 +5,6 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from hpe.models.segmenters import Segmenter
 from hpe.phases.mask_batches import masked_batches, most_confident, pseudo_labelled, with_real_masks
 from hpe.phases.precision import Numerics
 from hpe.phases.segmentation_config import (
@@ -46,9 +45,7 @@ def test_of_rows_that_are_equally_sure_the_first_are_kept():
 
 def test_the_surest_images_are_yielded_with_what_the_labeller_sees():
     batches = ({"image": images(10, 200, 90, 30)} for _ in range(1))
-    (batch,) = pseudo_labelled(
-        batches, Segmenter(ByBrightness()), numerics=NUMERICS, keep_share=0.5
-    )
+    (batch,) = pseudo_labelled(batches, ByBrightness(), numerics=NUMERICS, keep_share=0.5)
     assert batch["image"][:, 0, 0, 0].tolist() == [200, 90]
     assert (batch["masks"] == 1).all()
     assert batch["masks"].dtype == torch.uint8

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hpe.models.segmenters import Segmenter
+from hpe.phases import mask_batches
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import Diverged
 from hpe.phases.state import join_state, split_state
@@ -206,28 +206,16 @@ def test_says_that_there_are_no_images_to_label(train, first_round):
         train("pseudo_labels", PSEUDO_LABELS, first_round, unlabelled=0)
 
 
-class Failing:
-    """Fails on the second batch."""
-
-    def __init__(self, network):
-        self.calls = 0
-        self.network = network
-
-    def __call__(self, module, images):
-        self.calls += 1
-        if self.calls == 2:
-            raise OSError("this image cannot be read")
-
-
 def test_a_batch_of_images_that_fails_ends_the_phase(train, first_round, monkeypatch):
-    failing = Failing(None)
-    forward = Segmenter.forward
+    shares = []
 
-    def fails(self, images):
-        failing(self, images)
-        return forward(self, images)
+    def fails_at_the_second(largest, *, share):
+        shares.append(share)
+        if len(shares) == 2:
+            raise OSError("this image cannot be read")
+        return torch.arange(len(largest))
 
-    monkeypatch.setattr(Segmenter, "forward", fails)
+    monkeypatch.setattr(mask_batches, "most_confident", fails_at_the_second)
     with pytest.raises(OSError, match="cannot be read"):
         train("pseudo_labels", PSEUDO_LABELS, first_round)
 
