@@ -134,7 +134,8 @@ class Host:
         (home / "sshd" / "config").write_text(SSHD)
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / "sshd" / "host_key"))
         (home / ".local" / "bin" / "uv").symlink_to("/bin/true")
-        (home / "venv" / "bin").symlink_to(Path(sys.executable).parent)
+        for part in ("bin", "lib", "pyvenv.cfg"):
+            (home / "venv" / part).symlink_to(Path(sys.prefix) / part)
         shutil.copy(PROJECT / "requirements.txt", home / "venv" / "installed")
         (home / ".bashrc").touch()
         base = Path(sys.base_prefix)
