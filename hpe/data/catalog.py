@@ -380,6 +380,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         prepare=prepare_mpii,
         open=open_mpii,
         task="body_pose",
+        knows_depth=_flat,
     ),
     "body_mixture": DataSet(
         about="several data sets of bodies, with weights",

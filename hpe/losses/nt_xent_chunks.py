@@ -45,6 +45,9 @@ def nt_xent_in_chunks(views: Float[Tensor, "rows dim"], *, temperature: float) -
     similarities again, as memory-efficient attention does (Rabe and Staats, 2021). With P the
     softmax of all anchors, the gradient is ((P + P^T) views - 2 positives) / (rows temperature).
 
+    For 8192 rows of 128 numbers, forward and backward took 43 MiB on a CPU, where S0's and PeCLR's
+    formula took 847 MiB (`benchmarks/nt_xent_memory.py`).
+
     Args:
         views: Rows of length 1, anchors first, then their positives in the same order.
         temperature: Softmax temperature.
