@@ -133,6 +133,11 @@ class EvolveConfig(Config):
         return self.model_copy(update={"turn": turn, "lengths": lengths})
 
     @property
+    def depth_splits(self) -> tuple[str, ...]:
+        """Splits whose joints must be known in space."""
+        return ("train", "val")
+
+    @property
     def strengths(self) -> Strengths:
         """Return how strongly the operators work."""
         return Strengths(

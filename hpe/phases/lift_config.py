@@ -60,6 +60,11 @@ class LiftConfig(Config):
         self.keep.require_metric(lift_metrics(self))
         return self
 
+    @property
+    def depth_splits(self) -> tuple[str, ...]:
+        """Splits whose joints must be known in space."""
+        return ("train", *lifted_splits(self))
+
 
 def lift_metrics(config: LiftConfig) -> tuple[str, ...]:
     """Return the metrics that every epoch reports."""

@@ -6,6 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from hpe.evolution.reprojection import NEAREST_MM
+from hpe.phases.evolve_config import EvolveConfig
 from hpe.phases.lift import lift
 from hpe.phases.lift_batches import lift_batches, lifted_batch, seen_anew
 from hpe.phases.lift_config import LiftConfig, lift_metrics, lift_workload
@@ -164,6 +165,12 @@ def test_the_workload_counts_what_is_done():
     work = lift_workload(config(score_test=True), sizes)
     assert (work.steps_per_epoch, work.evaluations, work.scored) == (13, 3, 70)
     assert lift_workload(config(limit_batches=2), sizes).steps_per_epoch == 2
+
+
+def test_says_which_splits_it_needs_in_space():
+    assert config().depth_splits == ("train", "val")
+    assert config(score_test=True).depth_splits == ("train", "val", "test")
+    assert EvolveConfig().depth_splits == ("train", "val")
 
 
 def test_says_that_it_diverged(drain):
