@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from hpe.augment.crop import hand_crop, normalized_from_source
+from hpe.augment.composition import CompositionConfig, build_composition
+from hpe.augment.crop import hand_crop, normalized_from_source, reference_square
+from hpe.data.hands import HandSample
 from hpe.geometry.affine import transform
 
 
@@ -33,3 +35,44 @@ def test_refuses_a_hand_without_visible_keypoints():
 def test_refuses_a_hand_without_extent():
     with pytest.raises(ValueError, match=r"apart from each other.*21 within a radius of 0\.0"):
         hand_crop(np.full((21, 2), 3.0), np.ones(21, bool))
+
+
+def picture(**changes):
+    joints_m = np.random.default_rng(0).normal([0.0, 0.0, 0.5], 0.03, (21, 3))
+    intrinsics = np.array([[90.0, 0, 26.0], [0, 90.0, 20.0], [0, 0, 1]])
+    seen = joints_m @ intrinsics.T
+    fields = {
+        "image": np.zeros((40, 60, 3), np.uint8),
+        "joints_m": joints_m,
+        "intrinsics": intrinsics,
+        "keypoints_px": seen[:, :2] / seen[:, 2:],
+        "visible": np.ones(21, bool),
+        "foreground": None,
+        "unique_id": 0,
+    }
+    return HandSample(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("frame", "has_depth", "center"),
+    [
+        ("principal_point", True, (26, 20)),
+        ("principal_point", False, (30, 20)),
+        ("picture", True, (30, 20)),
+    ],
+)
+def test_a_whole_picture_is_framed_about_its_principal_point_or_its_middle(
+    frame, has_depth, center
+):
+    center_px, half_side_px = reference_square(picture(has_depth=has_depth), frame)
+    np.testing.assert_array_equal(center_px, center)
+    assert half_side_px == 30
+
+
+@pytest.mark.parametrize("frame", ["principal_point", "picture"])
+def test_turned_about_the_principal_point_it_stays_in_the_middle(frame):
+    config = CompositionConfig.model_validate({"rotate": {"enabled": True, "max_deg": 180.0}})
+    make = build_composition(config, image_px=32, frame=frame)
+    views = [make(picture(), np.random.default_rng(seed)) for seed in range(4)]
+    axes_px = np.array([view.intrinsics[:2, 2] for view in views])
+    assert np.allclose(axes_px, 16) == (frame == "principal_point")

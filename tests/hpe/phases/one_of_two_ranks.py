@@ -17,6 +17,8 @@ from hpe.phases.distribution import (
     mean_over_ranks,
     take_first_ranks_buffers,
 )
+from hpe.phases.encoder_decoder import encoder_decoder
+from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig
 from hpe.phases.phase import PhaseInputs
@@ -36,6 +38,12 @@ DENOISED = {
     "train_encoder": True,
     "head": {"kind": "heatmap", "hidden": 8, "denoiser": True},
 }
+ENCODER_DECODER = {
+    **FINETUNE,
+    "decoder": {"kind": "regression"},
+    "target": {"low": (-400.0, -400.0, 100.0), "high": (400.0, 400.0, 2000.0)},
+}
+TOWERS = {**ENCODER_DECODER, "train_encoder": True, "decoder": {"width": 4, "blocks": 2}}
 BOTH_TERMS = ContrastiveLossConfig(equivariant_weight=0.5)
 
 
@@ -68,6 +76,10 @@ def main(folder: Path, rank: int) -> None:
 
     learnt = next(finetune(FinetuneConfig.model_validate(DENOISED), inputs)).artifacts().tensors
 
+    axes = next(encoder_decoder(EncoderDecoderConfig.model_validate(ENCODER_DECODER), inputs))
+    axis_moments = axes.state()["optimizer"]["state"]
+    towers = next(encoder_decoder(EncoderDecoderConfig.model_validate(TOWERS), inputs))
+
     network = projection()
     batch = {name: rows[rank::2] for name, rows in view_pairs().items()}
     parallel = data_parallel(network)
@@ -88,6 +100,9 @@ def main(folder: Path, rank: int) -> None:
             "metrics": torch.tensor(list(report.metrics.values()), dtype=torch.float64),
             "heatmap.weight": learnt["head"]["conv1.weight"].contiguous(),
             "denoiser.weight": learnt["denoiser"]["layers.6.weight"],
+            "axes.weight": axis_moments[0]["exp_avg"],
+            "axes.metrics": torch.tensor(list(axes.metrics.values()), dtype=torch.float64),
+            "tower.weight": towers.artifacts().tensors["decoder"]["axes.z.weight"].contiguous(),
             "contrastive.grad": network.weight.grad,
             "contrastive.loss": terms["train/loss"].detach(),
             "norm.mean": norm.running_mean,

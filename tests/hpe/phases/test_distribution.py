@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 
 from hpe.phases import distribution
 from hpe.phases.contrastive_terms import contrastive_terms
+from hpe.phases.encoder_decoder import encoder_decoder
+from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig
 
@@ -43,6 +45,22 @@ def ranks(tmp_path_factory):
     errors = [process.communicate(timeout=240)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
     return [load_file(folder / f"{rank}.safetensors") for rank in (0, 1)]
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_encoder_decoder_step_of_one(script, ranks, make_inputs):
+    config = EncoderDecoderConfig.model_validate(script.ENCODER_DECODER)
+    report = next(encoder_decoder(config, make_inputs(partly_visible=True)))
+    moment = report.state()["optimizer"]["state"][0]["exp_avg"]
+    metrics = torch.tensor(list(report.metrics.values()), dtype=torch.float64)
+    for rank in ranks:
+        torch.testing.assert_close(rank["axes.weight"], moment, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(rank["axes.metrics"], metrics, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_that_train_towers_stay_one_network(ranks):
+    assert torch.equal(ranks[0]["tower.weight"], ranks[1]["tower.weight"])
 
 
 @pytest.mark.slow
