@@ -3,7 +3,7 @@ import torch
 
 from hpe.models.encoders import EncoderConfig, build_encoder
 
-CONVOLUTIONAL = ["small_resnet", "resnet18", "efficientnet_lite0", "hrnet_w18_small"]
+CONVOLUTIONAL = ["small_resnet", "efficientnet_lite0", "hrnet_w18_small"]
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
