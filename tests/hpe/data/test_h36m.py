@@ -68,6 +68,8 @@ def opened(root, **settings):
 def test_s4s_records_become_samples(s4_root):
     data = opened(s4_root)
     first, second = data.splits["train"]
+    in_opencvs_order = [*RADIAL[:2], *TANGENTIAL, RADIAL[2]]
+    assert data.splits["train"].index.arrays["distortion"][0] == pytest.approx(in_opencvs_order)
     assert first.joints_mm() == pytest.approx(BODY)
     assert first.box_px == pytest.approx(rectangle_box_px(PELVIS, K))
     assert (first.subject, first.action) == ("S1", "Directions")
