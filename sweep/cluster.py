@@ -15,10 +15,13 @@ from ray.exceptions import RayError
 
 from sweep.messages import counted
 from sweep.slot_fit import Node
+from trainables.network import meet_where_ray_does
 
 OBJECT_STORE_BYTES = 256 << 20  # only reports go through it; data and weights are files
 PROCESSES = 64  # started at once before Ray warns
 KNOCK_S = 5.0
+MEETING = meet_where_ray_does
+"""What Ray runs in every process that it starts for a study on several machines."""
 PULSE_S = 2.0
 JOINING_S = 600.0  # for the machines of an allocation to come up
 
@@ -99,7 +102,12 @@ def connected_cluster(address: str) -> Iterator[None]:
     _quieten()
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"worker_process_setup_hook": f"{MEETING.__module__}.{MEETING.__name__}"},
+        )
     except (OSError, RuntimeError, RayError) as error:
         raise ValueError(
             f"--address {address}: no Ray cluster answers there ({error}); check the address, and "
