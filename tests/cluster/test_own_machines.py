@@ -112,7 +112,7 @@ def test_a_study_across_machines_outlives_a_machine_and_its_driver(rack, tmp_pat
     study.parent.mkdir(exist_ok=True)
     study.write_text(STUDY)
     rack_yaml = cluster_file(rack)
-    head, first, _ = rack.hosts
+    head, *workers = rack.hosts
     runs = head.home / "hand-pose-sweeps" / "runs"
     folder = runs / study.stem
     typed = [str(study), "--cluster", str(rack_yaml), "--storage", "/srv"]
@@ -129,7 +129,9 @@ def test_a_study_across_machines_outlives_a_machine_and_its_driver(rack, tmp_pat
             )
 
         wait_until(lambda: len(records("epoch")) >= 2, "the second epoch")
-        first.end()
+        at_work = [host for host in workers if "RayTrainWorker" in host.ssh("ps -eo args").stdout]
+        assert at_work, "a slot of two workers spans two machines with a core each"
+        at_work[0].end()
         wait_until(lambda: len(records("end")) >= 1, "the end of a trial without that machine")
         driver = json.loads((folder / "driver.lock").read_text())["pid"]
         assert head.ssh(f"kill -9 {driver}").returncode == 0
