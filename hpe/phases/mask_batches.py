@@ -1,6 +1,6 @@
 """The batches that segmentation trains on: images with masks, with pseudo-labels, with others'."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -147,7 +147,3 @@ def _draws(
             batch_size=config.batch_size,
         )
         yield from map(own_rows, batches)
-
-
-BatchesFrom = Callable[[int], Generator[Batch, None, None]]
-"""Given the epochs that are behind a phase, the batches of the rest."""

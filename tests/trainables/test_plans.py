@@ -30,6 +30,10 @@ class Warm(Config):
     bone: tuple[int, int] = (9, 10)
 
 
+class Plain(Config):
+    epochs: int = Field(3, ge=1)
+
+
 class Tune(Config):
     epochs: int = 2
     encoder: Encoder = Encoder()
@@ -156,6 +160,17 @@ def test_refuses_an_inherited_section_that_disagrees():
     settings = {"warm/encoder/width": 16, "tune/encoder/width": 5}
     with pytest.raises(ValueError, match="whose encoder/width is 16, got 5"):
         configure(plan_of("warm", "tune"), settings)
+
+
+def test_a_section_is_inherited_from_the_phases_that_have_it():
+    phases = {
+        "plain": spec(Plain),
+        **PHASES,
+        "tune": spec(Tune, follows=("warm", "plain"), inherits=("encoder",)),
+    }
+    plan = parse_plan(("warm", "plain", "tune"), phases)
+    configs = configure(plan, {"warm/encoder/width": 16})
+    assert setting_of(configs, "tune/encoder/width") == 16
 
 
 def test_setting_of_an_absent_path_is_a_key_error():
