@@ -1,9 +1,11 @@
 """Supervised 2.5D finetuning of an encoder, frozen or trainable, on a share of the labels."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+
+from torch import Tensor
 
 from hpe.data.splits import nested_subset
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
@@ -13,13 +15,15 @@ from hpe.models.root_denoiser import RootDenoiser
 from hpe.phases.averages import require_finite
 from hpe.phases.distribution import data_parallel, rank, require_divisible
 from hpe.phases.evaluation import EvaluationSet, FigureSet
-from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.finetune_config import PSEUDO_METRICS, FinetuneConfig
 from hpe.phases.label_budget import scored_samples, scored_splits, steps_per_epoch
 from hpe.phases.labelled import Crops, fully_visible, mean_pose
 from hpe.phases.loaders import Batch
 from hpe.phases.optimization import ScheduledOptimizer
 from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
 from hpe.phases.pose_batches import pose_batches
+from hpe.phases.pose_pseudo_labels import no_pseudo_labels, unlabelled_pairs
+from hpe.phases.pose_pseudo_training import pseudo_label_gradients
 from hpe.phases.pose_training import Denoising, PoseRun, train_epoch
 from hpe.phases.precision import EncodedHead, Numerics
 from hpe.phases.randomness import seed_layers
@@ -57,10 +61,18 @@ def finetune(config: FinetuneConfig, inputs: PhaseInputs, resume: State | None =
         steps_per_epoch=run.steps_per_epoch,
         first_epoch=finished,
     )
-    with closing(made) as batches:
+    pairs = unlabelled_pairs(
+        config,
+        config.semi_supervised,
+        inputs,
+        steps_per_epoch=run.steps_per_epoch,
+        first_epoch=finished,
+    )
+    with closing(made) as batches, closing(pairs) as unlabelled:
         for epoch in range(finished + 1, config.epochs + 1):
             seed_layers(seed=inputs.seed, epoch=epoch, rank=rank())
-            metrics = train_epoch(run, batches, epoch=epoch)
+            further = _further(run, unlabelled, epoch=epoch)
+            metrics = train_epoch(run, batches, epoch=epoch, before_step=further)
             for name, evaluation in evaluations.items():
                 scores = evaluation.scores(run.network, run.template, run.denoiser)
                 metrics |= {f"{name}/{score}": value for score, value in scores.items()}
@@ -72,6 +84,18 @@ def finetune(config: FinetuneConfig, inputs: PhaseInputs, resume: State | None =
                 artifacts=partial(_artifacts, run, metrics, figures),
             )
     return _artifacts(run, metrics, figures)
+
+
+def _further(
+    run: PoseRun, unlabelled: Iterator[Batch], *, epoch: int
+) -> Callable[[], Mapping[str, Tensor]]:
+    """Return what adds the gradients of pseudo-labels to an epoch's steps, where it has any."""
+    semi_supervised = run.config.semi_supervised
+    if not semi_supervised.enabled:
+        return dict
+    if epoch < semi_supervised.first_epoch(run.config.epochs):
+        return partial(no_pseudo_labels, PSEUDO_METRICS)
+    return partial(pseudo_label_gradients, run, unlabelled)
 
 
 def _start(config: FinetuneConfig, inputs: PhaseInputs) -> PoseRun:

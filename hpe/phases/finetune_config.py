@@ -10,11 +10,16 @@ from hpe.phases.evaluation import DENOISED_SCORES, SCORES
 from hpe.phases.keep import KeepConfig
 from hpe.phases.label_budget import scored_splits
 from hpe.phases.optimization import OptimizerConfig
+from hpe.phases.pose_pseudo_labels import SemiSupervisedConfig
 from hpe.phases.precision import Precision
+from hpe.phases.views import is_reference
 
 TRAIN_METRICS = ("train/loss", "train/loss_2d_px", "train/loss_depth")
 ROOT_METRIC = "train/loss_root_depth"
 """What the denoiser minimises, in bone lengths; reported where there is one."""
+
+PSEUDO_METRICS = ("train/loss_pseudo", "train/pseudo_share")
+"""Loss on the network's own labels, and the share of unlabelled joints that have one."""
 
 
 class PoseLossConfig(Config):
@@ -60,6 +65,7 @@ class FinetuneConfig(Config):
     head: PoseHeadConfig = PoseHeadConfig()
     augment: CompositionConfig = CompositionConfig()
     loss: PoseLossConfig = PoseLossConfig()
+    semi_supervised: SemiSupervisedConfig = SemiSupervisedConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     precision: Precision = "fp32"
     channels_last: bool = True
@@ -79,6 +85,16 @@ class FinetuneConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _has_views_that_can_disagree(self) -> "FinetuneConfig":
+        if self.semi_supervised.enabled and is_reference(self.augment):
+            raise ValueError(
+                f"semi_supervised/weight is {self.semi_supervised.weight:g}, but augment changes "
+                "nothing, so that both views of a hand would be the same and always agree; switch "
+                "on an operation of augment, or set the weight to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_the_maps_its_head_reads(self) -> "FinetuneConfig":
         if self.head.on_maps and encoder_architecture(self.encoder).map_channels is None:
             raise ValueError(
@@ -92,5 +108,6 @@ def finetune_metrics(config: FinetuneConfig) -> tuple[str, ...]:
     """Return the metrics that every epoch reports."""
     denoises = config.head.denoiser
     trained = TRAIN_METRICS + ((ROOT_METRIC,) if denoises else ())
+    trained += PSEUDO_METRICS if config.semi_supervised.enabled else ()
     names = SCORES + (DENOISED_SCORES if denoises else ())
     return trained + tuple(f"{split}/{name}" for split in scored_splits(config) for name in names)

@@ -1,6 +1,6 @@
 """Optimizer steps of a pose network and of the denoiser behind it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -100,17 +100,37 @@ class _Shares:
     roots: Float[Tensor, " parts"]
 
 
-def train_epoch(run: PoseRun, batches: Iterator[Batch], *, epoch: int) -> dict[str, float]:
-    """Run an epoch's optimizer steps; return the means of its training metrics."""
+def set_training(run: PoseRun) -> None:
+    """Put what learns into training mode, and a frozen encoder into evaluation mode."""
     run.network.train()
     if not run.config.train_encoder:
         run.network.encoder.eval()
     if run.denoiser is not None:
         run.denoiser.train()
+
+
+def train_epoch(
+    run: PoseRun,
+    batches: Iterator[Batch],
+    *,
+    epoch: int,
+    before_step: Callable[[], Mapping[str, Tensor]] = dict,
+) -> dict[str, float]:
+    """Run an epoch's optimizer steps; return the means of its training metrics.
+
+    Args:
+        run: What is trained.
+        batches: `accumulate` of them are a step.
+        epoch: Counted from 1.
+        before_step: Adds further gradients to a step, and returns further metrics of it.
+    """
+    set_training(run)
     averages = Averages(epoch)
     first_step = (epoch - 1) * run.steps_per_epoch
     for step in range(first_step, first_step + run.steps_per_epoch):
-        averages.add(_accumulate_gradients(run, list(islice(batches, run.config.accumulate))))
+        further = before_step()
+        terms = _accumulate_gradients(run, list(islice(batches, run.config.accumulate)))
+        averages.add({**terms, **further})
         run.optimizer.step(step)
     take_first_ranks_buffers(run.network)
     if run.denoiser is not None:
@@ -143,7 +163,7 @@ def _part_losses(
 ) -> Float[Tensor, " losses"]:
     """Run one part's backward passes; return its losses on keypoints, depths and root depth."""
     weight = run.config.loss.depth_weight
-    output = _output(run, part)
+    output = network_output(run, part)
     keypoints_px, depth_rel = decode_pose(output, image_px=run.config.image_px)
     terms = pose_25d_loss(
         keypoints_px,
@@ -168,7 +188,8 @@ def _part_losses(
     return torch.stack(losses).detach()
 
 
-def _output(run: PoseRun, batch: Batch) -> Float[Tensor, "batch 21 3"]:
+def network_output(run: PoseRun, batch: Batch) -> Float[Tensor, "batch 21 3"]:
+    """Return what the network says of a batch, for its gradient."""
     if "features" in batch:
         read = batch["features"]
     elif run.config.train_encoder:
