@@ -127,7 +127,7 @@ def test_every_command_is_of_a_script_that_is_checked_here():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_setting_that_is_named_exists(page):
-    labels = ["pretrain", "finetune", "encoder_decoder"]
+    labels = ["pretrain", "finetune", "encoder_decoder", "body_pose"]
     known = default_settings(parse_plan(labels, PHASES))
     named = [text for text in texts(page) if re.fullmatch(rf"({'|'.join(labels)})(/\w+)+", text)]
     assert [path for path in named if path not in known] == []
