@@ -1,8 +1,9 @@
-"""Before any training on a cluster: every machine proves that it shares storage and sees the data.
+"""Before any training on a cluster: every machine proves that it shares storage, data and code.
 
 The head writes a token that each machine reads, and each writes one that the head reads.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,11 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sweep.lineage import PROJECT
 from trainables.remote_folder import RemoteFolder
 
 FOLDER = "preflight"
+TRAINING_PACKAGES = ("hpe", "trainables")
 PATIENCE_S = 120.0
 
 
@@ -34,7 +37,7 @@ def prove_shared(uri: str, *, data: Path | None) -> int:
     there = RemoteFolder.at(uri)
     name = f"{FOLDER}/{token}"
     try:
-        there.write(f"{name}/head", token.encode())
+        there.write(f"{name}/head", _signed(token))
     except OSError as error:
         raise ValueError(f"{uri}: this machine cannot write there: {error}") from error
     try:
@@ -69,14 +72,31 @@ def probe(uri: str, name: str, token: str, node: str, data: Path | None) -> str 
             seen = there.read(f"{name}/head")
         except FileNotFoundError:
             return "it does not see what the head wrote there: this is another, unshared place"
-        if seen != token.encode():
+        if not seen.startswith(token.encode()):
             return "it sees something else than the head wrote there"
+        if seen != _signed(token):
+            return "it has other code than the head; ray up brings it there"
         there.write(f"{name}/{node}", token.encode())
     except (OSError, ValueError) as error:
         return str(error)
     if data is not None and not data.exists():
         return f"it has no data set at {data}"
     return None
+
+
+def code_digest(project: Path) -> str:
+    """Return a digest of the code that trains: of every module of the packages workers import."""
+    digest = hashlib.sha256()
+    for package in TRAINING_PACKAGES:
+        for path in sorted((project / package).rglob("*.py")):
+            digest.update(path.relative_to(project).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _signed(token: str) -> bytes:
+    """Return what the head writes: its token, and which code it has."""
+    return f"{token} {code_digest(PROJECT)}".encode()
 
 
 def _unseen(there: RemoteFolder, name: str, nodes: list[str]) -> Mapping[str, str]:

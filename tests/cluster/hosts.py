@@ -137,7 +137,7 @@ class Host:
         for part in ("bin", "lib", "pyvenv.cfg"):
             (home / "venv" / part).symlink_to(Path(sys.prefix) / part)
         shutil.copy(PROJECT / "requirements.txt", home / "venv" / "installed")
-        (home / ".bashrc").touch()
+        (home / ".bashrc").write_text("export PYTHONPATH=$HOME/hand-pose-sweeps\n")
         base = Path(sys.base_prefix)
         if base.is_relative_to("/root"):  # Python itself must be seen below the new home
             inside = home / base.relative_to("/root")

@@ -3,10 +3,15 @@
 import pytest
 
 from sweep import preflight
-from sweep.preflight import probe, prove_shared
+from sweep.lineage import PROJECT
+from sweep.preflight import code_digest, probe, prove_shared
 from trainables.remote_folder import RemoteFolder
 
 NAME = "preflight/abc"
+
+
+def written_by_the_head():
+    return f"token {code_digest(PROJECT)}".encode()
 
 
 @pytest.fixture
@@ -15,7 +20,7 @@ def uri(tmp_path):
 
 
 def test_a_machine_that_shares_the_storage_answers_in_it(uri):
-    RemoteFolder.at(uri).write(f"{NAME}/head", b"token")
+    RemoteFolder.at(uri).write(f"{NAME}/head", written_by_the_head())
     assert probe(uri, NAME, "token", "node-b", None) is None
     assert RemoteFolder.at(uri).read(f"{NAME}/node-b") == b"token"
 
@@ -30,9 +35,29 @@ def test_a_machine_that_sees_another_place_says_so(uri, written, message):
 
 
 def test_a_machine_without_the_data_says_so(uri, tmp_path):
-    RemoteFolder.at(uri).write(f"{NAME}/head", b"token")
+    RemoteFolder.at(uri).write(f"{NAME}/head", written_by_the_head())
     assert probe(uri, NAME, "token", "b", tmp_path) is None
     assert "it has no data set at" in probe(uri, NAME, "token", "b", tmp_path / "hands")
+
+
+def test_a_machine_with_other_code_says_so(uri, tmp_path, monkeypatch):
+    RemoteFolder.at(uri).write(f"{NAME}/head", written_by_the_head())
+    (tmp_path / "hpe").mkdir()
+    (tmp_path / "hpe" / "other.py").write_text("x = 1\n")
+    monkeypatch.setattr(preflight, "PROJECT", tmp_path)
+    assert "it has other code than the head" in probe(uri, NAME, "token", "b", None)
+
+
+def test_the_digest_of_code_changes_with_a_modules_name_and_content(tmp_path):
+    (tmp_path / "hpe").mkdir()
+    digests = {code_digest(tmp_path)}
+    (tmp_path / "hpe" / "a.py").write_text("x = 1\n")
+    digests.add(code_digest(tmp_path))
+    (tmp_path / "hpe" / "a.py").write_text("x = 2\n")
+    digests.add(code_digest(tmp_path))
+    (tmp_path / "hpe" / "a.py").rename(tmp_path / "hpe" / "b.py")
+    digests.add(code_digest(tmp_path))
+    assert len(digests) == 4
 
 
 def asked(monkeypatch, answer):
