@@ -163,7 +163,7 @@ def test_a_study_that_is_being_run_is_not_written_over(lab, tmp_path):
     home.study("mine").root.mkdir(parents=True)
     with (
         driver_lock(home.study("mine").lock),
-        pytest.raises(ValueError, match="this study is being run"),
+        pytest.raises(ValueError, match="is being run"),
     ):
         bring(Wanted("mine"), there, home)
 
