@@ -59,7 +59,7 @@ def told(trial: Trial, objective: Objective) -> Told:
         datetime_start=None,
         datetime_complete=None,
         params=dict(trial.params),
-        distributions=_distributions(trial),
+        distributions=distributions_of(trial),
         user_attrs={},
         system_attrs={},
         intermediate_values=_by_rung(rungs) if len(targets(objective)) == 1 else {},
@@ -145,7 +145,8 @@ def _by_rung(rungs: Sequence[RungEntry]) -> dict[int, float]:
     return {rung.rung: rung.value for rung in rungs}
 
 
-def _distributions(trial: Trial) -> dict[str, BaseDistribution]:
+def distributions_of(trial: Trial) -> dict[str, BaseDistribution]:
+    """Return what each of a trial's parameters was drawn from."""
     return {name: _distribution(text) for name, text in trial.distributions.items()}
 
 
