@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sweep.book import Book
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import FIRST_REPLICATE, Ledger, Trial, TrialState
 from sweep.messages import counted
 from sweep.objectives import is_feasible
 from sweep.study import Study
+from sweep.verdict.replicates import replicate_for, replication_of
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,33 @@ class Due:
     Attributes:
         arm: The arm's name, or None for a searched point.
         seed: The trial seed.
-        sibling: For a searched point that has begun with another trial seed: that trial.
+        sibling: For a point that has begun with another trial seed: that trial.
+        replicate_of: For a replicate: the number of the first trial of its point.
     """
 
     arm: str | None
     seed: int
     sibling: Trial | None = None
+    replicate_of: int | None = None
 
 
 def next_due(study: Study, ledger: Ledger) -> Due | None:
-    """Return the trial to begin next: every arm first, then searched points, each x trial seeds."""
-    return _next_arm(study, ledger) or _next_searched(study, ledger)
+    """Return the trial to begin next.
+
+    Every arm first, then searched points, each x trial seeds; once all of them have ended, or the
+    search has reached its target, replicates round by round.
+    """
+    due = None
+    if target_reached(study, ledger) is None:
+        due = _next_arm(study, ledger) or _next_searched(study, ledger)
+    return due or _next_replicate(study, ledger)
+
+
+def next_number(due: Due, ledger: Ledger) -> int:
+    """Return the number that a trial gets which begins now."""
+    if due.replicate_of is not None:
+        return FIRST_REPLICATE + len(ledger.replicates)
+    return len(ledger.trials)
 
 
 def unfinished(study: Study, ledger: Ledger) -> list[Trial]:
@@ -35,7 +52,11 @@ def unfinished(study: Study, ledger: Ledger) -> list[Trial]:
 
     A study cut down to one arm leaves the others, and searched points, to the whole study.
     """
-    return [trial for trial in ledger.in_state(TrialState.RUNNING) if is_of(study, trial)]
+    return [
+        trial
+        for trial in ledger.everything()
+        if trial.state is TrialState.RUNNING and is_of(study, trial)
+    ]
 
 
 def num_left(study: Study, ledger: Ledger) -> int:
@@ -44,11 +65,26 @@ def num_left(study: Study, ledger: Ledger) -> int:
     asked = (len(study.arms) + points) * len(study.seeds.trials)
     begun = [trial for trial in ledger.trials.values() if is_of(study, trial)]
     ended = sum(trial.state is not TrialState.RUNNING for trial in begun)
-    return max(asked, len(begun)) - ended
+    return max(asked, len(begun)) - ended + replicates_left(study, ledger)
+
+
+def replicates_left(study: Study, ledger: Ledger) -> int:
+    """Return how many replicates have not ended, if nobody leaves the race any more."""
+    if study.final.top_k == 0 or study.search.trials == 0:
+        return 0
+    replication = replication_of(study, ledger)
+    if replication is None:
+        return (study.final.top_k + len(study.arms)) * study.final.seeds
+    if replication.race.ended_by is not None:
+        return sum(t.state is TrialState.RUNNING for t in ledger.replicates.values())
+    rounds = len(replication.seeds)
+    return sum(rounds - len(replication.values[e.name]) for e in replication.race.going)
 
 
 def is_of(study: Study, trial: Trial) -> bool:
     """Say whether this study, which may be cut down to one arm, has such a trial."""
+    if trial.replicate_of is not None:
+        return study.final.top_k > 0 and study.search.trials > 0
     return study.search.trials > 0 if trial.arm is None else trial.arm in study.arms
 
 
@@ -69,10 +105,19 @@ def why_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: f
     """
     if unfinished(study, ledger):
         return None
-    if next_due(study, ledger) is None:
-        number = sum(is_of(study, trial) for trial in ledger.trials.values())
-        return f"all that was asked for has run ({counted(number, 'trial')})"
-    return budget_used_up(study, ledger, elapsed_s=elapsed_s, gpus_per_slot=gpus_per_slot)
+    due = next_due(study, ledger)
+    if due is None:
+        return (
+            target_reached(study, ledger)
+            or f"all that was asked for has run ({_ran(study, ledger)})"
+        )
+    return budget_used_up(
+        study,
+        ledger,
+        elapsed_s=elapsed_s,
+        gpus_per_slot=gpus_per_slot,
+        searching=due.replicate_of is None,
+    )
 
 
 class Agenda:
@@ -94,17 +139,21 @@ class Agenda:
     def due(self) -> Due | None:
         """Return the next trial of the study, unless its budget is used up."""
         due = next_due(self._study, self._book.ledger)
-        return due if due is not None and self.budget_is_left() else None
+        searching = due is not None and due.replicate_of is None
+        if not searching:
+            self._told_once(_no_further(target_reached(self._study, self._book.ledger)))
+        return due if due is not None and self.budget_is_left(searching=searching) else None
 
-    def budget_is_left(self) -> bool:
-        """Say whether more may be begun; a note tells once why not."""
+    def budget_is_left(self, *, searching: bool = True) -> bool:
+        """Say whether more may be begun, of the search or of replicates; a note tells why not."""
         reason = budget_used_up(
             self._study,
             self._book.ledger,
             elapsed_s=self._book.elapsed_s,
             gpus_per_slot=self._gpus_per_slot,
+            searching=searching,
         )
-        return self._told_once(None if reason is None else f"{reason}; no further trial begins.")
+        return self._told_once(_no_further(reason))
 
     def there_is_room(self) -> bool:
         """Say whether a trial may begin now, not later; a note tells once why not."""
@@ -118,8 +167,17 @@ class Agenda:
         return reason is None
 
 
+def _no_further(reason: str | None) -> str | None:
+    return None if reason is None else f"{reason}; no further trial begins."
+
+
 def budget_used_up(
-    study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float
+    study: Study,
+    ledger: Ledger,
+    *,
+    elapsed_s: float,
+    gpus_per_slot: float,
+    searching: bool = True,
 ) -> str | None:
     """Return why no further trial should begin, or None.
 
@@ -128,21 +186,29 @@ def budget_used_up(
         ledger: What happened so far.
         elapsed_s: Seconds in which a driver was at work.
         gpus_per_slot: GPUs that a running trial occupies.
+        searching: Whether it is the search that would begin it, which a target ends as well.
     """
     budget = study.budget
     if budget.wall_h is not None and elapsed_s >= budget.wall_h * 3600:
         return f"budget/wall_h: {budget.wall_h:g} h of running are used up"
     if budget.gpu_h is not None:
-        used_h = gpus_per_slot * sum(t.duration_s for t in ledger.trials.values()) / 3600
+        used_h = gpus_per_slot * sum(t.duration_s for t in ledger.everything()) / 3600
         if used_h >= budget.gpu_h:
             return f"budget/gpu_h: {budget.gpu_h:g} GPU-hours are used up"
-    if budget.target is not None:
-        for trial in ledger.in_state(TrialState.COMPLETE):
-            if _reaches(trial, budget.target, study):
-                return (
-                    f"budget/target: trial {trial.number} reached {trial.objective:g} "
-                    f"(target {budget.target:g})"
-                )
+    return target_reached(study, ledger) if searching else None
+
+
+def target_reached(study: Study, ledger: Ledger) -> str | None:
+    """Return which trial reached the target that ends the search, if there is one."""
+    target = study.budget.target
+    if target is None:
+        return None
+    for trial in ledger.in_state(TrialState.COMPLETE):
+        if _reaches(trial, target, study):
+            return (
+                f"budget/target: trial {trial.number} reached {trial.objective:g} "
+                f"(target {target:g})"
+            )
     return None
 
 
@@ -165,6 +231,27 @@ def _next_searched(study: Study, ledger: Ledger) -> Due | None:
     if place > 0:
         return Due(arm=None, seed=seeds[place], sibling=searched[-1])
     return Due(arm=None, seed=seeds[0]) if points < study.search.trials else None
+
+
+def _next_replicate(study: Study, ledger: Ledger) -> Due | None:
+    """Return the first of the present round that has not begun."""
+    if study.search.trials == 0:
+        return None
+    replication = replication_of(study, ledger)
+    if replication is None:
+        return None
+    for name in replication.race.due(replication.values):
+        source = replication.sources[name]
+        seed = replication.seeds[replication.race.rounds]
+        if replicate_for(source, seed, ledger) is None:
+            return Due(source.arm, seed, sibling=source, replicate_of=source.number)
+    return None
+
+
+def _ran(study: Study, ledger: Ledger) -> str:
+    number = sum(is_of(study, trial) for trial in ledger.trials.values())
+    text = counted(number, "trial")
+    return f"{text}, {counted(len(ledger.replicates), 'replicate')}" if ledger.replicates else text
 
 
 def _reaches(trial: Trial, target: float, study: Study) -> bool:

@@ -9,14 +9,17 @@ from sweep.messages import Refused, refusing
 BAD_INPUT = 2
 
 
-def exit_code_of(work: Callable[[], None]) -> int:
-    """Do a command's work; say what was refused, and return the exit code."""
+def exit_code_of(work: Callable[[], int | None]) -> int:
+    """Do a command's work; say what was refused, and return the exit code.
+
+    Args:
+        work: Returns an exit code of its own, or None for 0.
+    """
     try:
         with terminable(), refusing():
-            work()
+            return work() or 0
     except Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return BAD_INPUT
     except Interrupted as end:
         return end.exit_code
-    return 0

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
-from sweep.agenda import Agenda, num_left, unfinished
+from sweep.agenda import Agenda, next_number, num_left, unfinished
 from sweep.book import Book
 from sweep.cohorts import next_may_be_asked_for
 from sweep.endings import Ending, ending_of, failed, pruned_at
@@ -182,8 +182,8 @@ class Conductor:
 
     def _waiting(self) -> set[int]:
         """Return the trials that would run if they had a slot."""
-        trials = self._book.ledger.trials
-        return {n for n in self._plans.keys() - self._active.keys() if not trials[n].paused}
+        trial = self._book.ledger.trial
+        return {n for n in self._plans.keys() - self._active.keys() if not trial(n).paused}
 
     def _may_begin(self) -> bool:
         """Say whether a new trial may begin although it may have to wait for another's stage.
@@ -195,17 +195,17 @@ class Conductor:
         due = self._agenda.due()
         if due is None or not self._agenda.there_is_room():
             return False
-        if due.arm is not None:
+        if due.arm is not None or due.replicate_of is not None:
             return True
         ledger, rules = self._book.ledger, self._study.early_stop
         if rules.rule == "sync":
             return next_may_be_asked_for(self._study, ledger)
-        waiting = sum(ledger.trials[number].arm is None for number in self._waiting())
+        waiting = sum(ledger.trial(number).arm is None for number in self._waiting())
         return waiting < self._num_slots
 
     def _is_quarantined(self, number: int) -> bool:
         """End a new trial that would only fail as another one did; say whether it was one."""
-        trial = self._book.ledger.trials[number]
+        trial = self._book.ledger.trial(number)
         twin = quarantined_twin(trial, self._book.ledger) if trial.attempt == 0 else None
         if twin is not None:
             self._end(trial, failed(quarantined_as(twin)))
@@ -216,14 +216,14 @@ class Conductor:
     def _settle(self) -> None:
         """Decide about trials whose wait at a rung is over, whether others came or none will."""
         ledger = self._book.ledger
-        if not any(ledger.trials[number].paused for number in self._plans):
+        if not any(ledger.trial(number).paused for number in self._plans):
             return
         note = self._promotions.useless_proxy(ledger)
         if note is not None:
             self._book.write(note)
         while verdicts := self._promotions.settled(
             ledger,
-            last_call=all(ledger.trials[number].paused for number in self._plans)
+            last_call=all(ledger.trial(number).paused for number in self._plans)
             and self._agenda.due() is None,
             may_promote=self._agenda.budget_is_left(),
         ):
@@ -247,8 +247,7 @@ class Conductor:
 
     def _pause(self, trial: Trial) -> None:
         """Give a trial's slot to others; what it was trained to is saved."""
-        if self._sampler is not None:
-            self._sampler.take_in(trial)
+        self._tell_sampler(trial)
         run = self._active.get(trial.number)
         if run is not None:
             self._release(run, abandon=True)
@@ -258,10 +257,10 @@ class Conductor:
     def _begin(self) -> None:
         due = self._agenda.due()
         assert due is not None
-        number = len(self._book.ledger.trials)
+        number = next_number(due, self._book.ledger)
         records, prepared = self._new_trials.begin(due, number)
         self._book.write(*records)
-        trial = self._book.ledger.trials[number]
+        trial = self._book.ledger.trial(number)
         self._tell_sampler(trial)
         self._plan(trial, prepared)
 
@@ -274,8 +273,8 @@ class Conductor:
         self._plan(trial, prepared)
 
     def _tell_sampler(self, trial: Trial) -> None:
-        """Have the sampler count a trial that runs as one."""
-        if self._sampler is not None:
+        """Have the sampler see a trial as it is now; replicates teach it nothing."""
+        if self._sampler is not None and trial.replicate_of is None:
             self._sampler.take_in(trial)
 
     def _plan(self, trial: Trial, prepared: Prepared) -> None:
@@ -285,7 +284,7 @@ class Conductor:
             self._end(trial, failed(Failure("code", prepared.fault, by_slot=True)))
 
     def _hand_out(self, number: int, slot: str) -> dict[str, Any]:
-        trial = self._book.ledger.trials[number]
+        trial = self._book.ledger.trial(number)
         attempt = trial.attempt + 1
         self._book.write({"kind": "attempt", "trial": number, "attempt": attempt})
         self._active[number] = Run(trial=number, attempt=attempt, slot=slot)
@@ -308,7 +307,7 @@ class Conductor:
         if run is None or run.attempt != attempt:
             self.dropped += len(reports)
             return True
-        trial = self._book.ledger.trials[number]
+        trial = self._book.ledger.trial(number)
         news = news_in(reports, run, trial, lambda report: self._stored(report, trial))
         self.dropped += news.dropped
         self._book.write(*news.records)
@@ -345,7 +344,7 @@ class Conductor:
 
     def _take_failure(self, run: Run, failure: Failure) -> None:
         """Hand a trial out again that lost what it ran on; end it for any other reason."""
-        trial = self._book.ledger.trials[run.trial]
+        trial = self._book.ledger.trial(run.trial)
         course = course_after(failure, trial, self._book.ledger)
         note = loss_note(failure, trial)
         if course == "lighter" and self._lighten(run, trial, failure):
@@ -381,8 +380,7 @@ class Conductor:
         """
         assert trial.state is TrialState.RUNNING, trial
         self._book.write(*before, ending.record(trial))
-        if self._sampler is not None:
-            self._sampler.take_in(trial)
+        self._tell_sampler(trial)
         run = self._active.get(trial.number)
         if run is not None:
             self._release(run, abandon=ending.abandon)

@@ -15,6 +15,7 @@ from sweep.tree import flattened
 FREE_PATHS = (
     "question",
     "search/trials",
+    "final",
     "budget",
     "storage",
     "slots/count",

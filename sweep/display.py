@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.agenda import is_of
+from sweep.agenda import is_of, replicates_left
 from sweep.ledger import PAUSE, Ledger, Record, Trial, TrialState
 from sweep.naming import better, shown_number, trial_name, unit_of
 from sweep.objectives import is_feasible
@@ -48,6 +48,8 @@ class View:
     """What the screen shows: numbers only, so that drawing never reads a ledger that moves."""
 
     expected: int
+    replicates_left: int = 0
+    replicates_ended: int = 0
     ended: dict[TrialState, int] = field(default_factory=dict)
     running: dict[int, RunningTrial] = field(default_factory=dict)
     best: tuple[str, float] | None = None
@@ -87,12 +89,13 @@ class Display:
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._last_line_s = clock()
-        for trial in ledger.trials.values():
+        for trial in ledger.everything():
             if not is_of(study, trial):
                 continue  # left to the whole study
             self._start(trial)
             if trial.state is not TrialState.RUNNING:
                 self._count_end(trial)
+        self._view.replicates_left = replicates_left(study, ledger)
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
@@ -138,10 +141,10 @@ class Display:
             case "note":
                 yield Text(record["message"], style="yellow")
             case "trial":
-                self._start(ledger.trials[record["number"]])
+                self._start(ledger.trial(record["number"]))
             case "attempt" if record["trial"] in self._view.running:
                 running = self._view.running[record["trial"]]
-                promotions = sum(rung.promoted for rung in ledger.trials[record["trial"]].rungs)
+                promotions = sum(rung.promoted for rung in ledger.trial(record["trial"]).rungs)
                 running.attempt = record["attempt"] - promotions
                 if running.attempt > 1:
                     yield Text(f"{running.name}: attempt {running.attempt}", style="yellow")
@@ -156,7 +159,8 @@ class Display:
             case "epoch":
                 self._take_epoch(record, ledger)
             case "end":
-                yield self._take_end(ledger.trials[record["trial"]])
+                yield self._take_end(ledger.trial(record["trial"]))
+                self._view.replicates_left = replicates_left(self._study, ledger)
 
     def _start(self, trial: Trial) -> None:
         name = trial_name(trial, many_seeds=self._many_seeds)
@@ -166,7 +170,7 @@ class Display:
         running = self._view.running.get(record["trial"])
         if running is None:
             return
-        trial = ledger.trials[record["trial"]]
+        trial = ledger.trial(record["trial"])
         stage = trial.stage(record["label"])
         running.label, running.epochs = stage.label, stage.epochs_planned
         running.epoch, running.progress = record.get("resumed_from", 0), trial.progress
@@ -182,7 +186,7 @@ class Display:
         running = self._view.running.get(record["trial"])
         if running is None:
             return
-        trial = ledger.trials[record["trial"]]
+        trial = ledger.trial(record["trial"])
         running.label, running.epoch = record["label"], record["epoch"]
         running.epochs = trial.stage(record["label"]).epochs_planned
         running.progress = trial.progress
@@ -214,9 +218,12 @@ class Display:
     def _count_end(self, trial: Trial) -> None:
         view = self._view
         view.running.pop(trial.number, None)
-        view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
         if trial.ended_s is not None and trial.duration_s > 0:
             view.durations_s.append(trial.duration_s)
+        if trial.replicate_of is not None:
+            view.replicates_ended += 1
+            return
+        view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
         if trial.objective is not None and is_feasible(trial, self._study.objective):
             direction = self._study.objective.direction
             if view.best is None or better(trial.objective, view.best[1], direction):
@@ -245,6 +252,9 @@ class Display:
         counts = [f"{view.num_ended} of {view.expected} trials"]
         names = ((TrialState.PRUNED, "stopped early"), (TrialState.FAIL, "failed"))
         counts += [f"{view.ended[state]} {name}" for state, name in names if view.ended.get(state)]
+        if view.replicates_ended or (view.replicates_left and view.num_ended == view.expected):
+            most = view.replicates_ended + view.replicates_left
+            counts.append(f"{view.replicates_ended} of at most {most} replicates")
         if view.best is not None:
             counts.append(f"best {self._shown(view.best[1])} ({view.best[0]})")
         left_s = seconds_left(view, slots=self._num_slots, now_s=self._clock())
@@ -289,7 +299,8 @@ def seconds_left(view: View, *, slots: int, now_s: float) -> float | None:
             return None
         mean_s = (now_s - furthest.created_s) / furthest.progress
     started = sum(trial.progress for trial in view.running.values())
-    work = max(view.expected - view.num_ended, len(view.running)) - started
+    left = view.expected - view.num_ended + view.replicates_left
+    work = max(left, len(view.running)) - started
     return max(work, 0.0) * mean_s / slots
 
 

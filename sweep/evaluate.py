@@ -1,4 +1,4 @@
-"""`python sweep/evaluate.py <run or stage>`: what a trained pose network is worth, and on what."""
+"""`python sweep/evaluate.py <run or stage>`: what a trained network is worth, and on what."""
 
 import argparse
 import re
@@ -14,19 +14,9 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
 
 from rich.console import Console  # noqa: E402 - after the path is right
 
-from hpe.data.catalog import data_config, data_root  # noqa: E402 - the same
-from hpe.evaluation.axis_model import load_axis_model  # noqa: E402 - the same
-from hpe.evaluation.course_submission import (  # noqa: E402 - the same
-    predict_test_pictures,
-    read_test_pictures,
-    write_test_predictions,
-)
-from hpe.evaluation.freihand_submission import (  # noqa: E402 - the same
-    NUM_PHOTOGRAPHS,
-    predict_evaluation,
-    read_evaluation_inputs,
-    write_submission,
-)
+from hpe.data.catalog import task_of  # noqa: E402 - after the path is right
+from hpe.data.opened import OpenedData  # noqa: E402 - the same
+from hpe.evaluation.catalog import SCORED_PHASES  # noqa: E402 - the same
 from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
     by_finger,
     by_joint,
@@ -37,20 +27,25 @@ from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
     two_hand_scores,
 )
 from hpe.evaluation.inference import turns_deg  # noqa: E402 - the same
-from hpe.evaluation.pose_model import best_device, load_pose_model  # noqa: E402 - the same
+from hpe.evaluation.pose_model import best_device  # noqa: E402 - the same
 from hpe.evaluation.scored_hands import Looking, ScoredHands, Sides, sides_of  # noqa: E402 - the same
+from hpe.evaluation.split_scores import Asked, SplitScores  # noqa: E402 - the same
+from hpe.phases.catalog import PHASES  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.evaluation_data import EvaluationData, chosen_settings, ready_data  # noqa: E402 - the same
 from sweep.evaluation_files import (  # noqa: E402 - the same
     Evaluation,
     parts_table,
     scores_table,
+    table_of,
     write_evaluation,
+    write_split_scores,
 )
 from sweep.folders import RunsDir  # noqa: E402 - the same
-from sweep.found_model import FoundModel, find_model  # noqa: E402 - the same
+from sweep.found_model import FINETUNE, FoundModel, find_model  # noqa: E402 - the same
 from sweep.messages import shown_path  # noqa: E402 - the same
 from sweep.split_scoring import score_in_processes  # noqa: E402 - the same
+from sweep.submission import Submission, submit, told_limited  # noqa: E402 - the same
 
 USES = {"train": "trained on", "val": "for choosing", "test": "held out"}
 PLAIN_WIDTH = 150  # where there is no terminal that has a width of its own
@@ -74,29 +69,107 @@ def _run(options: argparse.Namespace) -> None:
         epoch=options.epoch,
     )
     if options.submission is not None:
-        _submit(found, options, console)
-    else:
-        _evaluate(found, runs, options, console)
-
-
-def _evaluate(
-    found: FoundModel, runs: RunsDir, options: argparse.Namespace, console: Console
-) -> None:
+        console.print(submit(found, _submission(found, runs, options)), soft_wrap=True)
+        return
     split = options.split or ("test" if options.final else "val")
     if options.final and split != "test":
         raise ValueError(f"--final scores on the official test part; leave out --split {split}.")
     settings = chosen_settings(options.data, found.data, final=options.final)
-    data = ready_data(
+    data = _ready(settings, runs, options)
+    phase = str(found.artifacts.facts.get("phase", FINETUNE))
+    _require_labels(phase, data)
+    if phase in SCORED_PHASES:
+        folder = _evaluate_phase(found, phase, data, split, runs, options, console)
+    else:
+        folder = _evaluate_hands(found, data, split, runs, options, console)
+    names = ", ".join(path.name for path in folder)
+    console.print(f"\nwritten   {shown_path(folder[0].parent)}: {names}", soft_wrap=True)
+
+
+def _ready(settings: dict[str, Any], runs: RunsDir, options: argparse.Namespace) -> EvaluationData:
+    return ready_data(
         settings,
         data_dir=options.data_dir,
         made_dir=runs.data,
         processes=options.processes,
         progress=lambda _done, _total: None,
     )
+
+
+def _require_labels(phase: str, data: EvaluationData) -> None:
+    """Refuse data that are annotated for another task than the network's."""
+    wanted = PHASES[phase].task if phase in PHASES else "hand_pose"
+    found = task_of(data.config)
+    if wanted is not None and found != wanted:
+        raise ValueError(
+            f"a network of {phase} is scored on data for {wanted}; what --data or the study names "
+            f"is for {found}."
+        )
+
+
+def _evaluate_phase(
+    found: FoundModel,
+    phase: str,
+    data: EvaluationData,
+    split: str,
+    runs: RunsDir,
+    options: argparse.Namespace,
+    console: Console,
+) -> list[Path]:
+    if options.refine_box:
+        raise ValueError(f"--refine-box is for hand pose by finetuning, got a network of {phase}.")
+    samples = data.open().splits[split]
+    count = _count(len(samples), options)
+    asked = Asked(
+        num_samples=count,
+        device=best_device(),
+        rotations=options.rotations,
+        mirrored=options.mirrored,
+        workers=options.processes if options.processes > 1 else 0,
+    )
+    scored = SCORED_PHASES[phase](found.artifacts, samples, asked)
+    settings = data.config.model_dump(mode="json")
+    about = {
+        "network": found.told,
+        "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): {count} samples",
+        "looks at": scored.looked,
+        "data_settings": settings,
+        "weights_facts": dict(found.artifacts.facts),
+    }
+    _show_phase(about, scored, console)
+    return write_split_scores(_folder(settings["name"], split, runs, options), about, scored)
+
+
+def _show_phase(about: dict[str, Any], scored: SplitScores, console: Console) -> None:
+    _show_about(about, console)
+    console.print(scores_table(scored.scores))
+    for part, means in list(scored.tables.items())[:1]:
+        console.print()
+        console.print(table_of(part.removesuffix("s"), means))
+
+
+def _show_about(about: dict[str, Any], console: Console) -> None:
+    for name, text in about.items():
+        if isinstance(text, str):
+            console.print(f"{name:<10}{text}")
+    console.print()
+
+
+def _evaluate_hands(
+    found: FoundModel,
+    data: EvaluationData,
+    split: str,
+    runs: RunsDir,
+    options: argparse.Namespace,
+    console: Console,
+) -> list[Path]:
+    if options.mirrored:
+        raise ValueError("--mirrored is for encoder-decoders; leave it out.")
     looking = Looking(turns=turns_deg(options.rotations), finds_box=options.refine_box)
     hands, sides = _scored(found, data, split, looking, options, console)
     kinds = joint_errors_of(hands)
     two_hands = [] if sides is None else two_hand_scores(hands, sides)
+    settings = data.config.model_dump(mode="json")
     evaluation = Evaluation(
         about=_about(found, settings, split, looking, hands),
         scores=[*scores_of(kinds), *two_hands],
@@ -106,19 +179,22 @@ def _evaluate(
         sequences=by_sequence(kinds, hands.sequences),
         curves=pck_curves(kinds),
     )
-    folder = options.out or runs.root / "evaluations" / _slug(options, settings["name"], split)
-    for name, text in evaluation.about.items():
-        if isinstance(text, str):
-            console.print(f"{name:<10}{text}")
-    console.print()
-    console.print(scores_table(evaluation))
+    _show_about(dict(evaluation.about), console)
+    console.print(scores_table(evaluation.scores))
     console.print()
     console.print(parts_table(evaluation))
     if looking.finds_box:
-        console.print(f"\n{_told_limited(int(hands.limited.sum()), len(hands))}")
-    written = write_evaluation(folder, evaluation)
-    names = ", ".join(path.name for path in written)
-    console.print(f"\nwritten   {shown_path(folder)}: {names}", soft_wrap=True)
+        console.print(f"\n{told_limited(int(hands.limited.sum()), len(hands))}")
+    return write_evaluation(_folder(settings["name"], split, runs, options), evaluation)
+
+
+def _folder(data: str, split: str, runs: RunsDir, options: argparse.Namespace) -> Path:
+    chosen: Path | None = options.out
+    return chosen or runs.root / "evaluations" / _slug(options, data, split)
+
+
+def _count(available: int, options: argparse.Namespace) -> int:
+    return available if options.limit is None else min(options.limit, available)
 
 
 def _scored(
@@ -130,7 +206,7 @@ def _scored(
     console: Console,
 ) -> tuple[ScoredHands, Sides | None]:
     samples = data.open().splits[split]
-    count = len(samples) if options.limit is None else min(options.limit, len(samples))
+    count = _count(len(samples), options)
     console.print(f"scoring {count} samples", style="dim")
     hands = score_in_processes(
         found.artifacts,
@@ -148,7 +224,6 @@ def _about(
     found: FoundModel, settings: dict[str, Any], split: str, looking: Looking, hands: ScoredHands
 ) -> dict[str, Any]:
     photographs = len(set(hands.unique_id.tolist()))
-    meaning = "the official labels" if settings.get("final") and split == "test" else USES[split]
     if looking.finds_box:
         crop = "the box in the photograph's middle, then the crop around what was predicted there"
     else:
@@ -157,7 +232,7 @@ def _about(
     views = "one upright view" if turns == 1 else f"mean over {turns} views turned up to 30 degrees"
     return {
         "network": found.told,
-        "data": f"{settings['name']}, split {split} ({meaning}): {len(hands)} hands of "
+        "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): {len(hands)} hands of "
         f"{photographs} photographs",
         "looks at": f"{crop}; {views}",
         "hands_with_first_look_kept": int(hands.limited.sum()),
@@ -166,11 +241,8 @@ def _about(
     }
 
 
-def _told_limited(limited: int, count: int) -> str:
-    return (
-        f"first look kept for {limited} of {count} hands, where the network would have left the "
-        "first box by far"
-    )
+def _meaning(settings: dict[str, Any], split: str) -> str:
+    return "the official labels" if settings.get("final") and split == "test" else USES[split]
 
 
 def _slug(options: argparse.Namespace, data: str, split: str) -> str:
@@ -178,48 +250,24 @@ def _slug(options: argparse.Namespace, data: str, split: str) -> str:
     parts += [] if options.epoch is None else [f"epoch-{options.epoch}"]
     parts += ["refined"] if options.refine_box else []
     parts += [f"{options.rotations}-turns"] if options.rotations > 1 else []
+    parts += ["mirrored"] if options.mirrored else []
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-.")
 
 
-def _submit(found: FoundModel, options: argparse.Namespace, console: Console) -> None:
-    if found.artifacts.facts.get("phase") == "encoder_decoder":
-        console.print(_course_submission(found, options), soft_wrap=True)
-        return
-    root = data_root(
-        data_config({"name": "freihand"}), data_dir=options.data_dir, made_dir=options.runs_dir
-    )
-    inputs = read_evaluation_inputs(root)
-    model = load_pose_model(found.artifacts, best_device())
-    predicted = predict_evaluation(model, inputs, turns=turns_deg(options.rotations))
-    write_submission(options.submission, predicted.hands_m)
-    count = len(predicted.limited)
-    depth = "analytic" if model.denoiser is None else "denoised"
-    console.print(
-        f"network   {found.told}\n"
-        f"looks at  the box in the middle, then the crop around what was predicted there\n"
-        f"depth     {depth} root depth, scale from evaluation_scale.json\n"
-        f"kept      {_told_limited(sum(predicted.limited), count)}\n"
-        f"written   {shown_path(options.submission)}: {count} hands, vertices are zeros",
-        soft_wrap=True,
-    )
-    if count != NUM_PHOTOGRAPHS:
-        console.print(f"The leaderboard takes {NUM_PHOTOGRAPHS}; this is a part of the set.")
+def _submission(found: FoundModel, runs: RunsDir, options: argparse.Namespace) -> Submission:
+    def open_data() -> OpenedData[Any]:
+        settings = chosen_settings(options.data, found.data, final=options.final)
+        return _ready(settings, runs, options).open()
 
-
-def _course_submission(found: FoundModel, options: argparse.Namespace) -> str:
-    root = data_root(
-        data_config({"name": "freihand_course"}),
+    return Submission(
+        path=options.submission,
         data_dir=options.data_dir,
-        made_dir=options.runs_dir,
-    )
-    model = load_axis_model(found.artifacts, best_device())
-    pictures = read_test_pictures(root)
-    hands_m = predict_test_pictures(model, pictures, rotations=options.rotations)
-    write_test_predictions(options.submission, hands_m)
-    return (
-        f"network   {found.told}\n"
-        f"looks at  whole pictures; mean over {options.rotations} views, evenly over a full turn\n"
-        f"written   {shown_path(options.submission)}: {len(hands_m)} hands, millimetres, AIT order"
+        runs_dir=options.runs_dir,
+        rotations=options.rotations,
+        mirrored=options.mirrored,
+        open_data=open_data,
+        limit=options.limit,
+        processes=options.processes,
     )
 
 
@@ -234,12 +282,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--final", action="store_true", help="score on the data set's official labels, once")
     add("--epoch", metavar="latest|best|N", help="a kept epoch (default: the last one there is)")
     add("--rotations", type=int, default=1, metavar="N", help="mean over N turned views")
+    add("--mirrored", action="store_true", help="encoder-decoders: as many mirrored views too")
     add("--refine-box", action="store_true", help="no true boxes: find the hand, look twice")
     add(
         "--submission",
         type=Path,
         metavar="FILE",
-        help="write FreiHAND's leaderboard file instead (encoder-decoders: test_preds.json.gz)",
+        help="write FreiHAND's leaderboard file instead (encoder-decoders: test_preds.json.gz, "
+        "segmentation: test.lmdb.tar.gz, bodies: a CSV table)",
     )
     add("--limit", type=_positive, metavar="N", help="the first N samples only")
     add("--processes", type=_positive, default=1, metavar="N", help="processes that score")

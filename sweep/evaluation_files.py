@@ -12,10 +12,9 @@ from typing import Any
 from rich.table import Table
 
 from hpe.evaluation.hand_pose_scores import JointErrors, PckCurve, Score
+from hpe.evaluation.split_scores import Means, SplitScores
 from hpe.whole_file import write_text
 from sweep.report.style import ARMS, as_png, label, legend, new_figure
-
-Means = Mapping[str, Mapping[str, float]]
 
 CURVE_WORDS: Mapping[str, str] = {
     "root_epe_mm": "wrist at the origin",
@@ -50,28 +49,38 @@ class Evaluation:
     curves: PckCurve
 
 
-def scores_table(evaluation: Evaluation) -> Table:
+def scores_table(scores: Sequence[Score]) -> Table:
     """Return scores with their protocols in words."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("score", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("of", justify="right", no_wrap=True)
     table.add_column("protocol")
-    for score in evaluation.scores:
+    for score in scores:
         table.add_row(score.name, shown(score.value), str(score.count), score.protocol)
     return table
 
 
 def parts_table(evaluation: Evaluation) -> Table:
     """Return mean errors by finger."""
-    names = [kind.name for kind in evaluation.kinds]
+    wrist = {"wrist": evaluation.joints["wrist"]}
+    return table_of("finger", {**wrist, **evaluation.fingers})
+
+
+def table_of(part: str, means: Means) -> Table:
+    """Return scores by part.
+
+    Args:
+        part: What one part is called.
+        means: Part -> score -> value.
+    """
+    names = _columns(means)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("finger", no_wrap=True)
+    table.add_column(part, no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    wrist = {"wrist": evaluation.joints["wrist"]}
-    for part, means in {**wrist, **evaluation.fingers}.items():
-        table.add_row(part, *(shown(means[name]) for name in names))
+    for key, values in means.items():
+        table.add_row(key, *(shown(values[name]) for name in names))
     return table
 
 
@@ -99,11 +108,11 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> list[Path]:
             ("score", "value", "count", "protocol"),
             ((s.name, s.value, s.count, s.protocol) for s in evaluation.scores),
         ),
-        "joints.csv": _means_csv("joint", evaluation.joints, evaluation.kinds),
-        "fingers.csv": _means_csv("finger", evaluation.fingers, evaluation.kinds),
+        "joints.csv": _means_csv("joint", evaluation.joints),
+        "fingers.csv": _means_csv("finger", evaluation.fingers),
     }
     if evaluation.sequences:
-        texts["sequences.csv"] = _means_csv("sequence", evaluation.sequences, evaluation.kinds)
+        texts["sequences.csv"] = _means_csv("sequence", evaluation.sequences)
     curves = evaluation.curves
     if curves.shares:
         columns = zip(curves.thresholds_mm, *curves.shares.values(), strict=True)
@@ -115,6 +124,34 @@ def write_evaluation(folder: Path, evaluation: Evaluation) -> list[Path]:
         (folder / "pck.png").write_bytes(pck_figure(curves))
         written.append(folder / "pck.png")
     return written
+
+
+def write_split_scores(folder: Path, about: Mapping[str, Any], scored: SplitScores) -> list[Path]:
+    """Write scores, whole and in parts, into a folder and return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = {
+        "about": dict(about),
+        "scores": [{**asdict(s), "value": _or_none(s.value)} for s in scored.scores],
+        **{name: _finite(means) for name, means in scored.tables.items()},
+    }
+    texts = {
+        "scores.json": json.dumps(whole, indent=1, allow_nan=False),
+        "scores.csv": _csv(
+            ("score", "value", "count", "protocol"),
+            ((s.name, s.value, s.count, s.protocol) for s in scored.scores),
+        ),
+        **{
+            f"{name}.csv": _means_csv(name.removesuffix("s"), means)
+            for name, means in scored.tables.items()
+        },
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def pck_figure(curves: PckCurve) -> bytes:
@@ -131,15 +168,19 @@ def pck_figure(curves: PckCurve) -> bytes:
 
 def _finite(means: Means) -> dict[str, dict[str, float | None]]:
     return {
-        part: {name: None if math.isnan(value) else value for name, value in values.items()}
+        part: {name: _or_none(value) for name, value in values.items()}
         for part, values in means.items()
     }
 
 
-def _means_csv(part: str, means: Means, kinds: Sequence[JointErrors]) -> str:
-    names = [kind.name for kind in kinds]
+def _means_csv(part: str, means: Means) -> str:
+    names = _columns(means)
     rows = ((key, *(values[name] for name in names)) for key, values in means.items())
     return _csv((part, *names), rows)
+
+
+def _columns(means: Means) -> list[str]:
+    return list(next(iter(means.values())))
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -9,7 +9,7 @@ from hpe.names import nearest
 from sweep.folders import RunsDir, StudyDir
 from sweep.options import Options
 from sweep.smoke import smoke_study
-from sweep.study import Arm, Study
+from sweep.study import Arm, Final, Study
 from sweep.study_check import CheckedStudy, check_study
 from sweep.weights import FoundWeights, find_weights, parse_from_weights
 
@@ -73,7 +73,7 @@ def _one_arm(study: Study, name: str) -> Study:
     _require_arm(name, list(study.arms))
     arms: dict[str, Arm] = {name: study.arms[name]}
     search = study.search.model_copy(update={"trials": 0})
-    return study.model_copy(update={"arms": arms, "search": search})
+    return study.model_copy(update={"arms": arms, "search": search, "final": Final()})
 
 
 def _require_arm(name: str, arms: Sequence[str]) -> None:

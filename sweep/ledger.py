@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+FIRST_REPLICATE = 1_000_000
+"""Number of a study's first replicate; those of the search count from 0, whatever replicates do."""
+
 Record = Mapping[str, Any]
 """A journal record: `kind` and `time_s` (Unix time, for display only) and what the kind needs."""
 
@@ -113,6 +116,8 @@ class Trial:
         settings: Every setting given for this trial (study, arm, params), by path.
         lighter: Those of them that were changed because it had run out of memory.
         prefix_of: For a searched point that took over a finished prefix: whose.
+        replicate_of: For a replicate, which runs a point again on a fresh seed for the verdict: the
+            first trial of that point.
         objective: The last phase's objective once it is COMPLETE.
         others: Metric -> value of what else it is judged by (further objectives, constraints), once
             it is COMPLETE.
@@ -129,6 +134,7 @@ class Trial:
     stages: list[StageEntry]
     created_s: float
     prefix_of: PrefixOf | None = None
+    replicate_of: int | None = None
     lighter: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 0
     state: TrialState = TrialState.RUNNING
@@ -167,7 +173,7 @@ class Ledger:
         `session`: event = opened | closed | interrupted, host, pid; ends also have elapsed_s.
         `trial`: number, arm, seed, params, distributions, settings,
             stages = [{label, key, phase, epochs, config, seed}],
-            prefix_of = {trial, steps} or null.
+            prefix_of = {trial, steps} or null, of a replicate also replicate_of.
         `restage`: trial, stages as above: what it was to run has changed (the code, say), so it
             starts again with nothing of what it did before in the stages that changed. May have
             settings, if these changed, and lighter (path -> value), if it ran out of memory.
@@ -183,6 +189,9 @@ class Ledger:
             proxy switched off also proxy_off = label.
 
     Attributes:
+        trials: Arms and searched trials by number: what is compared, stopped early, and told to the
+            sampler.
+        replicates: Replicates by number, of which nothing of this is true.
         elapsed_s: Seconds in which a driver was at work, over all sessions.
     """
 
@@ -190,6 +199,7 @@ class Ledger:
         self.study: Mapping[str, Any] | None = None
         self.lineage: Mapping[str, Any] = {}
         self.trials: dict[int, Trial] = {}
+        self.replicates: dict[int, Trial] = {}
         self.sessions: list[Record] = []
         self.notes: list[Record] = []
         self._elapsed_before_s = 0.0
@@ -216,13 +226,13 @@ class Ledger:
             case "restage":
                 self._apply_restage(record)
             case "attempt":
-                self.trials[record["trial"]].attempt = record["attempt"]
+                self.trial(record["trial"]).attempt = record["attempt"]
             case "stage":
                 self._apply_stage(record)
             case "epoch":
                 self._apply_epoch(record)
             case "rung":
-                self.trials[record["trial"]].rungs.append(
+                self.trial(record["trial"]).rungs.append(
                     RungEntry(
                         label=record["label"],
                         rung=record["rung"],
@@ -232,7 +242,7 @@ class Ledger:
                     )
                 )
             case "promote":
-                for entry in self.trials[record["trial"]].rungs:
+                for entry in self.trial(record["trial"]).rungs:
                     entry.promoted = entry.promoted or entry.rung == record["rung"]
             case "end":
                 self._apply_end(record)
@@ -255,7 +265,9 @@ class Ledger:
 
     def _apply_trial(self, record: Record) -> None:
         prefix_of = record.get("prefix_of")  # journals from before there were any have none
-        self.trials[record["number"]] = Trial(
+        replicate_of = record.get("replicate_of")
+        trials = self.trials if replicate_of is None else self.replicates
+        trials[record["number"]] = Trial(
             number=record["number"],
             arm=record["arm"],
             seed=record["seed"],
@@ -265,10 +277,11 @@ class Ledger:
             stages=_entries(record["stages"]),
             created_s=record["time_s"],
             prefix_of=PrefixOf(**prefix_of) if prefix_of is not None else None,
+            replicate_of=replicate_of,
         )
 
     def _apply_restage(self, record: Record) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self.trial(record["trial"])
         before = {stage.key: stage for stage in trial.stages}
         spent_s = trial.duration_s
         trial.stages = [before.get(stage.key, stage) for stage in _entries(record["stages"])]
@@ -280,7 +293,7 @@ class Ledger:
         trial.progress = _progress(trial)
 
     def _apply_stage(self, record: Record) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self.trial(record["trial"])
         stage = trial.stage(record["label"])
         stage.status = record["status"]
         match record["status"]:
@@ -293,7 +306,7 @@ class Ledger:
         trial.progress = _progress(trial)
 
     def _apply_epoch(self, record: Record) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self.trial(record["trial"])
         stage = trial.stage(record["label"])
         if stage.epoch(record["epoch"]) is not None:
             return  # an epoch trained again after a fault; its first report counts
@@ -302,7 +315,7 @@ class Ledger:
         trial.progress = _progress(trial)
 
     def _apply_end(self, record: Record) -> None:
-        trial = self.trials[record["trial"]]
+        trial = self.trial(record["trial"])
         trial.state = TrialState(record["state"])
         trial.objective = record["objective"]
         trial.others = record.get("others", {})
@@ -313,6 +326,14 @@ class Ledger:
         for stage in trial.stages:
             if stage.started_s is not None and stage.ended_s is None:
                 stage.ended_s = stage.last_known_s(record["time_s"])
+
+    def trial(self, number: int) -> Trial:
+        """Return the trial or replicate of this number."""
+        return self.trials[number] if number in self.trials else self.replicates[number]
+
+    def everything(self) -> list[Trial]:
+        """Return all trials and replicates."""
+        return [*self.trials.values(), *self.replicates.values()]
 
     def searched(self) -> list[Trial]:
         """Return the trials that are no arms, by number."""

@@ -11,6 +11,9 @@ ABBREVIATIONS = ("epe", "auc", "pck")
 
 def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
     """Return what people call a trial."""
+    if trial.replicate_of is not None:
+        point = f"trial {trial.replicate_of}" if trial.arm is None else f"arm {trial.arm}"
+        return f"replicate of {point}, seed {trial.seed}"
     name = f"trial {trial.number}" if trial.arm is None else f"arm {trial.arm}"
     return f"{name}, seed {trial.seed}" if many_seeds else name
 

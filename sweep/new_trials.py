@@ -136,7 +136,8 @@ class NewTrials:
         params, distributions, notes = self._parameters(due, number, prefix)
         searched = self._space.settings(params) if due.arm is None and self._space else {}
         prepared = self._prepared(due.arm, due.seed, searched)
-        shared = None if due.sibling is None else due.sibling.prefix_of
+        is_replicate = due.replicate_of is not None
+        shared = None if due.sibling is None or is_replicate else due.sibling.prefix_of
         record = {
             "kind": "trial",
             "number": number,
@@ -147,6 +148,7 @@ class NewTrials:
             "settings": prepared.settings,
             "stages": prepared.entries,
             "prefix_of": None if shared is None else asdict(shared),
+            **({"replicate_of": due.replicate_of} if is_replicate else {}),
         }
         return [*notes, record], prepared
 

@@ -131,7 +131,7 @@ def _slot_s(stage: StageEntry, ledger: Ledger) -> float:
     return next(
         (
             other.trained_s
-            for trial in ledger.trials.values()
+            for trial in ledger.everything()
             for other in trial.stages
             if other.key == stage.key and other.status == "done"
         ),

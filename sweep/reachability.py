@@ -55,7 +55,7 @@ def _named_and_needed(study: StudyDir) -> tuple[set[str], set[str]]:
         if record["kind"] == "study":
             named.update(record["study"].get("from_weights", {}).values())
     needed: set[str] = set()
-    for trial in Ledger(records).trials.values():
+    for trial in Ledger(records).everything():
         keys = {stage.key for stage in trial.stages}
         named |= keys
         if trial.state is TrialState.RUNNING:

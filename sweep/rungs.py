@@ -29,9 +29,9 @@ class RungJudge:
     def assignments(self, trial: Trial, stages: Sequence[Stage]) -> list[dict[str, Any]]:
         """Return what a slot is to do for a trial, as JSON data: a stage each, in order.
 
-        Workers wait at rungs for a decision; those of arms never do.
+        Workers wait at rungs for a decision; those of arms and replicates never do.
         """
-        rungs = self._rungs if trial.arm is None else ()
+        rungs = self._rungs if trial.arm is None and trial.replicate_of is None else ()
         return [
             Assignment(
                 trial=trial.number,
@@ -47,10 +47,11 @@ class RungJudge:
     def due(self, trial: Trial, ledger: Ledger) -> Iterator[dict[str, Any]]:
         """Yield a `rung` record for every rung the trial has reached and not been judged at.
 
-        A trial that is stopped or paused at a rung is not judged at later ones. A `note` precedes
+        A trial that is stopped or paused at a rung is not judged at later ones, and a replicate is
+        not judged at all. A `note` precedes
         a rung record when a proxy is found useless there; it holds nobody up from then on.
         """
-        if trial.paused:
+        if trial.paused or trial.replicate_of is not None:
             return
         judged = {rung.rung for rung in trial.rungs}
         for stage in trial.stages:

@@ -122,7 +122,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
         conditional=conditional,
         varied=varied,
         data=data,
-        notices=tuple(_notices(study, left_out)),
+        notices=tuple(_notices(left_out)),
     )
 
 
@@ -205,6 +205,11 @@ def _check_search(study: Study) -> None:
     seeds = study.seeds.trials
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds/trials: each seed once, got {seeds}.")
+    if study.final.top_k > 0 and study.space is None and not study.search.grid:
+        raise ValueError(
+            f"final/top_k: the best {study.final.top_k} of what is searched are to run again, but "
+            f"the study has no space; arms alone are compared over seeds/trials."
+        )
 
 
 def _check_slots(study: Study) -> None:
@@ -247,16 +252,11 @@ def _arms_told_apart_by(
     ]
 
 
-def _notices(study: Study, left_out: Sequence[str]) -> Iterator[str]:
+def _notices(left_out: Sequence[str]) -> Iterator[str]:
     if left_out:
         yield (
             f"left out, because the given weights replace the phase in which they differ: "
             f"{', '.join(left_out)}."
-        )
-    if study.final.top_k > 0:
-        yield (
-            f"final/top_k is {study.final.top_k}, but replicates are not made yet; for a verdict "
-            f"give the study several trial seeds (seeds/trials)."
         )
 
 

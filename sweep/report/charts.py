@@ -6,10 +6,11 @@ from itertools import accumulate
 
 from scipy import stats
 
+from sweep.candidates import Candidate, in_order
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.naming import best_of, metric_words, shown_number, unit_of
 from sweep.objectives import is_feasible
-from sweep.report.comparison import Candidate, PairedDifference, in_order
+from sweep.report.comparison import PairedDifference
 from sweep.report.history import EpochsOf
 from sweep.report.style import (
     BEST,

@@ -7,38 +7,13 @@ from itertools import combinations
 
 from scipy import stats
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.candidates import Candidate, candidates, in_order, keeps_constraints
+from sweep.ledger import Ledger, TrialState
 from sweep.naming import best_of, better, metric_words, shown_number, unit_of
 from sweep.objectives import is_feasible
 from sweep.study import Objective
 
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An arm or a searched point, with the objective of every trial seed that completed.
-
-    Attributes:
-        name: `arm peclr`, or `trial 7` after its first trial.
-        arm: The arm's name, or None for a searched point.
-        values: Trial seed -> objective.
-    """
-
-    name: str
-    arm: str | None
-    trials: tuple[Trial, ...]
-    values: Mapping[int, float]
-
-    @property
-    def mean(self) -> float:
-        """Return the mean over trial seeds."""
-        return statistics.fmean(self.values.values())
-
-    @property
-    def sd(self) -> float | None:
-        """Return the standard deviation between trial seeds, or None for a single one."""
-        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -85,25 +60,6 @@ class Answer:
     leader: Candidate | None
 
 
-def candidates(ledger: Ledger) -> list[Candidate]:
-    """Return arms and searched points that completed at least once, in order of their trials."""
-    groups: dict[tuple[str | None, str], list[Trial]] = {}
-    for trial in ledger.trials.values():
-        point = "" if trial.arm is not None else repr(sorted(trial.params.items()))
-        groups.setdefault((trial.arm, point), []).append(trial)
-    found = []
-    for (arm, _), trials in groups.items():
-        values = {
-            trial.seed: trial.objective
-            for trial in trials
-            if trial.state is TrialState.COMPLETE and trial.objective is not None
-        }
-        if values:
-            name = f"trial {trials[0].number}" if arm is None else f"arm {arm}"
-            found.append(Candidate(name, arm, tuple(trials), values))
-    return found
-
-
 def paired_difference(first: Candidate, second: Candidate) -> PairedDifference | None:
     """Return the difference over the trial seeds both have, or None if they share none.
 
@@ -129,11 +85,6 @@ def arm_differences(found: Sequence[Candidate], objective: Objective) -> list[Pa
     return [pair for pair in pairs if pair is not None]
 
 
-def in_order(found: Sequence[Candidate], objective: Objective) -> list[Candidate]:
-    """Return candidates by mean objective, best first."""
-    return sorted(found, key=lambda c: c.mean, reverse=objective.direction == "maximize")
-
-
 def answer(ledger: Ledger, objective: Objective) -> Answer:
     """Return the study's answer: the best candidate against every arm that it is not.
 
@@ -141,7 +92,7 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
     seed decides nothing, and so are those of which a trial breaks a constraint.
     """
     completed = candidates(ledger)
-    found = [candidate for candidate in completed if _keeps_constraints(candidate, objective)]
+    found = [candidate for candidate in completed if keeps_constraints(candidate, objective)]
     if not found:
         what = "kept every constraint" if completed else "completed"
         return Answer(
@@ -175,14 +126,6 @@ def best_value(ledger: Ledger, objective: Objective) -> float | None:
         if trial.objective is not None and is_feasible(trial, objective)
     ]
     return best_of(values, objective.direction) if values else None
-
-
-def _keeps_constraints(candidate: Candidate, objective: Objective) -> bool:
-    return all(
-        is_feasible(trial, objective)
-        for trial in candidate.trials
-        if trial.state is TrialState.COMPLETE
-    )
 
 
 def _lead(leader: Candidate, objective: Objective) -> str:

@@ -39,7 +39,7 @@ class Cost:
 
 def cost_of(ledger: Ledger, *, cores_per_slot: float | None) -> Cost:
     """Add up what the study's stages took."""
-    stages = [stage for trial in ledger.trials.values() for stage in trial.stages]
+    stages = [stage for trial in ledger.everything() for stage in trial.stages]
     first_s = {stage.key: stage.trained_s for stage in stages if stage.status == "done"}
     reused = [stage.key for stage in stages if stage.status == "reused"]
     return Cost(

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sweep.display import shown_duration
 from sweep.ledger import Ledger
 from sweep.naming import metric_words, shown_number, trial_name
+from sweep.report.landscape import Landscape
 from sweep.report.parallel import OFF, Axis, Coordinates, Line
 from sweep.report.ranking import Row, composed
 from sweep.report.result import StudyResult
@@ -40,6 +41,7 @@ class PageInputs:
 
     Attributes:
         charts: In the order of the page.
+        landscape: Those below the leaderboard, each to be unfolded.
         parallel: For the interactive chart, if there is one.
         missing: Why something that people may look for is not there.
         best_command: What trains the best configuration alone.
@@ -47,6 +49,7 @@ class PageInputs:
     """
 
     charts: Sequence[Chart]
+    landscape: Landscape
     parallel: Coordinates | None
     missing: Sequence[str]
     best_command: str
@@ -80,6 +83,7 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         best_command=inputs.best_command,
         weights=inputs.weights,
         charts=inputs.charts,
+        landscape=inputs.landscape,
         parallel=_drawn(inputs.parallel) if inputs.parallel is not None else None,
         differences=[
             (

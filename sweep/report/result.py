@@ -4,23 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.agenda import why_over
+from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.lineage import gpus_per_slot
 from sweep.report.baseline import template_value
 from sweep.report.comparison import (
     Answer,
-    Candidate,
     PairedDifference,
     answer,
     arm_differences,
-    candidates,
-    in_order,
     is_blind,
 )
 from sweep.report.cost import Cost, cost_of
 from sweep.report.history import EpochsOf
 from sweep.report.ranking import Row, ranked
+from sweep.report.verdict import verdict_answer
 from sweep.study import Study
+from sweep.verdict.replicates import Replication, replication_of
+from sweep.verdict.verdict import Verdict, verdict_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class StudyResult:
     Attributes:
         rows: All trials, best first.
         best: The leader's trial with the best objective.
+        answer: The verdict of the replicates once they are run, before that the search's own.
+        replication: The replicates; None where there are none.
+        verdict: What they say so far.
         arms: Arms that completed, best first.
         pairs: Paired differences between them.
         template: What the fixed template hand scores on the objective's metric, if it is reported.
@@ -58,6 +62,8 @@ class StudyResult:
     failures: tuple[Failure, ...]
     states: Mapping[TrialState, int]
     ended_by: str | None
+    replication: Replication | None = None
+    verdict: Verdict | None = None
 
 
 def result_of(
@@ -75,6 +81,11 @@ def result_of(
     rows = ranked(ledger, objective)
     found = candidates(ledger)
     told = answer(ledger, objective)
+    replication = replication_of(study, ledger) if ledger.replicates else None
+    verdict = None
+    if replication is not None and replication.race.rounds > 0:
+        verdict = verdict_of(replication.race, replication.values, direction=objective.direction)
+        told = verdict_answer(replication, verdict, objective)
     leader = told.leader
     leading = {trial.number for trial in leader.trials} if leader is not None else set()
     best = next((row.trial for row in rows if row.trial.number in leading), None)
@@ -99,6 +110,8 @@ def result_of(
             elapsed_s=ledger.elapsed_s,
             gpus_per_slot=gpus_per_slot(ledger.lineage),
         ),
+        replication=replication,
+        verdict=verdict,
     )
 
 

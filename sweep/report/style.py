@@ -50,6 +50,18 @@ def new_figure(width_in: float = 7.0, height_in: float = 3.9) -> tuple[Figure, A
     return figure, axes
 
 
+def new_grid(num_rows: int, num_columns: int) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure with plain pairs of axes, row by row, which share what is upwards."""
+    figure = Figure(
+        figsize=(7.0, 2.7 * num_rows + 0.3), layout="constrained", facecolor="white"
+    )
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
+    for axes in panels.flat:
+        plain(axes)
+    return figure, list(panels.flat)
+
+
 def plain(axes: Axes) -> None:
     """Leave of the frame what is read, in quiet colours."""
     for side in ("top", "right"):

@@ -19,17 +19,20 @@ from sweep.report.best import write_best
 from sweep.report.curves import learning_curves
 from sweep.report.front import front_chart
 from sweep.report.history import Stages, epochs_from
+from sweep.report.landscape import landscape_of
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
 from sweep.report.pictures import augmented_stage, composition_sheet, prediction_sheet
 from sweep.report.ranking import write_csv, write_leaderboard
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
+from sweep.report.verdict import REPLICATE_COLUMNS, replicate_rows, verdict_chart
 from sweep.study import Study, label_of
 from trainables.manifest import CorruptStage
 
 PAGE = "index.html"
 LEADERBOARD = "leaderboard.csv"
+REPLICATES = "replicates.csv"
 BEST = "best.yaml"
 WEIGHTS = "best_weights.safetensors"
 
@@ -88,16 +91,21 @@ def write_report(
         seeds = list(result.answer.leader.values) if result.answer.leader is not None else []
         write_best(study, result.best, best, seeds=seeds or [result.best.seed], command=command)
         weights = _write_weights(result.best, folder / WEIGHTS, store)
+    if result.replication is not None:
+        rows = replicate_rows(result.replication, ledger)
+        write_csv(folder / REPLICATES, REPLICATE_COLUMNS, rows)
     missing: list[str] = []
     parallel = coordinates(ledger, study, best=result.best)
     drawn = [chart for chart in _numbers(ledger, result, store, phases) if chart is not None]
     if parallel is not None:
         drawn.insert(1, parallel_chart(parallel, ledger))
     drawn[1:1] = _pictures(result, store, data, phases, missing)
-    for chart in drawn:
+    landscape = landscape_of(ledger, result)
+    for chart in (*drawn, *landscape.charts):
         (folder / f"{chart.name}.png").write_bytes(chart.png)
         write_csv(folder / f"{chart.name}.csv", chart.columns, chart.rows)
-    inputs = PageInputs(drawn, parallel, missing, command, weights.name if weights else None)
+    weights_name = weights.name if weights else None
+    inputs = PageInputs(drawn, landscape, parallel, missing, command, weights_name)
     write_text(folder / PAGE, render_page(result, ledger, inputs), durable=False)
     return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
 
@@ -106,6 +114,8 @@ def _numbers(
     ledger: Ledger, result: StudyResult, store: Stages | None, phases: Mapping[str, PhaseSpec]
 ) -> Iterator[Chart | None]:
     study, epochs_of = result.study, epochs_from(store)
+    if result.replication is not None and result.verdict is not None:
+        yield verdict_chart(result.replication, result.verdict, study)
     if result.arms and len(study.seeds.trials) > 1:
         yield charts.arms_compared(result.arms, study, template=result.template)
         yield charts.differences(result.pairs, study.objective)

@@ -99,8 +99,8 @@ def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
 def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPicture:
     """Return a trial's run: searched parameters, and results once it has ended."""
     tags = {
-        "kind": "trial",
-        "trial": str(trial.number),
+        "kind": "trial" if trial.replicate_of is None else "replicate",
+        "trial": str(trial.number if trial.replicate_of is None else trial.replicate_of),
         "state": str(trial.state),
         "seed": str(trial.seed),
         "attempts": str(max(trial.attempt, 1)),

@@ -54,7 +54,7 @@ class RunWriter:
         """Take a record into account and mark the runs it changes."""
         if record["kind"] == "restage":
             kept = {stage["key"] for stage in record["stages"]}
-            for stage in self.ledger.trials[record["trial"]].stages:
+            for stage in self.ledger.trial(record["trial"]).stages:
                 if stage.key not in kept:
                     key = phase_key(record["trial"], stage.label)
                     self._outdated[key] = None
@@ -88,7 +88,7 @@ class RunWriter:
     def mark_all(self) -> None:
         """Have everything written again, for a store that lost it."""
         self._changed[STUDY] = None
-        for trial in self.ledger.trials.values():
+        for trial in self.ledger.everything():
             self._settings_due[trial.number] = None
             self._mark_ended(trial.number)
 
@@ -135,7 +135,7 @@ class RunWriter:
         key = trial_key(number)
         if key not in store.runs or key in self._given_up:
             return
-        text = yaml.safe_dump(settings_text(self.ledger.trials[number]), sort_keys=False)
+        text = yaml.safe_dump(settings_text(self.ledger.trial(number)), sort_keys=False)
         try:
             store.write_text(key, text, "settings.yaml")
         except Refused as error:
@@ -150,7 +150,7 @@ class RunWriter:
         if key == STUDY:
             return study_picture(self.ledger, started_s=self._started_s)
         number, _, label = key.partition("/")
-        trial = self.ledger.trials[int(number)]
+        trial = self.ledger.trial(int(number))
         if not label:
             seeds = (self.ledger.study or {}).get("seeds", {}).get("trials", [])
             return trial_picture(trial, self.ledger, many_seeds=len(seeds) > 1)
@@ -174,7 +174,7 @@ class RunWriter:
 
     def _mark_ended(self, number: int) -> None:
         self._changed[trial_key(number)] = None
-        for stage in self.ledger.trials[number].stages:
+        for stage in self.ledger.trial(number).stages:
             if stage.status != "planned":
                 self._changed[phase_key(number, stage.label)] = None
 

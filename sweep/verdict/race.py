@@ -96,7 +96,7 @@ def run_race(
         rounds: Rounds at most.
         direction: Which values are better.
     """
-    race = Race(tuple(entrants), 0, {}, None if rounds > 0 else "there are no rounds")
+    race = Race(tuple(entrants), 0, {}, _why_not(entrants, rounds))
     signed = _higher_is_better(values, direction)
     while race.ended_by is None:
         finished = race.rounds + 1
@@ -126,6 +126,13 @@ def _higher_is_better(values: Values, direction: Direction) -> Signed:
         name: [None if value is None else sign * value for value in row]
         for name, row in values.items()
     }
+
+
+def _why_not(entrants: Sequence[Entrant], rounds: int) -> str | None:
+    """Return why there is nothing to run, or None."""
+    if all(entrant.is_control for entrant in entrants):
+        return "no candidate entered"
+    return None if rounds > 0 else "there are no rounds"
 
 
 def _leaving(

@@ -244,11 +244,6 @@ def test_an_arm_alone_is_meant_even_where_weights_replace_its_pretraining():
     assert list(checked.arms) == ["simclr"]
 
 
-def test_replicates_that_are_not_made_yet_are_announced():
-    (notice,) = check_study(make_study(final={"top_k": 3, "seeds": 5})).notices
-    assert notice.startswith("final/top_k is 3, but replicates are not made yet")
-
-
 def test_a_phase_is_refused_on_data_annotated_for_something_else():
     segmentation = replace(PHASES["finetune"], task="hand_segmentation")
     with pytest.raises(ValueError) as refused:

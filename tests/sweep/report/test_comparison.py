@@ -3,11 +3,11 @@
 import pytest
 from scipy import stats
 
+from sweep.candidates import candidates
 from sweep.ledger import Ledger
 from sweep.report.comparison import (
     answer,
     arm_differences,
-    candidates,
     is_blind,
     paired_difference,
 )

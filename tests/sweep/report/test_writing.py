@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -28,6 +29,7 @@ CHARTS = (
     "learning_curves_pretrain",
     "composition",
     "predictions",
+    "cost_ledger",
 )
 
 
@@ -174,7 +176,9 @@ class StoreWithoutHands(Store):
 
 
 def test_a_study_without_hands_misses_no_pictures_of_them(searched_records, tmp_path):
-    page = write(searched_records, tmp_path, store=StoreWithoutHands()).page.read_text()
+    blind = {name: replace(spec, draw=None, show_views=None) for name, spec in PHASES.items()}
+    report = write(searched_records, tmp_path, store=StoreWithoutHands(), phases=blind)
+    page = report.page.read_text()
     assert "Not shown" not in page
 
 
@@ -218,8 +222,8 @@ def test_a_proxy_is_drawn_against_the_objective_with_its_rank_correlation(
     searched_records, tmp_path
 ):
     phases = {
-        "pretrain": SimpleNamespace(proxy="val/probe_root_epe_mm"),
-        "finetune": SimpleNamespace(proxy=None),
+        "pretrain": SimpleNamespace(proxy="val/probe_root_epe_mm", show_views=None, draw=None),
+        "finetune": SimpleNamespace(proxy=None, show_views=None, draw=None),
     }
     page = write(searched_records, tmp_path, phases=phases).page.read_text()
     assert "rank correlation over 5 completed trials: 1.00" in page

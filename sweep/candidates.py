@@ -1,0 +1,68 @@
+"""What trials stand for: arms and searched points, each with its values over trial seeds."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweep.ledger import Ledger, Trial, TrialState
+from sweep.objectives import is_feasible
+from sweep.study import Objective
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An arm or a searched point, with the objective of every trial seed that completed.
+
+    Attributes:
+        name: `arm peclr`, or `trial 7` after its first trial.
+        arm: The arm's name, or None for a searched point.
+        values: Trial seed -> objective.
+    """
+
+    name: str
+    arm: str | None
+    trials: tuple[Trial, ...]
+    values: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over trial seeds."""
+        return statistics.fmean(self.values.values())
+
+    @property
+    def sd(self) -> float | None:
+        """Return the standard deviation between trial seeds, or None for a single one."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+
+def candidates(ledger: Ledger) -> list[Candidate]:
+    """Return arms and searched points that completed at least once, in order of their trials."""
+    groups: dict[tuple[str | None, str], list[Trial]] = {}
+    for trial in ledger.trials.values():
+        point = "" if trial.arm is not None else repr(sorted(trial.params.items()))
+        groups.setdefault((trial.arm, point), []).append(trial)
+    found = []
+    for (arm, _), trials in groups.items():
+        values = {
+            trial.seed: trial.objective
+            for trial in trials
+            if trial.state is TrialState.COMPLETE and trial.objective is not None
+        }
+        if values:
+            name = f"trial {trials[0].number}" if arm is None else f"arm {arm}"
+            found.append(Candidate(name, arm, tuple(trials), values))
+    return found
+
+
+def in_order(found: Sequence[Candidate], objective: Objective) -> list[Candidate]:
+    """Return candidates by mean objective, best first."""
+    return sorted(found, key=lambda c: c.mean, reverse=objective.direction == "maximize")
+
+
+def keeps_constraints(candidate: Candidate, objective: Objective) -> bool:
+    """Say whether all trials of a candidate that completed keep every constraint."""
+    return all(
+        is_feasible(trial, objective)
+        for trial in candidate.trials
+        if trial.state is TrialState.COMPLETE
+    )

@@ -1,0 +1,153 @@
+"""The cost ledger: where the slots' seconds went, and what training nothing twice saved."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.ledger import Ledger, Trial, TrialState
+from sweep.report.cost import Cost
+from sweep.report.style import (
+    ARMS,
+    BEST,
+    FAINT,
+    INK,
+    MUTED,
+    QUIET,
+    Chart,
+    as_png,
+    label,
+    legend,
+    new_figure,
+)
+
+ARM, SEARCH, REPLICATE = "arms", "search", "replicates"
+STOPPED, FAILED, OPEN = "stopped early", "failed", "not finished"
+SAVED = "saved by reuse"
+KINDS: Mapping[str, str] = {
+    SEARCH: INK,
+    ARM: ARMS[0],
+    REPLICATE: ARMS[1],
+    STOPPED: MUTED,
+    FAILED: BEST,
+    OPEN: QUIET,
+}
+"""What was paid for, in the order of the bars, with its colour."""
+
+REPLACED = "begun and given up"
+"""Stands for a phase: stages that a trial does not have any more."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Seconds that slots spent on training.
+
+    Attributes:
+        by_phase: Phase label -> kind -> seconds; without a zero.
+        saved: Phase label -> seconds that stages taken over from this study had cost it.
+    """
+
+    by_phase: Mapping[str, Mapping[str, float]]
+    saved: Mapping[str, float]
+
+    @property
+    def total_s(self) -> float:
+        """Return all that was spent."""
+        return sum(sum(kinds.values()) for kinds in self.by_phase.values())
+
+
+def spending_of(ledger: Ledger) -> Spending:
+    """Add up what was spent, each second once: on the phase and for what became of the trial."""
+    spent: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    saved: dict[str, float] = defaultdict(float)
+    everything = ledger.everything()
+    cost_s = {
+        stage.key: stage.trained_s
+        for trial in everything
+        for stage in trial.stages
+        if stage.status == "done"
+    }
+    for trial in everything:
+        kind = _kind(trial)
+        for stage in trial.stages:
+            if stage.status == "reused":
+                saved[stage.label] += cost_s.get(stage.key, 0.0)
+            else:
+                spent[stage.label][kind] += stage.trained_s
+        spent[REPLACED][kind] += trial.replaced_s
+    by_phase = {
+        phase: {kind: seconds for kind, seconds in kinds.items() if seconds}
+        for phase, kinds in spent.items()
+    }
+    shown = {phase: kinds for phase, kinds in by_phase.items() if kinds or saved.get(phase)}
+    return Spending(shown, {phase: seconds for phase, seconds in saved.items() if seconds})
+
+
+def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
+    """Draw a bar per phase; None where nothing was spent."""
+    found = spending_of(ledger)
+    if not found.total_s:
+        return None
+    phases = list(dict.fromkeys([*found.by_phase, *found.saved]))
+    kinds = [kind for kind in KINDS if any(kind in found.by_phase.get(p, {}) for p in phases)]
+    figure, axes = new_figure(height_in=0.55 * len(phases) + 1.4)
+    left = dict.fromkeys(phases, 0.0)
+    for kind in [*kinds, *([SAVED] if found.saved else [])]:
+        parts = [_part(found, phase, kind, cost) for phase in phases]
+        look = (
+            {"facecolor": "white", "edgecolor": MUTED, "hatch": "////"}
+            if kind == SAVED
+            else {"color": KINDS[kind]}
+        )
+        axes.barh(range(len(phases)), parts, 0.6, left=list(left.values()), label=kind, **look)
+        left = {p: left[p] + part for p, part in zip(phases, parts, strict=True)}
+    axes.set_yticks(range(len(phases)), phases)
+    axes.set_ylim(len(phases) - 0.4, -0.6)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.grid(visible=False, axis="y")
+    label(axes, x=f"{cost.unit}-seconds", y="")
+    legend(axes)
+    columns = [*kinds, *([SAVED] if found.saved else [])]
+    return Chart(
+        name="cost_ledger",
+        title="Where the time went",
+        caption=_caption(found, cost),
+        png=as_png(figure),
+        columns=("phase", *columns),
+        rows=tuple(
+            (phase, *(round(_part(found, phase, kind, cost), 1) for kind in columns))
+            for phase in phases
+        ),
+    )
+
+
+def _part(found: Spending, phase: str, kind: str, cost: Cost) -> float:
+    if kind == SAVED:
+        return cost.in_unit(found.saved.get(phase, 0.0))
+    return cost.in_unit(found.by_phase.get(phase, {}).get(kind, 0.0))
+
+
+def _caption(found: Spending, cost: Cost) -> str:
+    text = (
+        f"{cost.in_unit(found.total_s):,.0f} {cost.unit}-seconds of training by phase and by what "
+        "they were for; completed trials count as arms, search or replicates."
+    )
+    if found.saved:
+        text += " Hatched is what stages that were taken over had cost, and was not spent again."
+    if cost.num_reused_elsewhere:
+        text += (
+            f" {cost.num_reused_elsewhere} more came from other studies, at a cost not known here."
+        )
+    return text
+
+
+def _kind(trial: Trial) -> str:
+    match trial.state:
+        case TrialState.PRUNED:
+            return STOPPED
+        case TrialState.FAIL:
+            return FAILED
+        case TrialState.RUNNING:
+            return OPEN
+    if trial.replicate_of is not None:
+        return REPLICATE
+    return SEARCH if trial.arm is None else ARM

@@ -1,0 +1,202 @@
+"""The verdict in sentences, as a figure and as a table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sweep.candidates import Candidate
+from sweep.ledger import Ledger
+from sweep.messages import counted
+from sweep.naming import metric_words, shown_number, unit_of
+from sweep.report.comparison import Answer
+from sweep.report.style import (
+    BEST,
+    FAINT,
+    INK,
+    MUTED,
+    Chart,
+    arm_colors,
+    as_png,
+    label,
+    new_figure,
+)
+from sweep.study import Objective, Study
+from sweep.verdict.race import Race
+from sweep.verdict.replicates import Replication
+from sweep.verdict.verdict import CONFIDENCE, Lead, Verdict
+
+
+def verdict_answer(replication: Replication, verdict: Verdict, objective: Objective) -> Answer:
+    """Return what the replicates say, in place of what the search alone would."""
+    leader = _leader(replication, verdict, objective)
+    return Answer(
+        sentence=_sentence(replication.race, verdict, objective),
+        certainty=_certainty(replication, verdict),
+        separated=verdict.is_separated if verdict.leads else None,
+        leader=leader,
+    )
+
+
+def verdict_chart(replication: Replication, verdict: Verdict, study: Study) -> Chart | None:
+    """Draw what everyone reached on every fresh seed, the winner first; None before any did."""
+    names = sorted(
+        verdict.means,
+        key=lambda name: (
+            name != verdict.winner,
+            name in replication.race.left,
+            verdict.means[name] * (1 if study.objective.direction == "minimize" else -1),
+        ),
+    )
+    if not names:
+        return None
+    figure, axes = new_figure(height_in=max(1.8, 0.5 * len(names) + 1.2))
+    colors, rows = arm_colors(list(study.arms)), []
+    for y, name in enumerate(names):
+        source = replication.sources[name]
+        color = BEST if name == verdict.winner else colors.get(source.arm or "", INK)
+        values = [v for v in replication.values[name][: replication.race.rounds] if v is not None]
+        axes.scatter(values, [y] * len(values), s=30, color=color, alpha=0.5, zorder=3)
+        axes.plot(verdict.means[name], y - 0.22, "D", color=color, markersize=6, zorder=4)
+        rows.append((name, len(values), verdict.means[name], *_beside(name, replication, verdict)))
+    left = replication.race.left
+    ticks = [f"{name} (left after {left[name].after})" if name in left else name for name in names]
+    axes.set_yticks(range(len(names)), ticks)
+    for tick, name in zip(axes.get_yticklabels(), names, strict=True):
+        tick.set_color(MUTED if name in left else INK)
+    axes.set_ylim(len(names) - 0.5, -0.6)
+    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.grid(visible=False, axis="y")
+    label(axes, x=metric_words(study.objective.metric), y="")
+    return Chart(
+        name="verdict",
+        title="The verdict: trained again on fresh seeds",
+        caption="Dots are replicates, diamonds their mean; everyone had the same seeds in the same "
+        "order. Who could not win any more left the race, so that its mean is of fewer seeds.",
+        png=as_png(figure),
+        columns=(
+            "name",
+            "rounds",
+            "mean",
+            "winner_ahead_by",
+            "low",
+            "high",
+            "probability_best",
+            "left",
+        ),
+        rows=tuple(rows),
+    )
+
+
+REPLICATE_COLUMNS = ("replicate", "name", "seed", "state", "objective", "slot_s", "message")
+
+
+def replicate_rows(replication: Replication, ledger: Ledger) -> Iterator[tuple[Any, ...]]:
+    """Yield a row of `REPLICATE_COLUMNS` for every replicate, those of earlier choices included."""
+    names = {source.number: name for name, source in replication.sources.items()}
+    for trial in ledger.replicates.values():
+        name = names.get(trial.replicate_of or 0, f"trial {trial.replicate_of}")
+        yield (
+            trial.number,
+            name,
+            trial.seed,
+            trial.state.value,
+            trial.objective,
+            round(trial.duration_s, 3),
+            trial.message,
+        )
+
+
+def _beside(
+    name: str, replication: Replication, verdict: Verdict
+) -> tuple[float | None, float | None, float | None, float | None, str | None]:
+    """Return the winner's lead over this one with its interval, its chance, and why it left."""
+    lead = next((lead for lead in verdict.leads if lead.control == name), None)
+    ahead = (None, None, None) if lead is None else (lead.mean, lead.low, lead.high)
+    left = replication.race.left.get(name)
+    return (*ahead, verdict.probability_best.get(name), None if left is None else left.reason)
+
+
+def strongest_control(race: Race, verdict: Verdict, objective: Objective) -> str | None:
+    """Return the control with the best mean of those who stayed."""
+    controls = [e.name for e in race.going if e.is_control and e.name in verdict.means]
+    sign = 1.0 if objective.direction == "minimize" else -1.0
+    return min(controls, key=lambda name: sign * verdict.means[name], default=None)
+
+
+def _leader(replication: Replication, verdict: Verdict, objective: Objective) -> Candidate | None:
+    name = verdict.winner or strongest_control(replication.race, verdict, objective)
+    if name is None:
+        return None
+    source = replication.sources[name]
+    reached = replication.values[name][: replication.race.rounds]
+    values = {
+        seed: value
+        for seed, value in zip(replication.seeds, reached, strict=False)
+        if value is not None
+    }
+    return Candidate(name, source.arm, (source,), values)
+
+
+def _sentence(race: Race, verdict: Verdict, objective: Objective) -> str:
+    if verdict.winner is None:
+        control = strongest_control(race, verdict, objective)
+        if control is None:
+            return "Every replicate failed, so there is no verdict."
+        value = _with_unit(verdict.means[control], objective)
+        return f"No searched point is better than {control} ({value}): all fell behind it."
+    value = _with_unit(verdict.means[verdict.winner], objective)
+    name = verdict.winner[0].upper() + verdict.winner[1:]
+    metric = metric_words(objective.metric, unit=False)
+    if not verdict.leads:
+        return f"{name} leads with {value} {metric}; the study has no control to compare it with."
+    first, *others = verdict.leads
+    lead = _lead(first, objective)
+    if not first.is_separated:
+        return (
+            f"The data does not separate {verdict.winner} ({value} {metric}) from {first.control}, "
+            f"the strongest control: {lead}."
+        )
+    beaten = [f"{other.control} by {_lead(other, objective)}" for other in others]
+    more = f" It is also ahead of {'; '.join(beaten)}." if beaten else ""
+    return (
+        f"{name} wins with {value} {metric}, ahead of {first.control}, the strongest control, by "
+        f"{lead}.{more}"
+    )
+
+
+def _lead(lead: Lead, objective: Objective) -> str:
+    if lead.is_separated:
+        return (
+            f"{_with_unit(lead.mean, objective, 3)} (at least {_with_unit(lead.low, objective, 3)} "
+            f"with {CONFIDENCE:.0%} confidence)"
+        )
+    return (
+        f"{_with_unit(lead.mean, objective, 3)} apart, interval {shown_number(lead.low, 3)} to "
+        f"{_with_unit(lead.high, objective, 3)}"
+    )
+
+
+def _certainty(replication: Replication, verdict: Verdict) -> str:
+    race = replication.race
+    points = sum(not entrant.is_control for entrant in race.entrants)
+    ran = sum(len(row) for row in replication.values.values())
+    most = len(race.entrants) * len(replication.seeds)
+    parts = [
+        f"Trained again on {counted(race.rounds, 'fresh seed')}: {ran} of {most} replicates, as "
+        "who cannot win leaves."
+    ]
+    if verdict.leads:
+        parts.append(
+            f"Intervals are of differences paired by seed and make up for choosing the best of "
+            f"{counted(points, 'point')} (Dunnett)."
+        )
+    chances = sorted(verdict.probability_best.items(), key=lambda item: -item[1])
+    if len(chances) > 1:
+        told = ", ".join(f"{name} {chance:.0%}" for name, chance in chances)
+        parts.append(f"Best of those who stayed, seeds resampled: {told}.")
+    if race.ended_by is None:
+        parts.append("The race is not over.")
+    return " ".join(parts)
+
+
+def _with_unit(value: float, objective: Objective, digits: int = 4) -> str:
+    return f"{shown_number(value, digits)}{unit_of(objective.metric)}"

@@ -1,0 +1,135 @@
+"""What a study's journal says of one trial: what it ran, on what, and what came out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.continuation import recorded_study
+from sweep.folders import RunsDir, StudyDir
+from sweep.journal import read_journal
+from sweep.ledger import Ledger, Record, Trial
+from sweep.study import Study
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial with what was on record when it was trained.
+
+    Attributes:
+        study: The study as last recorded, with every arm it has had.
+        lineage: Of the session that trained the trial last.
+    """
+
+    study: Study
+    trial: Trial
+    lineage: Mapping[str, Any]
+
+    @property
+    def plan(self) -> Sequence[str]:
+        """Return the phases of its plan, those that weights stood for included."""
+        arm = self.study.arms.get(self.trial.arm or "")
+        return (arm.plan if arm is not None else None) or self.study.plan
+
+    @property
+    def threads(self) -> int:
+        """Return the threads that a worker computed with."""
+        return int(self._slots.get("threads", 1))
+
+    @property
+    def workers(self) -> int:
+        """Return how many workers trained it together."""
+        return int(self._slots.get("workers", 1))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Say whether it was trained on GPUs."""
+        return bool(self._slots.get("gpus_per_worker", 0))
+
+    @property
+    def _slots(self) -> Mapping[str, Any]:
+        slots: Mapping[str, Any] = self.lineage.get("slots") or {}
+        return slots
+
+
+def journal_of(reference: str, runs: RunsDir) -> Path:
+    """Return the journal that is meant: a study of the runs folder, or a journal brought along.
+
+    Args:
+        reference: A study's name, the folder of one, or the path of a journal.
+        runs: Where names are looked for.
+
+    Raises:
+        ValueError: If there is no such journal.
+    """
+    path = Path(reference)
+    for journal in (runs.study(reference).journal, StudyDir(path).journal, path):
+        if journal.is_file():
+            return journal
+    known = ", ".join(study.root.name for study in runs.studies()) or "none"
+    raise ValueError(
+        f"{reference}: {runs.root} has no such study (there: {known}), and it is neither a journal "
+        "nor a folder with one."
+    )
+
+
+def read_trial(journal: Path, reference: str) -> TrialRecord:
+    """Return what a journal says of a trial.
+
+    Args:
+        journal: The study's journal.
+        reference: `7`, or `7,1003`: what ran the same point as trial 7 with trial seed 1003, which
+            may be a replicate.
+
+    Raises:
+        ValueError: If there is no such trial.
+    """
+    records = read_journal(journal)
+    ledger, content = Ledger(records), recorded_study(records)
+    if content is None:
+        raise ValueError(f"{journal}: no study has begun there yet.")
+    trial = _find(ledger, reference)
+    return TrialRecord(Study.model_validate(content), trial, _lineage(records, trial.number))
+
+
+def _find(ledger: Ledger, reference: str) -> Trial:
+    number, comma, seed = reference.partition(",")
+    if not number.isdigit() or (comma and not seed.isdigit()):
+        raise ValueError(f"{reference}: must be a trial's number, or number,seed such as 7,1003.")
+    known = {trial.number: trial for trial in ledger.everything()}
+    if int(number) not in known:
+        raise ValueError(f"there is no trial {number}; there are {_told(ledger)}.")
+    trial = known[int(number)]
+    if not comma:
+        return trial
+    same = [other for other in known.values() if _is_same_point(other, trial)]
+    for other in same:
+        if other.seed == int(seed):
+            return other
+    seeds = ", ".join(str(other.seed) for other in same)
+    raise ValueError(
+        f"the point of trial {number} did not run with seed {seed}, only with {seeds}."
+    )
+
+
+def _is_same_point(other: Trial, trial: Trial) -> bool:
+    return other.arm == trial.arm and (trial.arm is not None or other.params == trial.params)
+
+
+def _told(ledger: Ledger) -> str:
+    text = f"0 to {len(ledger.trials) - 1}" if ledger.trials else "none"
+    if ledger.replicates:
+        text += f" and replicates {min(ledger.replicates)} to {max(ledger.replicates)}"
+    return text
+
+
+def _lineage(records: Sequence[Record], number: int) -> Mapping[str, Any]:
+    """Return the lineage in force when a stage of this trial was last trained or reused."""
+    current: Mapping[str, Any] = {}
+    found: Mapping[str, Any] | None = None
+    for record in records:
+        if record["kind"] == "study":
+            current = record["lineage"]
+        elif record["kind"] == "stage" and record["trial"] == number:
+            found = current
+    return current if found is None else found

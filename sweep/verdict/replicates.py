@@ -1,0 +1,84 @@
+"""Which points run again on fresh seeds for the verdict, and what they have reached there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.candidates import candidates, in_order, keeps_constraints
+from sweep.ledger import Ledger, Trial, TrialState
+from sweep.naming import trial_name
+from sweep.study import Study
+from sweep.verdict.race import Entrant, Race, Values, run_race
+
+FIRST_SEED = 1000
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The replicates of a study as far as they have come.
+
+    Attributes:
+        sources: Name of an entrant -> the first trial of its point.
+        seeds: The trial seed of each round.
+        values: Name -> what it has reached in each round it has finished.
+        race: What follows from these.
+    """
+
+    sources: Mapping[str, Trial]
+    seeds: tuple[int, ...]
+    values: Values
+    race: Race
+
+
+def replication_of(study: Study, ledger: Ledger) -> Replication | None:
+    """Return the replicates' state; None where a study has none or its search is not over.
+
+    The best `final.top_k` searched points of those that completed with every trial seed and keep
+    the constraints, and all arms that completed, which are the controls. Everyone in a round has
+    the same trial seed, which the search has not used: arms may share stages, replicates of one
+    point cannot.
+    """
+    if study.final.top_k == 0 or ledger.in_state(TrialState.RUNNING):
+        return None
+    sources, entrants = {}, []
+    found = [c for c in candidates(ledger) if len(c.values) == len(study.seeds.trials)]
+    points = [c for c in found if c.arm is None and keeps_constraints(c, study.objective)]
+    arms = [c for c in found if c.arm in study.arms]
+    for candidate in (*in_order(points, study.objective)[: study.final.top_k], *arms):
+        source = candidate.trials[0]
+        sources[trial_name(source)] = source
+        entrants.append(Entrant(trial_name(source), is_control=candidate.arm is not None))
+    seeds = final_seeds(study)
+    values = {name: _values(source, seeds, ledger) for name, source in sources.items()}
+    race = run_race(entrants, values, rounds=len(seeds), direction=study.objective.direction)
+    return Replication(sources, seeds, values, race)
+
+
+def final_seeds(study: Study) -> tuple[int, ...]:
+    """Return the trial seeds of the rounds: from 1000 on, without those of the search."""
+    fresh = (
+        seed for seed in range(FIRST_SEED, FIRST_SEED + 10**6) if seed not in study.seeds.trials
+    )
+    return tuple(next(fresh) for _ in range(study.final.seeds))
+
+
+def replicate_for(source: Trial, seed: int, ledger: Ledger) -> Trial | None:
+    """Return the replicate of a point with this seed, if it has begun."""
+    return next(
+        (
+            trial
+            for trial in ledger.replicates.values()
+            if trial.replicate_of == source.number and trial.seed == seed
+        ),
+        None,
+    )
+
+
+def _values(source: Trial, seeds: tuple[int, ...], ledger: Ledger) -> list[float | None]:
+    """Return the objective of each replicate that ended, up to the first that has not."""
+    values: list[float | None] = []
+    for seed in seeds:
+        trial = replicate_for(source, seed, ledger)
+        if trial is None or trial.state is TrialState.RUNNING:
+            break
+        values.append(trial.objective if trial.state is TrialState.COMPLETE else None)
+    return values

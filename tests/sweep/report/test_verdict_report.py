@@ -1,0 +1,74 @@
+"""How the verdict is told: in the answer, as a figure, as a table."""
+
+import csv
+import os
+
+import pytest
+
+from sweep.ledger import Ledger
+from sweep.report.result import result_of
+from sweep.report.writing import write_report
+from tests.sweep.engine_fakes import Play, make_study
+from tests.sweep.engine_phases import PHASES
+
+STUDY = make_study(final={"top_k": 2, "seeds": 5})
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch) -> Ledger:
+    """Play a study whose replicates are done."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+    return Play(STUDY, tmp_path).run()
+
+
+def shifted(ledger: Ledger, **by_name: float) -> Ledger:
+    """Give replicates objectives that vary with the seed and differ by name."""
+    for trial in ledger.replicates.values():
+        name = trial.arm or "point"
+        trial.objective = 10.0 + by_name[name] + 0.1 * (trial.seed % 3)
+        trial.objective += 0.1 * ((7 * trial.seed + trial.replicate_of) % 5)
+    return ledger
+
+
+def told(ledger: Ledger):
+    return result_of(ledger, STUDY, epochs_of=lambda stage: stage.epochs, cores_per_slot=None)
+
+
+def test_a_winner_is_told_with_its_lead_over_the_strongest_control(ledger):
+    result = told(shifted(ledger, point=-2.0, published=0.0, no_draft=1.0))
+    assert result.answer.separated is True
+    assert "ahead of arm published, the strongest control, by" in result.answer.sentence
+    assert "with 95% confidence" in result.answer.sentence
+    assert "arm no_draft by" in result.answer.sentence
+    assert result.best.number == result.answer.leader.trials[0].number
+    assert result.best.arm is None
+
+
+def test_what_is_not_separated_is_told_as_that(ledger):
+    result = told(shifted(ledger, point=-0.1, published=0.0, no_draft=5.0))
+    assert result.answer.separated is False
+    assert result.answer.sentence.startswith("The data does not separate trial")
+
+
+def test_where_no_point_beats_the_control_the_control_leads(ledger):
+    result = told(shifted(ledger, point=3.0, published=0.0, no_draft=5.0))
+    assert "No searched point is better than arm published" in result.answer.sentence
+    assert result.best.arm == "published"
+
+
+def test_the_page_and_the_files_show_the_replicates(ledger, tmp_path):
+    report = write_report(
+        shifted(ledger, point=-2.0, published=0.0, no_draft=1.0),
+        STUDY,
+        tmp_path / "report",
+        phases=PHASES,
+    )
+    page = report.page.read_text()
+    assert "The verdict: trained again on fresh seeds" in page
+    assert "make up for choosing the best of 2 points" in page
+    with (tmp_path / "report" / "replicates.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(ledger.replicates)
+    assert {row["seed"] for row in rows} <= {"1000", "1001", "1002", "1003", "1004"}
+    with (tmp_path / "report" / "leaderboard.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(ledger.trials)

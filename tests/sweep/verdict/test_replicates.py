@@ -1,0 +1,149 @@
+"""Replicates in a running study: when they run, with which seeds, and what they change."""
+
+import os
+
+import pytest
+
+from sweep.agenda import why_over
+from sweep.continuation import changes
+from sweep.journal import read_journal
+from sweep.ledger import FIRST_REPLICATE, Ledger, TrialState
+from sweep.naming import trial_name
+from sweep.study import Study
+from sweep.study_check import check_study
+from sweep.verdict.replicates import final_seeds, replication_of
+from tests.sweep.engine_fakes import (
+    FakeStages,
+    Killed,
+    KillingJournal,
+    Play,
+    assert_ended_once,
+    make_study,
+    summary,
+)
+
+FINAL = {"top_k": 2, "seeds": 3}
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """Have folders for more than one study; durability is the journal's own test."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+    for name in ("plain", "grown"):
+        (tmp_path / name).mkdir()
+
+
+def replicates(ledger):
+    return [(trial_name(trial), trial.state) for trial in ledger.replicates.values()]
+
+
+def test_the_best_points_and_the_arms_run_again_on_fresh_seeds_once_the_search_is_over(tmp_path):
+    ledger = Play(make_study(final=FINAL), tmp_path, slots=2).run()
+    found = sorted((t for t in ledger.searched()), key=lambda t: t.objective)
+    best = [found[0].number, found[1].number]
+    sources = {trial.replicate_of for trial in ledger.replicates.values()}
+    assert sources == {0, 1, *best}
+    assert {trial.seed for trial in ledger.replicates.values()} == {1000, 1001, 1002}
+    assert len(ledger.replicates) == 4 * 3
+    last_search_end = max(trial.ended_s for trial in ledger.trials.values())
+    assert all(trial.created_s >= last_search_end for trial in ledger.replicates.values())
+    assert_ended_once(read_journal(tmp_path / "journal.jsonl"))
+
+
+def test_a_replicate_is_the_same_point_with_another_seed(tmp_path):
+    ledger = Play(make_study(final=FINAL), tmp_path).run()
+    for trial in ledger.replicates.values():
+        source = ledger.trials[trial.replicate_of]
+        assert (trial.params, trial.settings, trial.arm) == (
+            source.params,
+            source.settings,
+            source.arm,
+        )
+        ours, theirs = {s.key for s in trial.stages}, {s.key for s in source.stages}
+        assert not ours & theirs
+
+
+def test_the_search_knows_nothing_of_them_and_goes_on_as_if_there_were_none(tmp_path):
+    Play(make_study(final=FINAL), tmp_path).run()
+    grown = Play(make_study(final=FINAL, search={"sampler": "tpe", "trials": 7}), tmp_path).run()
+    plain = Play(make_study(search={"sampler": "tpe", "trials": 7}), tmp_path / "plain").run()
+    assert summary_of_search(grown) == summary_of_search(plain)
+    assert list(grown.replicates) == list(
+        range(FIRST_REPLICATE, FIRST_REPLICATE + len(grown.replicates))
+    )
+
+
+def summary_of_search(ledger):
+    return [row for row in summary(ledger) if row[0] < FIRST_REPLICATE]
+
+
+def test_replicates_may_be_asked_for_when_the_search_is_long_over(tmp_path):
+    Play(make_study(), tmp_path).run()
+    ledger = Play(make_study(final=FINAL), tmp_path).run()
+    assert len(ledger.replicates) == 12
+    assert not changes(make_study().model_dump(mode="json"), make_study(final=FINAL))
+
+
+def test_who_cannot_win_any_more_leaves_and_its_rounds_are_not_run(tmp_path):
+    study = make_study(final={"top_k": 3, "seeds": 12})
+    ledger = Play(study, tmp_path).run()
+    race = replication_of(study, ledger).race
+    assert race.ended_by is not None
+    assert race.left
+    assert len(ledger.replicates) < 5 * 12
+    assert why_over(study, ledger, elapsed_s=0, gpus_per_slot=0).endswith(
+        f"({len(ledger.trials)} trials, {len(ledger.replicates)} replicates)"
+    )
+
+
+@pytest.mark.parametrize("kill_at", [45, 60, 75, 90])
+def test_a_driver_killed_among_replicates_changes_nothing(tmp_path, kill_at):
+    study, stages = make_study(final=FINAL), FakeStages()
+    journal = KillingJournal(tmp_path / "journal.jsonl", kill_at=kill_at)
+    with pytest.raises(Killed):
+        Play(study, tmp_path, journal=journal, stages=stages).run()
+    journal.close()
+    again = Play(study, tmp_path, stages=stages).run()
+    whole = Play(study, tmp_path / "plain").run()
+    assert summary(again) == summary(whole)
+    assert_ended_once(read_journal(tmp_path / "journal.jsonl"))
+
+
+def test_a_replicate_is_never_stopped_early(tmp_path):
+    rules = {"rule": "asha", "rungs": [0.34, 0.67], "keep": 0.3, "grace": 1}
+    ledger = Play(make_study(final=FINAL, early_stop=rules), tmp_path).run()
+    assert any(trial.state is TrialState.PRUNED for trial in ledger.searched())
+    assert all(trial.state is TrialState.COMPLETE for trial in ledger.replicates.values())
+    assert not any(trial.rungs for trial in ledger.replicates.values())
+
+
+def test_a_target_ends_the_search_and_the_replicates_still_run(tmp_path):
+    study = make_study(final=FINAL, budget={"target": 1e6}, search={"trials": 4})
+    ledger = Play(study, tmp_path).run()
+    assert len(ledger.searched()) < 4
+    assert replication_of(study, ledger).race.ended_by is not None
+
+
+def test_fresh_seeds_are_none_of_the_searchs():
+    study = make_study(final={"top_k": 1, "seeds": 3}, seeds={"trials": [1001, 5]})
+    assert final_seeds(study) == (1000, 1002, 1003)
+
+
+def test_what_cannot_be_replicated_is_refused():
+    content = {
+        "name": "mine",
+        "question": "Which?",
+        "data": {"name": "rendered_hands"},
+        "plan": ["finetune"],
+        "arms": {"only": {}},
+        "objective": {"metric": "finetune/val/root_epe_mm"},
+        "final": {"top_k": 2},
+    }
+    with pytest.raises(ValueError, match=r"final/top_k: .* the study has no space"):
+        check_study(Study.model_validate(content))
+
+
+def test_replicates_survive_being_read_again(tmp_path):
+    ledger = Play(make_study(final=FINAL), tmp_path).run()
+    again = Ledger(read_journal(tmp_path / "journal.jsonl"))
+    assert replicates(again) == replicates(ledger)
