@@ -55,13 +55,19 @@ def stage_key(
     data_digest: str,
     seed: int,
     execution: Execution,
+    libraries: Mapping[str, str | None] | None = None,
 ) -> str:
     """Return the SHA-256 that identifies a phase with every input fixed.
 
     It covers the phase, its settings without operational fields, the parents' keys, the data, the
     seed, world size and device type, the versions of the numeric libraries, and the statements (not
     comments or docstrings) of every `hpe` module the phase imports, with the files they read.
+
+    Args:
+        libraries: Versions of the numeric libraries to name; None: those installed.
     """
+    if libraries is None:
+        libraries = installed_libraries()
     identity = {
         "phase": phase,
         "config": identity_settings(config),
@@ -69,10 +75,15 @@ def stage_key(
         "data": data_digest,
         "seed": seed,
         "execution": asdict(execution),
-        "libraries": {name: version(name) for name in NUMERIC_LIBRARIES.values()},
+        "libraries": dict(libraries),
         "code": code_digest(spec.run.__module__),
     }
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def installed_libraries() -> dict[str, str | None]:
+    """Return the installed version of every numeric library."""
+    return {name: version(name) for name in NUMERIC_LIBRARIES.values()}
 
 
 @cache

@@ -22,13 +22,13 @@ from trainables.clean_room import CleanRoom
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage
 
-HANDS = {"name": "rendered_hands", "image_px": 96, "unlabelled": 1, "train": 8, "val": 4, "test": 1}
+HANDS = {"name": "rendered_hands", "image_px": 96, "unlabelled": 1, "train": 4, "val": 2, "test": 1}
 SETTINGS = {
     "finetune/encoder/name": ENCODER.name,
     "finetune/encoder/width": ENCODER.width,
-    "finetune/image_px": 32,
+    "finetune/image_px": 48,
     "finetune/epochs": 2,
-    "finetune/batch_size": 4,
+    "finetune/batch_size": 2,
 }
 
 
