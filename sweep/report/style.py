@@ -52,9 +52,7 @@ def new_figure(width_in: float = 7.0, height_in: float = 3.9) -> tuple[Figure, A
 
 def new_grid(num_rows: int, num_columns: int) -> tuple[Figure, list[Axes]]:
     """Return an empty figure with plain pairs of axes, row by row, which share what is upwards."""
-    figure = Figure(
-        figsize=(7.0, 2.7 * num_rows + 0.3), layout="constrained", facecolor="white"
-    )
+    figure = Figure(figsize=(7.0, 2.7 * num_rows + 0.3), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
     for axes in panels.flat:
