@@ -232,8 +232,8 @@ def _about(
     views = "one upright view" if turns == 1 else f"mean over {turns} views turned up to 30 degrees"
     return {
         "network": found.told,
-        "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): {len(hands)} hands of "
-        f"{photographs} photographs",
+        "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): "
+        f"{len(hands)} hands of {photographs} photographs",
         "looks at": f"{crop}; {views}",
         "hands_with_first_look_kept": int(hands.limited.sum()),
         "data_settings": settings,

@@ -1,4 +1,4 @@
-"""A trained pose network by what people call it: a file, a stage, a trial or a run, running or not.
+"""A trained network by what people call it: a file, a stage, a trial or a run, running or not.
 
 What can be given is what `--from-weights` takes (`sweep.weights`). Of a stage that is still being
 trained, or was interrupted, the epochs that lie on the disk serve: the state it would go on from,
@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from hpe.evaluation.catalog import SCORED_PHASES
 from hpe.models.encoders import build_encoder
 from hpe.phases.catalog import PHASES
 from hpe.phases.evaluation import RANKING_METRIC
@@ -28,16 +29,17 @@ from trainables.saved_states import History, read_last_state
 from trainables.stages import KEPT, STATES, StageStore
 
 FINETUNE, PRETRAIN = "finetune", "pretrain"
-POSE_PHASES = (FINETUNE, "encoder_decoder")
+USED_PHASES = (FINETUNE, *SCORED_PHASES)
+"""Those that end with a network that says something of pictures."""
 LATEST, BEST = "latest", "best"
 
 
 @dataclass(frozen=True)
 class FoundModel:
-    """Artifacts of a pose network, and where they are from.
+    """Artifacts of a network, and where they are from.
 
     Attributes:
-        artifacts: As finetuning leaves them.
+        artifacts: As its phase leaves them.
         told: Which these are, in words.
         data: The settings of the study's data set; None where no study is known.
     """
@@ -49,7 +51,7 @@ class FoundModel:
 
 @dataclass(frozen=True)
 class _Known:
-    """A finetuning stage of a trial, as its study's journal tells it."""
+    """A stage of a trial, as its study's journal tells it."""
 
     entry: StageEntry
     trial: Trial
@@ -74,10 +76,10 @@ class _Known:
 def find_model(
     reference: str, *, runs: RunsDir, tracking_uri: str, epoch: str | None = None
 ) -> FoundModel:
-    """Return the pose network that is meant.
+    """Return the network that is meant.
 
     Args:
-        reference: A .safetensors file, the folder or key of a finetuning stage, STUDY/TRIAL, or the
+        reference: A .safetensors file, the folder or key of a stage, STUDY/TRIAL, or the
             id of an MLflow run.
         runs: Where stages and studies are looked for.
         tracking_uri: Where run ids are.
@@ -85,7 +87,7 @@ def find_model(
             what a finished stage ended with, and the latest of an unfinished one.
 
     Raises:
-        ValueError: If there is no such thing, or it holds no pose network yet.
+        ValueError: If there is no such thing, or it holds no network yet.
     """
     path = Path(reference)
     if path.is_file():
@@ -111,11 +113,14 @@ def find_model(
 
 def _of_trial(runs: RunsDir, study: str, number: int) -> _Known:
     ledger, trial = recorded_trial(runs, study, number)
-    finetuned = [stage for stage in trial.stages if stage.phase in POSE_PHASES]
-    if not finetuned:
+    usable = [stage for stage in trial.stages if stage.phase in USED_PHASES]
+    if not usable:
         ran = ", ".join(stage.label for stage in trial.stages) or "nothing"
-        raise ValueError(f"trial {number} of {study} finetunes nothing; its plan is {ran}.")
-    return _Known(finetuned[-1], trial, _study(ledger))
+        raise ValueError(
+            f"trial {number} of {study} trains no network that says something of pictures; its "
+            f"plan is {ran}."
+        )
+    return _Known(usable[-1], trial, _study(ledger))
 
 
 def _known_by_key(runs: RunsDir, key: str) -> Iterator[_Known]:
@@ -125,7 +130,7 @@ def _known_by_key(runs: RunsDir, key: str) -> Iterator[_Known]:
         ledger = Ledger(read_journal(folder.journal))
         for trial in ledger.trials.values():
             for entry in trial.stages:
-                if entry.key == key and entry.phase in POSE_PHASES:
+                if entry.key == key and entry.phase in USED_PHASES:
                     yield _Known(entry, trial, _study(ledger))
 
 

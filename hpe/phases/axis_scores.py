@@ -96,16 +96,20 @@ class AxisEvaluationSet:
             for pose in poses
         ]
 
-    @torch.no_grad()
     def scores(self, predict: Predict, template: TemplateHand) -> dict[str, float]:
         """Return all of `SCORES`."""
+        rows = self.hands(predict)
+        return score_hands(rows.pop("hands_m"), rows, template=template)
+
+    @torch.no_grad()
+    def hands(self, predict: Predict) -> Batch:
+        """Return the rows of all ranks, in order, with predicted `hands_m`, the mean over views."""
         views = [predicted_hands(crops, predict, self._space) for crops in self._views]
         rows = views[0] | {"hands_m": torch.stack([rows["hands_m"] for rows in views]).mean(dim=0)}
-        whole = {
+        return {
             name: in_original_order(values, total=self._total).cpu()
             for name, values in rows.items()
         }
-        return score_hands(whole.pop("hands_m"), whole, template=template)
 
 
 def predicted_hands(crops: Crops, predict: Predict, space: TargetSpace) -> Batch:
@@ -121,9 +125,9 @@ def predicted_hands(crops: Crops, predict: Predict, space: TargetSpace) -> Batch
 
 
 def score_hands(
-    hands_m: Float[Tensor, "batch 21 3"], rows: Batch, *, template: TemplateHand
+    hands_m: Float[Tensor, "batch 21 3"], rows: Batch, *, template: TemplateHand | None
 ) -> dict[str, float]:
-    """Return all of `SCORES` for a split.
+    """Return all of `SCORES` for a split, the template's without a template left out.
 
     `pa_mpjpe_mm` aligns by scale, proper rotation and translation and is the mean over the split's
     samples (S2's is a mean of its batches' means, where those of a last, smaller batch weigh more);
@@ -149,14 +153,17 @@ def score_hands(
     hands_m, true_m = hands_m[deep], rows["joints_m"][deep]
     valid, intrinsics = rows["visible"][deep], rows["intrinsics"][deep]
     aligned_m = align_similarity(hands_m, true_m, valid=valid)
-    constant = score_template(template, true_m, valid=valid)
     seen_px = project(hands_m, intrinsics)
-    return {
+    scores = {
         "pa_mpjpe_mm": float(epe(aligned_m, true_m, valid=valid)),
-        "template_pa_mpjpe_mm": constant.pa_epe_mm,
         "pa_auc": float(auc(joint_errors_mm(aligned_m, true_m), valid=valid)),
         "root_epe_mm": float(root_epe(hands_m, true_m, valid=valid)),
-        "template_root_epe_mm": constant.root_epe_mm,
         "epe_mm": float(epe(hands_m, true_m, valid=valid)),
         "epe_2d_px": float(epe_2d_px(seen_px, project(true_m, intrinsics), valid=valid)),
     }
+    if template is None:
+        return scores
+    constant = score_template(template, true_m, valid=valid)
+    scores["template_pa_mpjpe_mm"] = constant.pa_epe_mm
+    scores["template_root_epe_mm"] = constant.root_epe_mm
+    return {name: scores[name] for name in SCORES}

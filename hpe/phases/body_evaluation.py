@@ -118,7 +118,7 @@ def score_bodies(
     output: Float[Tensor, "batch 17 3"],
     rows: Batch,
     *,
-    template: TemplateBody,
+    template: TemplateBody | None,
     width_px: int,
     height_px: int,
 ) -> BodySplitScores:
@@ -129,7 +129,7 @@ def score_bodies(
     Args:
         output: Predictions for each row's view.
         rows: Rows of reference crops (`hpe.phases.body_rows.BodyRows`).
-        template: Fitted to the samples that the network was trained on.
+        template: Fitted to the samples that the network was trained on; None scores none.
         width_px: Width of the views.
         height_px: Height of the views.
 
@@ -152,7 +152,7 @@ def score_bodies(
     scored = body_scores(predicted_mm, true_mm, actions=actions if all(actions) else None)
     metrics = {
         **{name: scored.values[name] for name in BODY_SCORES},
-        **score_body_template(template, true_mm),
+        **({} if template is None else score_body_template(template, true_mm)),
         "epe_2d_px": _epe_2d_px(output, rows, width_px=width_px, height_px=height_px),
     }
     return BodySplitScores(metrics, dict(scored.by_joint_mm), dict(scored.by_action_mm))

@@ -69,8 +69,7 @@ class MaskEvaluationSet:
         Raises:
             ValueError: If the samples lack what is to be scored.
         """
-        counted = [self._counts(*pair) for pair in self._predicted(network, numerics)]
-        kinds = [self._of_all_ranks(counts) for counts in zip(*counted, strict=True)]
+        kinds = self.counts(network, numerics)
         means = [miou(kinds[0]), *(miou_fg_pooled(counts) for counts in kinds)]
         names = SCORES + (VISIBILITY_SCORES if self._by_visibility else ())
         values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
@@ -82,6 +81,17 @@ class MaskEvaluationSet:
                     "of this data set never hide each other."
                 )
         return MaskScores(values, torch.stack([part_iou(counts) for counts in kinds]))
+
+    def counts(self, network: nn.Module, numerics: Numerics) -> list[MaskCounts]:
+        """Return the counts of all pixels and, if asked for, of those not hidden and hidden ones.
+
+        The network is left in evaluation mode.
+
+        Raises:
+            ValueError: If the samples do not say what is visible, and that is asked for.
+        """
+        counted = [self._counts(*pair) for pair in self._predicted(network, numerics)]
+        return [self._of_all_ranks(counts) for counts in zip(*counted, strict=True)]
 
     def _predicted(self, network: nn.Module, numerics: Numerics) -> Iterator[tuple[Tensor, Batch]]:
         draws = [

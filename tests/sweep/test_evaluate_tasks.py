@@ -1,0 +1,118 @@
+"""`sweep/evaluate.py` on segmenters and body networks, from their stages."""
+
+import csv
+import json
+import tarfile
+
+import pytest
+
+from hpe.data.catalog import data_config
+from hpe.data.opened import OpenedData
+from hpe.evaluation import mask_model
+from sweep import evaluate
+from sweep.evaluation_data import EvaluationData
+from sweep.folders import RunsDir
+from tests.hpe.evaluation.one_part import one_layer, one_part_artifacts
+from tests.hpe.evaluation.untrained_bodies import body_artifacts
+from tests.hpe.phases.body_fakes import fake_bodies
+from tests.hpe.phases.segmentation.conftest import fake_scenes
+from trainables.stages import StageStore
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(mask_model, "build_segmenter", one_layer)
+    monkeypatch.setattr(evaluate, "ready_data", lambda settings, **_: opened(settings))
+    return RunsDir(tmp_path / "runs")
+
+
+class Opened(EvaluationData):
+    """A data set in memory, under the settings of one that is rendered."""
+
+    def open(self) -> OpenedData:
+        """Open it."""
+        return fake_bodies() if "bodies" in self.config.name else fake_scenes()
+
+
+def opened(settings):
+    return Opened(data_config(settings), None)
+
+
+def stage(runs, artifacts):
+    return StageStore(runs.stages).import_weights(
+        artifacts, phase=artifacts.facts["phase"], source={"sha256": "0"}
+    )
+
+
+def evaluated(runs, key, *arguments):
+    out = runs.root / "out"
+    code = evaluate.main([key, "--runs-dir", str(runs.root), "--out", str(out), *arguments])
+    return code, out
+
+
+def test_a_segmenter_is_scored_with_a_table_of_its_parts(runs, capsys):
+    key = stage(runs, one_part_artifacts())
+    code, out = evaluated(runs, key, "--data", "rendered_two_hands", "--limit", "3")
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert "split val (for choosing): 3 samples" in shown
+    assert "S3's: per image and hand" in shown
+    whole = json.loads((out / "scores.json").read_text())
+    assert [score["name"] for score in whole["scores"]][:2] == ["miou", "miou_fg_pooled"]
+    assert whole["about"]["weights_facts"]["phase"] == "paired"
+    rows = list(csv.reader((out / "parts.csv").read_text().splitlines()))
+    assert rows[0] == ["part", "iou", "iou_visible", "iou_occluded"]
+    assert len(rows) == 17
+    assert len((out / "hands.csv").read_text().splitlines()) == 3
+
+
+def test_bodies_are_scored_by_joint_and_action(runs, capsys):
+    key = stage(runs, body_artifacts())
+    code, out = evaluated(runs, key, "--data", "rendered_bodies")
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert "no scale, no rotation" in shown
+    assert len((out / "joints.csv").read_text().splitlines()) == 18
+    assert (out / "actions.csv").read_text().startswith("action,mpjpe_mm\nSitting,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "rendered_bodies"], "scored on data for hand_segmentation"),
+        (["--data", "rendered_two_hands", "--refine-box"], "--refine-box is for hand pose"),
+        (["--data", "rendered_two_hands", "--mirrored"], "leave --rotations and --mirrored out"),
+    ],
+)
+def test_what_a_segmenter_is_not_asked_is_refused(runs, capsys, arguments, said):
+    code, out = evaluated(runs, stage(runs, one_part_artifacts()), *arguments)
+    assert code != 0
+    assert said in "".join(capsys.readouterr())
+    assert not out.exists()
+
+
+def test_a_segmenter_writes_s3s_archive(runs, capsys):
+    path = runs.root / "test.lmdb.tar.gz"
+    arguments = ["--data", "rendered_two_hands", "--submission", str(path)]
+    code, _ = evaluated(runs, stage(runs, one_part_artifacts()), *arguments)
+    assert code == 0
+    assert "masks of 4 pictures, and im_path.json beside it" in capsys.readouterr().out
+    with tarfile.open(path) as archive:
+        assert archive.getnames() == ["test.lmdb/data.mdb"]
+
+
+def test_bodies_write_s4s_tables(runs, capsys):
+    path = runs.root / "test_pred.csv"
+    arguments = ["--data", "rendered_bodies", "--submission", str(path)]
+    code, _ = evaluated(runs, stage(runs, body_artifacts()), *arguments)
+    assert code == 0, capsys.readouterr()
+    predicted, true = (
+        list(csv.DictReader(file.read_text().splitlines()))
+        for file in (path, runs.root / "test_pred_gt.csv")
+    )
+    assert [row["Id"] for row in predicted] == [row["Id"] for row in true] == list("01234")
+    assert {row["Split"] for row in true} == {"1"}
+    truth_mm = fake_bodies().splits["test"][2].joints_mm()
+    relative_mm = truth_mm - truth_mm[0]
+    assert float(true[2]["z16"]) == pytest.approx(relative_mm[16, 2], abs=1e-3)
+    assert predicted[2]["x0"] == "0.0000"
