@@ -14,6 +14,7 @@ from hpe.phases.phase import PhaseSpec
 from sweep.agreement import Agreement, agreements
 from sweep.folders import RunsDir
 from sweep.machine import see_machine
+from sweep.messages import counted
 from sweep.naming import trial_name
 from sweep.retraining import retrain, stages_here
 from sweep.sameness import Difference, differences, remarks
@@ -126,7 +127,8 @@ def replay(
         tell(f"remark: {remark}")
     store = StageStore(folder)
     _bring_given_weights(record, here, store)
-    tell(f"training {name} again on {execution.device}, {record.threads} threads")
+    threads = counted(record.threads, "thread")
+    tell(f"training {name} again on {execution.device}, {threads}")
     replayed = retrain(
         record,
         stages,

@@ -1,12 +1,9 @@
 """Writing the report: files of a folder, each whole or not there."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from safetensors.torch import save_file
 
 from hpe.data.opened import OpenedData
 from hpe.phases.catalog import PHASES
@@ -27,6 +24,7 @@ from sweep.report.ranking import write_csv, write_leaderboard
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
 from sweep.report.verdict import REPLICATE_COLUMNS, replicate_rows, verdict_chart
+from sweep.report.weights_file import write_weights
 from sweep.study import Study, label_of
 from trainables.manifest import CorruptStage
 
@@ -172,14 +170,7 @@ def _write_weights(trial: Trial, path: Path, store: Stages | None) -> Path | Non
         artifacts = store.artifacts(trial.stages[-1].key)
     except (FileNotFoundError, CorruptStage):
         return None  # not committed, or cleaned from the store or damaged since
-    tensors = {
-        f"{group}.{name}": tensor.contiguous()
-        for group, members in artifacts.tensors.items()
-        if group != "predictions"
-        for name, tensor in members.items()
-    }
-    facts: dict[str, Any] = dict(artifacts.facts)
-    save_file(tensors, path, metadata={"facts": json.dumps(facts)})
+    write_weights(artifacts, path)
     return path
 
 

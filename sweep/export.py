@@ -1,0 +1,178 @@
+"""`python sweep/export.py <study> [TRIAL] --out FOLDER`: study file, weights, ONNX, model card."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
+    sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
+
+import torch  # noqa: E402 - after the path is right
+from rich.console import Console  # noqa: E402 - the same
+
+from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
+from hpe.evaluation.pose_model import load_pose_model  # noqa: E402 - the same
+from hpe.phases.phase import Artifacts  # noqa: E402 - the same
+from hpe.whole_file import write_text  # noqa: E402 - the same
+from sweep.command import exit_code_of  # noqa: E402 - the same
+from sweep.folders import RunsDir  # noqa: E402 - the same
+from sweep.journal import read_journal  # noqa: E402 - the same
+from sweep.ledger import Ledger  # noqa: E402 - the same
+from sweep.messages import shown_path  # noqa: E402 - the same
+from sweep.model_card import CardInputs, Exported, model_card  # noqa: E402 - the same
+from sweep.naming import trial_name  # noqa: E402 - the same
+from sweep.report.best import write_best  # noqa: E402 - the same
+from sweep.report.history import epochs_from  # noqa: E402 - the same
+from sweep.report.result import StudyResult, result_of  # noqa: E402 - the same
+from sweep.report.weights_file import write_weights  # noqa: E402 - the same
+from sweep.report.words import template_sentence  # noqa: E402 - the same
+from sweep.study import Study  # noqa: E402 - the same
+from sweep.trial_record import TrialRecord, journal_of, read_trial  # noqa: E402 - the same
+from trainables.manifest import CorruptStage  # noqa: E402 - the same
+from trainables.stages import StageStore  # noqa: E402 - the same
+
+STUDY, WEIGHTS, ONNX, CARD = "study.yaml", "weights.safetensors", "model.onnx", "README.md"
+ONNX_PHASES = ("finetune",)
+"""Phases whose networks can be written as ONNX, with a check that the file says the same."""
+
+ABOUT = (
+    "Export a study's best configuration (the verdict's winner where there is one), or one trial: "
+    "a study file that trains only it, its weights, an ONNX file and a model card."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    options = _parser().parse_args(arguments)
+    return exit_code_of(lambda: _export(options))
+
+
+def _export(options: argparse.Namespace) -> None:
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    runs = RunsDir(options.runs_dir)
+    journal, store = journal_of(options.study, runs), StageStore(runs.stages)
+    result = _result(journal, store)
+    record = read_trial(journal, options.trial or _best(result))
+    artifacts = _artifacts(record, store)
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f"exporting {trial_name(record.trial, many_seeds=True)} of {record.study.name}")
+    is_winner = _is_winner(record, result)
+    leader = result.answer.leader
+    seeds = list(leader.values) if is_winner and leader is not None else [record.trial.seed]
+    run = shlex.join(["python", "sweep/run.py", shown_path(out / STUDY)])
+    write_best(record.study, record.trial, out / STUDY, seeds=seeds, command=run)
+    write_weights(artifacts, out / WEIGHTS)
+    told = _write_onnx(artifacts, record.trial.stages[-1].phase, out / ONNX)
+    card = CardInputs(
+        study=record.study,
+        trial=record.trial,
+        lineage=record.lineage,
+        verdict=_verdict(result),
+        is_winner=is_winner,
+        metrics=_last_metrics(record, store),
+        exported=Exported(
+            weights=WEIGHTS,
+            onnx_told=told,
+            run=run,
+            replay=_replay_command(options, record),
+        ),
+    )
+    write_text(out / CARD, model_card(card))
+    for name in (STUDY, WEIGHTS, ONNX, CARD):
+        if (out / name).exists():
+            console.print(f"written   {shown_path(out / name)}")
+    if not (out / ONNX).exists():
+        console.print(told)
+
+
+def _result(journal: Path, store: StageStore) -> StudyResult:
+    ledger = Ledger(read_journal(journal))
+    if ledger.study is None:
+        raise ValueError(f"{journal}: no study has begun there yet.")
+    return result_of(
+        ledger,
+        Study.model_validate(ledger.study),
+        epochs_of=epochs_from(store),
+        cores_per_slot=None,
+    )
+
+
+def _best(result: StudyResult) -> str:
+    if result.best is None:
+        raise ValueError(f"{result.study.name}: no trial has completed yet; name one to export it.")
+    return str(result.best.number)
+
+
+def _verdict(result: StudyResult) -> list[str]:
+    told = [result.answer.sentence, result.answer.certainty, template_sentence(result)]
+    return [text for text in told if text]
+
+
+def _is_winner(record: TrialRecord, result: StudyResult) -> bool:
+    leader = result.answer.leader
+    return leader is not None and any(t.number == record.trial.number for t in leader.trials)
+
+
+def _artifacts(record: TrialRecord, store: StageStore) -> Artifacts:
+    """Return what the trial's last stage left.
+
+    Raises:
+        ValueError: If it is not in the store, with the way to have it again.
+    """
+    if not record.trial.stages:
+        raise ValueError(f"trial {record.trial.number} has trained nothing.")
+    stage = record.trial.stages[-1]
+    try:
+        return store.artifacts(stage.key)
+    except (FileNotFoundError, CorruptStage) as error:
+        raise ValueError(
+            f"{stage.label} of trial {record.trial.number} is not in {store.root} ({error}); "
+            f"train it again there: python sweep/replay.py {record.study.name} "
+            f"{record.trial.number} --store {store.root}"
+        ) from error
+
+
+def _last_metrics(record: TrialRecord, store: StageStore) -> dict[str, float]:
+    epochs = epochs_from(store)(record.trial.stages[-1])
+    return dict(epochs[-1].metrics) if epochs else {}
+
+
+def _write_onnx(artifacts: Artifacts, phase: str, path: Path) -> str:
+    """Write the ONNX file if there can be one; say how far it is from the network, or why not."""
+    path.unlink(missing_ok=True)
+    if phase not in ONNX_PHASES:
+        return f"no ONNX file: networks of `{phase}` have no ONNX export yet"
+    parity = export_onnx(load_pose_model(artifacts, torch.device("cpu")), path)
+    return (
+        f"`{path.name}`: encoder and head, from views in [0, 1] (batch x 3 x side x side, RGB) to "
+        f"`keypoints_px` and `depth_rel`; differs from the network by at most "
+        f"{parity.keypoints_px:.1e} px and {parity.depth_rel:.1e} bone lengths on random views"
+    )
+
+
+def _replay_command(options: argparse.Namespace, record: TrialRecord) -> str:
+    command = ["python", "sweep/replay.py", options.study, str(record.trial.number)]
+    if options.runs_dir != Path("runs"):
+        command += ["--runs-dir", shown_path(options.runs_dir)]
+    return shlex.join(command)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python sweep/export.py", description=ABOUT, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("study", help="a study of the runs folder, or the path of a journal.jsonl or its folder")
+    add("trial", nargs="?", help="a trial's number, or TRIAL,SEED (default: the best)")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    add("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

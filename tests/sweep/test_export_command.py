@@ -1,0 +1,149 @@
+"""`sweep/export.py`: the best configuration as files that others can use."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hpe.evaluation.onnx_export import Parity
+from hpe.evaluation.pose_model import load_pose_model
+from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.phase import Artifacts
+from sweep import export
+from sweep.folders import RunsDir
+from sweep.study_file import load_study
+from sweep.weights import read_weights_file
+from tests.hpe.evaluation.untrained import ENCODER, IMAGE_PX, pose_artifacts
+from tests.sweep.recorded_trials import (
+    STUDY,
+    end_record,
+    epoch_records,
+    lineage,
+    toy_records,
+    trial_record,
+    write_journal,
+)
+from trainables.assignment import Stage
+from trainables.stages import StageStore
+
+CARD = {"licence": "CC0-1.0 assets", "counts": {"train": 8}}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return RunsDir(tmp_path / "runs")
+
+
+def commit(runs, key, phase, artifacts):
+    stage = Stage(key, phase, phase, {}, {}, {}, 0, 1)
+    StageStore(runs.stages).commit(stage, artifacts, [], lineage={})
+
+
+def write_pose_study(runs):
+    """A control, and a searched trial that is better, whose networks are in the store."""
+    config = FinetuneConfig(encoder=ENCODER, image_px=IMAGE_PX, epochs=1).model_dump(mode="json")
+    records = []
+    for number, (arm, error_mm) in enumerate((("control", 60.0), (None, 50.0))):
+        key = f"{number}a" * 32
+        commit(runs, key, "finetune", pose_artifacts())
+        stage = {
+            "label": "finetune",
+            "key": key,
+            "phase": "finetune",
+            "epochs": 1,
+            "config": config,
+            "seed": 5,
+        }
+        params = {} if arm else {"finetune/optimizer/lr": 0.01}
+        record = trial_record(number, [stage], arm=arm, params=params)
+        records += [
+            {**record, "settings": {"finetune/epochs": 1, **params}},
+            *epoch_records(
+                number, stage, lambda _, e=error_mm: {"train/loss": 1.0, "val/root_epe_mm": e}
+            ),
+            end_record(number, "COMPLETE", objective=error_mm),
+        ]
+    study = {
+        **STUDY,
+        "data": {"name": "rendered_hands"},
+        "plan": ["finetune"],
+        "arms": {"control": {}},
+        "objective": {"metric": "finetune/val/root_epe_mm"},
+    }
+    data = {"name": "rendered_hands", "digest": "d" * 64, "card": CARD}
+    write_journal(runs.study("toy").journal, records, study=study, lineage_of=lineage(data=data))
+
+
+def export_there(runs, *more):
+    out = runs.root / "out"
+    arguments = ["toy", *more, "--out", str(out), "--runs-dir", str(runs.root)]
+    return export.main(arguments), out
+
+
+def write_as_onnx(model, path):
+    """Stand for `hpe.evaluation.onnx_export`, which has tests of its own and takes seconds."""
+    path.write_text(f"a network on {model.image_px} px")
+    return Parity(keypoints_px=2e-6, depth_rel=1e-7)
+
+
+def test_the_best_is_written_as_study_weights_onnx_and_card(runs, monkeypatch):
+    monkeypatch.setattr(export, "export_onnx", write_as_onnx)
+    write_pose_study(runs)
+    code, out = export_there(runs)
+    assert code == 0
+    study = load_study(str(out / "study.yaml"))
+    assert study.arms["best"].settings == {"finetune/epochs": 1, "finetune/optimizer/lr": 0.01}
+    artifacts = read_weights_file(out / "weights.safetensors")
+    model = load_pose_model(artifacts, torch.device("cpu"))
+    assert model.image_px == IMAGE_PX
+    assert (out / "model.onnx").read_text() == f"a network on {IMAGE_PX} px"
+    card = (out / "README.md").read_text()
+    for text in (
+        "# toy: trial 1, seed 0",
+        "differs from the network by at most 2.0e-06 px and 1.0e-07 bone lengths",
+        "21 joints of a right hand",
+        "*Where is the lowest point?*",
+        "Trial 1 has the lowest val root EPE: 50.00 mm",
+        "| val, chosen on | `root_epe_mm` (the objective) | 50 | wrists at the origin",
+        "licence of the data: CC0-1.0 assets",
+        "- counts/train: 8",
+        f"python sweep/replay.py toy 1 --runs-dir {runs.root}",
+        f"python sweep/run.py {out / 'study.yaml'}",
+        "| `finetune/optimizer/lr` | `0.01` |",
+        f"stage finetune: `{'1a' * 32}`, seed 5",
+    ):
+        assert text in card
+    assert "train/loss" not in card
+    assert "chosen by hand" not in card
+
+
+def test_a_phase_without_onnx_export_says_so_and_an_old_file_goes(runs, capsys):
+    records = list(toy_records())
+    write_journal(runs.study("toy").journal, records)
+    trial = next(r for r in records if r["kind"] == "trial" and r["number"] == 0)
+    weights = {"net": {"y": torch.tensor([3.0])}, "predictions": {"images": torch.zeros(1)}}
+    commit(runs, trial["stages"][-1]["key"], "final", Artifacts(tensors=weights))
+    (runs.root / "out").mkdir()
+    (runs.root / "out" / "model.onnx").write_text("of an earlier export")
+    code, out = export_there(runs, "0")
+    assert code == 0
+    assert load_file(out / "weights.safetensors").keys() == {"net.y"}
+    assert not (out / "model.onnx").exists()
+    card = (out / "README.md").read_text()
+    assert "no ONNX file: networks of `final` have no ONNX export yet" in card
+    assert "This trial is not what the study answers with" in card
+    assert "no ONNX file" in capsys.readouterr().out
+
+
+def test_a_stage_that_is_gone_is_refused_with_the_way_to_have_it_again(runs, capsys):
+    write_journal(runs.study("toy").journal, list(toy_records()))
+    assert export_there(runs)[0] == 2
+    told = capsys.readouterr().err
+    assert "final of trial 1 is not in" in told
+    assert f"python sweep/replay.py toy 1 --store {runs.stages}" in told
+    assert not (runs.root / "out").exists()
+
+
+def test_a_study_of_which_nothing_completed_is_refused(runs, capsys):
+    write_journal(runs.study("toy").journal, [])
+    assert export_there(runs)[0] == 2
+    assert "no trial has completed yet" in capsys.readouterr().err
