@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib
@@ -102,6 +103,7 @@ def as_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def merit_colors() -> Colormap:
     """Return colours from the best (0, dark) to the worst (1, light but visible on white)."""
     cividis = matplotlib.colormaps["cividis"]
