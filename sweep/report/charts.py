@@ -28,6 +28,8 @@ from sweep.report.style import (
 from sweep.study import Objective, Study, split_metric
 
 MIN_FOR_CORRELATION = 3
+MANY_PAIRS = 15
+"""Five or six arms; the pairs of more are a wall."""
 
 
 def objective_over_time(ledger: Ledger, study: Study) -> Chart | None:
@@ -116,11 +118,15 @@ def proxy_against_objective(
     searched = [point for point in points if point[0].arm is None]
     at_x, at_y = [point[1] for point in searched], [point[2] for point in searched]
     axes.plot(at_x, at_y, "o", color=INK, markersize=6, alpha=0.8)
+    named: set[str | None] = set()
     for trial, proxy, objective in points:
         if trial.arm is None and trial is not best:
             continue
         color = BEST if trial is best else colors.get(trial.arm or "", INK)
         axes.plot(proxy, objective, "o" if trial.arm is None else "D", color=color, markersize=7)
+        if trial is not best and trial.arm in named:
+            continue
+        named.add(trial.arm)
         axes.annotate(
             trial.arm or f"best (trial {trial.number})",
             (proxy, objective),
@@ -189,6 +195,10 @@ def differences(pairs: Sequence[PairedDifference], objective: Objective) -> Char
     shown = [pair for pair in pairs if pair.interval is not None]
     if not shown:
         return None
+    some = ""
+    if len(shown) > MANY_PAIRS:  # they stand in order of merit, so the first is the best arm
+        shown, count = [pair for pair in shown if pair.first == shown[0].first], len(shown)
+        some = f" Those of the best arm are drawn, all {count} are in the table."
     figure, axes = new_figure(height_in=max(1.6, 0.5 * len(shown) + 1.2))
     for y, pair in enumerate(shown):
         assert pair.interval is not None
@@ -209,7 +219,7 @@ def differences(pairs: Sequence[PairedDifference], objective: Objective) -> Char
         name="paired_differences",
         title="Paired differences",
         caption=f"Mean difference by trial seed with its 95 % interval; {good} of the line the "
-        "first arm is better, and grey intervals hold zero.",
+        f"first arm is better, and grey intervals hold zero.{some}",
         png=as_png(figure),
         columns=("first", "second", "n", "mean", "low", "high"),
         rows=tuple(

@@ -72,7 +72,7 @@ def learning_curves(
     axes.plot(*ends, "x", color=MUTED, markersize=6)
     if template is not None:
         axes.axhline(template, color=MUTED, linestyle="--", linewidth=1.2, label="fixed template")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     label(axes, x=f"epoch of {name}", y=metric_words(key))
     legend(axes)
     return Chart(
