@@ -26,7 +26,18 @@ class FirstBoxes:
     file: Path | None = None
 
     def box_in(self, name: str, *, height_px: int, width_px: int) -> tuple[Box, str]:
-        """Return a photograph's box, and in words where it is from.
+        """Return a photograph's box, and in words where it is from; none was given: the middle's.
+
+        Raises:
+            ValueError: As `given_in` does.
+        """
+        given = self.given_in(name, height_px=height_px, width_px=width_px)
+        if given is None:
+            return centered_box(height_px=height_px, width_px=width_px), CENTERED
+        return given
+
+    def given_in(self, name: str, *, height_px: int, width_px: int) -> tuple[Box, str] | None:
+        """Return the box that was given for a photograph, and in words how; None for none.
 
         Raises:
             ValueError: If the file has none for it, or the box lies outside of it.
@@ -41,7 +52,7 @@ class FirstBoxes:
                 )
             box, told = self.by_name[name], f"--boxes {self.file.name}"
         else:
-            return centered_box(height_px=height_px, width_px=width_px), CENTERED
+            return None
         inside_x = box.x < width_px and box.x + box.width > 0
         inside_y = box.y < height_px and box.y + box.height > 0
         if not (inside_x and inside_y):

@@ -1,4 +1,4 @@
-"""`python sweep/predict.py <run> <images, folder or camera>`: hands in pictures, 2D and 3D."""
+"""`python sweep/predict.py <run> <images, folder or camera>`: what a network sees in pictures."""
 
 import argparse
 import json
@@ -16,8 +16,6 @@ import cv2  # noqa: E402 - after the path is right
 import numpy as np  # noqa: E402 - the same
 import torch  # noqa: E402 - the same
 
-from hpe.data.opened import UnreadableSample  # noqa: E402 - the same
-from hpe.data.pictures import read_rgb  # noqa: E402 - the same
 from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
 from hpe.evaluation.inference import Photograph, turns_deg  # noqa: E402 - the same
 from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
@@ -39,9 +37,15 @@ from sweep.first_boxes import FirstBoxes, parse_box, read_boxes  # noqa: E402 - 
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.found_model import find_model  # noqa: E402 - the same
 from sweep.messages import shown_path  # noqa: E402 - the same
+from sweep.picture_files import (  # noqa: E402 - the same
+    picture_files,
+    read_picture,
+    say,
+    write_picture,
+)
+from sweep.predicted_pictures import SHOWN_PHASES, Pictures  # noqa: E402 - the same
 
 CAMERA = "camera"
-PICTURES = (".jpg", ".jpeg", ".png")
 DRAWN_PX = 384
 NOT_RECOGNISED = "NOT RECOGNISED: it would have left the first box by far; the first look is kept"
 CROP_COLOR = (255, 255, 255)
@@ -58,14 +62,22 @@ def _run(options: argparse.Namespace) -> None:
     if not options.sources and options.onnx is None:
         raise ValueError("give images, a folder of them or camera to look at, or --onnx FILE.")
     is_camera = options.sources[:1] == [CAMERA]
-    paths = [] if is_camera else _pictures(options.sources)
+    paths = [] if is_camera else picture_files(options.sources)
     runs = RunsDir(options.runs_dir)
     uri = options.tracking_uri or runs.mlflow_uri
     found = find_model(options.run, runs=runs, tracking_uri=uri, epoch=options.epoch)
-    _say(f"network   {found.told}")
+    say(f"network   {found.told}")
+    show = SHOWN_PHASES.get(str(found.artifacts.facts.get("phase")))
+    if show is not None:
+        _require_files_alone(options, is_camera=is_camera)
+        show(
+            found.artifacts,
+            Pictures(paths, boxes, options.focal, options.out, network=found.told),
+        )
+        return
     if options.onnx is not None:
         parity = export_onnx(load_pose_model(found.artifacts, torch.device("cpu")), options.onnx)
-        _say(
+        say(
             f"written   {shown_path(options.onnx)}: differs from the network by at most "
             f"{parity.keypoints_px:.1e} px and {parity.depth_rel:.1e} bone lengths"
         )
@@ -74,6 +86,22 @@ def _run(options: argparse.Namespace) -> None:
         _watch(model, boxes, options)
     elif paths:
         _predict_files(model, paths, boxes, options, network=found.told)
+
+
+def _require_files_alone(options: argparse.Namespace, *, is_camera: bool) -> None:
+    """Refuse what only hands are asked."""
+    asked = {
+        "camera": is_camera,
+        "--onnx": options.onnx is not None,
+        "--scale-mm": options.scale_mm is not None,
+        "--rotations": options.rotations != 1,
+        "--refinements": options.refinements != REFINEMENTS,
+    }
+    if any(asked.values()):
+        raise ValueError(
+            f"{', '.join(name for name, is_asked in asked.items() if is_asked)}: for networks of "
+            "hand pose alone; leave it out."
+        )
 
 
 def _predict_files(
@@ -87,47 +115,42 @@ def _predict_files(
     options.out.mkdir(parents=True, exist_ok=True)
     records: list[dict[str, Any]] = []
     for path in paths:
-        try:
-            image = read_rgb(path)
-        except UnreadableSample as error:
-            raise ValueError(f"{path}: {error}") from None
+        image = read_picture(path)
         hand, told = _look(model, image, path.name, boxes, options)
         picture = options.out / f"{path.stem}.hand.png"
-        _write_picture(picture, drawn_hand(image, hand, told=_said(told, options)))
+        write_picture(picture, drawn_hand(image, hand, told=_said(told, options)))
         records.append({"image": str(path), "first_box": told, **hand.as_json()})
         unsure = f"; {NOT_RECOGNISED}" if hand.limited else ""
-        _say(f"{path.name}: starts from {told}; drawn in {shown_path(picture)}{unsure}")
+        say(f"{path.name}: starts from {told}; drawn in {shown_path(picture)}{unsure}")
     record = {"network": network, "refinements": options.refinements, "hands": records}
     target = options.out / "predictions.json"
     write_text(target, json.dumps(record, indent=1, allow_nan=False))
     if records and records[0]["intrinsics_assumed"]:
-        _say(
+        say(
             "focal     1.2 times the longer side is assumed: poses are fine, distances are not "
             "(--focal PX)"
         )
     if options.scale_mm is None:
-        _say(
-            "scale     unknown: 3D is in lengths of the middle finger's first bone (--scale-mm MM)"
-        )
-    _say(f"written   {shown_path(target)}: {len(records)} hands")
+        say("scale     unknown: 3D is in lengths of the middle finger's first bone (--scale-mm MM)")
+    say(f"written   {shown_path(target)}: {len(records)} hands")
 
 
 def _watch(model: PoseModel, boxes: FirstBoxes, options: argparse.Namespace) -> None:
     number = int(options.sources[1]) if len(options.sources) > 1 else 0
     capture = open_camera(number)
-    _say("every frame starts from the box given, or the one in its middle; q quits")
+    say("every frame starts from the box given, or the one in its middle; q quits")
 
     def draw(image: Image, frame: int) -> Image:
         hand, told = _look(model, image, f"frame {frame}", boxes, options)
         drawn = drawn_hand(image, hand, told=_said(told, options))
         if options.frames is not None:
             options.out.mkdir(parents=True, exist_ok=True)
-            _write_picture(options.out / f"frame{frame:05d}.hand.png", drawn)
+            write_picture(options.out / f"frame{frame:05d}.hand.png", drawn)
         return drawn
 
     screen = show_in_window if options.frames is None else _no_key
     shown = camera_loop(capture, draw, screen, max_frames=options.frames)
-    _say(f"{shown} frames")
+    say(f"{shown} frames")
 
 
 def _no_key(_frame: np.ndarray) -> int:
@@ -194,55 +217,17 @@ def _first_boxes(options: argparse.Namespace) -> FirstBoxes:
     return FirstBoxes(for_all=None if options.box is None else parse_box(options.box))
 
 
-def _pictures(sources: Sequence[str]) -> list[Path]:
-    """Return picture files, those of folders included, in the order given.
-
-    Raises:
-        ValueError: If one is not there, a folder has none, or two would be drawn in one file.
-    """
-    found: list[Path] = []
-    for source in map(Path, sources):
-        if source.is_dir():
-            inside = sorted(p for p in source.iterdir() if p.suffix.lower() in PICTURES)
-            if not inside:
-                raise ValueError(f"{source} has no pictures ({', '.join(PICTURES)}).")
-            found += inside
-        elif source.is_file():
-            found.append(source)
-        else:
-            raise ValueError(f"there is no picture or folder {source}.")
-    stems = [path.stem for path in found]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise ValueError(
-            f"pictures must differ in name, since each is drawn in a file of its name; got "
-            f"{', '.join(twice[:3])} more than once."
-        )
-    return found
-
-
-def _write_picture(path: Path, image: Image) -> None:
-    is_written = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not is_written:
-        raise ValueError(f"{path} could not be written.")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python sweep/predict.py",
         description=__doc__,
-        epilog="The networks know right hands: mirror pictures of left ones.",
+        epilog="Networks of hand pose know right hands: mirror pictures of left ones.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("run", help="STUDY/TRIAL, a stage's key, an MLflow run id, or a .safetensors file")
     add("sources", nargs="*", metavar="SOURCE", help="images, folders, or: camera [number]")
-    add("--box", metavar="X,Y,W,H", help="where the hand is, in pixels, in every image")
+    add("--box", metavar="X,Y,W,H", help="where to look, in pixels, in every image")
     add("--boxes", type=Path, metavar="FILE", help="boxes by name: CSV name,x,y,w,h or JSON")
     add("--focal", type=_above_zero, metavar="PX", help="the camera's focal length in pixels")
     add("--scale-mm", type=_above_zero, metavar="MM", help="length of the middle MCP-PIP bone")

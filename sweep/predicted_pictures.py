@@ -1,0 +1,146 @@
+"""`sweep/predict.py` for segmenters and body networks: pictures, and what is seen in them."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hpe.data.hand_masks import HANDS, NUM_CLASSES
+from hpe.evaluation.body_model import load_body_model
+from hpe.evaluation.boxes import Box
+from hpe.evaluation.mask_model import load_mask_model
+from hpe.evaluation.pose_model import best_device
+from hpe.evaluation.single_body import PredictedBody, centered_rectangle, predict_body
+from hpe.evaluation.single_hand import assumed_camera, camera_of
+from hpe.evaluation.single_masks import predict_masks
+from hpe.phases.phase import Artifacts
+from hpe.viz.body_sheets import draw_body
+from hpe.viz.hands import Image, captioned, enlarged
+from hpe.viz.segmentation_sheets import overlaid
+from hpe.viz.stick_figures import draw_stick_figure
+from hpe.whole_file import write_text
+from sweep.first_boxes import FirstBoxes
+from sweep.messages import shown_path
+from sweep.picture_files import read_picture, say, write_picture
+
+DRAWN_PX = 384
+WHOLE = "the whole picture (no box was given)"
+RECTANGLE = "the largest 3:4 rectangle in the middle (no box was given)"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures to look at.
+
+    Attributes:
+        paths: The files.
+        boxes: Where to look in each.
+        focal_px: The camera's focal length; None where nobody says.
+        folder: Where to write.
+        network: Which network looks, in words.
+    """
+
+    paths: Sequence[Path]
+    boxes: FirstBoxes
+    focal_px: float | None
+    folder: Path
+    network: str
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write what was seen, beside the pictures."""
+        target = self.folder / "predictions.json"
+        write_text(
+            target, json.dumps({"network": self.network, **record}, indent=1, allow_nan=False)
+        )
+        say(f"written   {shown_path(target)}: {len(self.paths)} pictures")
+
+
+def show_masks(artifacts: Artifacts, pictures: Pictures) -> None:
+    """Write the class ids of both hands in each picture as PNG, and how they lie over it.
+
+    Raises:
+        ValueError: If a picture cannot be read, or the artifacts hold no segmenter.
+    """
+    model = load_mask_model(artifacts, best_device())
+    pictures.folder.mkdir(parents=True, exist_ok=True)
+    records = []
+    for path in pictures.paths:
+        image = read_picture(path)
+        height_px, width_px = image.shape[:2]
+        given = pictures.boxes.given_in(path.name, height_px=height_px, width_px=width_px)
+        box, told = given or (Box(0.0, 0.0, float(width_px), float(height_px)), WHOLE)
+        masks = predict_masks(model, image, box)
+        for hand, mask in zip(HANDS, masks, strict=True):
+            write_picture(pictures.folder / f"{path.stem}.{hand}.png", mask)
+        target = pictures.folder / f"{path.stem}.masks.png"
+        write_picture(target, _drawn_masks(image, masks))
+        pixels = {
+            hand: np.bincount(mask.ravel(), minlength=NUM_CLASSES).tolist()
+            for hand, mask in zip(HANDS, masks, strict=True)
+        }
+        records.append({"image": str(path), "box_from": told, "pixels_by_class": pixels})
+        say(f"{path.name}: looks at {told}; drawn in {shown_path(target)}")
+    pictures.write({"pictures": records})
+
+
+def show_bodies(artifacts: Artifacts, pictures: Pictures) -> None:
+    """Write each picture with its body on it, from the front and from the side, and its joints.
+
+    Raises:
+        ValueError: If a picture cannot be read, or the artifacts hold no body network.
+    """
+    model = load_body_model(artifacts, best_device())
+    pictures.folder.mkdir(parents=True, exist_ok=True)
+    records = []
+    for path in pictures.paths:
+        image = read_picture(path)
+        size = {"height_px": image.shape[0], "width_px": image.shape[1]}
+        given = pictures.boxes.given_in(path.name, **size)
+        box, told = given or (centered_rectangle(**size), RECTANGLE)
+        focal_px = pictures.focal_px
+        camera = assumed_camera(**size) if focal_px is None else camera_of(focal_px, **size)
+        body = predict_body(model, image, box, camera)
+        target = pictures.folder / f"{path.stem}.body.png"
+        write_picture(target, _drawn_body(image, body, told))
+        records.append({"image": str(path), "box_from": told, **body.as_json()})
+        say(f"{path.name}: looks at {told}; drawn in {shown_path(target)}")
+    say("scale     the box's width is taken for 1485 mm at the pelvis, as in training")
+    if pictures.focal_px is None:
+        say("focal     1.2 times the longer side is assumed: distances are a guess (--focal PX)")
+    pictures.write({"bodies": records})
+
+
+def _drawn_masks(image: Image, masks: np.ndarray) -> Image:
+    panels = [captioned(enlarged(image, side_px=DRAWN_PX), "picture")]
+    panels += [
+        captioned(enlarged(overlaid(image, mask), side_px=DRAWN_PX), f"{hand} hand")
+        for hand, mask in zip(HANDS, masks, strict=True)
+    ]
+    return np.concatenate(panels, axis=1)
+
+
+def _drawn_body(image: Image, body: PredictedBody, told: str) -> Image:
+    flat = draw_body(image, body.keypoints_px, height_px=DRAWN_PX)
+    canvas = np.full((DRAWN_PX, DRAWN_PX, 3), 255, dtype=np.uint8)
+    canvas[: flat.shape[0], : flat.shape[1]] = flat[:DRAWN_PX, :DRAWN_PX]
+    front, side = (
+        enlarged(draw_stick_figure(body.joints_mm, facing="front"), side_px=DRAWN_PX),
+        enlarged(draw_stick_figure(body.joints_mm, facing="side"), side_px=DRAWN_PX),
+    )
+    drawn = np.concatenate([canvas, front, side], axis=1)
+    return captioned(drawn, f"looks at {told} | from the front | from the side")
+
+
+SHOWN_PHASES: Mapping[str, Callable[[Artifacts, Pictures], None]] = MappingProxyType(
+    {
+        "generator": show_masks,
+        "pseudo_labels": show_masks,
+        "paired": show_masks,
+        "body_pose": show_bodies,
+    }
+)
+"""By the phase that the artifacts' facts name; all others are shown as hands."""
