@@ -1,7 +1,7 @@
 """What MLflow should show of a study, a trial or a phase: pure functions of the ledger."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,6 +14,8 @@ STUDY = "study"
 """The run key of the study itself; trials are `7`, their phases `7/pretrain`."""
 
 MAX_METRIC_KEYS = 30  # above this MLflow's compare view becomes unreadable, later slow
+DIGEST_CHARS = 36
+PROFILE_CHARS = 60_000
 RUN_STATUS = {
     TrialState.RUNNING: "RUNNING",
     TrialState.COMPLETE: "FINISHED",
@@ -33,6 +35,22 @@ class Point:
 
 
 @dataclass(frozen=True)
+class DataInput:
+    """A data set that a run used.
+
+    Attributes:
+        digest: As much of it as MLflow takes.
+        source: The settings it was made or opened with, as JSON.
+        card: What it tells of itself, as JSON.
+    """
+
+    name: str
+    digest: str
+    source: str
+    card: str
+
+
+@dataclass(frozen=True)
 class RunPicture:
     """A run as it should look now.
 
@@ -41,6 +59,7 @@ class RunPicture:
         parent: The run key it is nested under.
         status: MLflow's word for how far it is.
         points: All metric values so far, in order.
+        data: What it was trained and scored on, of the study's run.
     """
 
     key: str
@@ -52,6 +71,7 @@ class RunPicture:
     tags: Mapping[str, str]
     params: Mapping[str, str] = field(default_factory=dict)
     points: Sequence[Point] = ()
+    data: DataInput | None = None
 
 
 def trial_key(trial: int) -> str:
@@ -93,6 +113,19 @@ def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
             **{f"seeds/{name}": as_text(value) for name, value in seeds.items()},
             **{path: as_text(value) for path, value in flattened(ledger.lineage)},
         },
+        data=_data_input(study["data"], ledger.lineage.get("data", {})),
+    )
+
+
+def _data_input(config: Mapping[str, Any], lineage: Mapping[str, Any]) -> DataInput | None:
+    """Return the study's data set; None where nobody knows which it was exactly."""
+    if "digest" not in lineage:
+        return None
+    return DataInput(
+        name=config["name"],
+        digest=lineage["digest"][:DIGEST_CHARS],
+        source=json.dumps(config, sort_keys=True),
+        card=json.dumps(lineage.get("card", {}), sort_keys=True)[:PROFILE_CHARS],
     )
 
 
@@ -155,6 +188,8 @@ def phase_picture(
         tags["reused"] = stage.key
     started_s = reused_s if stage.started_s is None else stage.started_s
     done = stage.status in ("done", "reused")
+    epochs = stage.epochs or reused_epochs
+    kept = kept_keys((key for epoch in epochs for key in epoch.metrics), MAX_METRIC_KEYS)
     ended_s = reused_s if stage.status == "reused" else stage.ended_s
     return RunPicture(
         key=phase_key(trial.number, stage.label),
@@ -165,11 +200,18 @@ def phase_picture(
         end_ms=to_ms(ended_s) if ended_s is not None else None,
         tags=tags,
         points=tuple(
-            Point(key, value, epoch.epoch, to_ms(epoch.time_s))
-            for epoch in (stage.epochs or reused_epochs)
-            for key, value in sorted(epoch.metrics.items())[:MAX_METRIC_KEYS]
+            Point(key, epoch.metrics[key], epoch.epoch, to_ms(epoch.time_s))
+            for epoch in epochs
+            for key in kept
+            if key in epoch.metrics
         ),
     )
+
+
+def kept_keys(keys: Iterable[str], most: int) -> list[str]:
+    """Return the metrics that are shown where there are too many: what was scored before losses."""
+    ranked = sorted(set(keys), key=lambda key: (key.startswith("train/"), key.count("/"), key))
+    return sorted(ranked[:most])
 
 
 def commit_tag(lineage: Mapping[str, Any]) -> dict[str, str]:
@@ -229,10 +271,10 @@ def _results(trial: Trial) -> Iterator[Point]:
     if not trial.stages:
         return  # the plan refused what the space suggested
     last = trial.stages[-1]
+    beside = {m: v for m, v in trial.others.items() if not m.startswith(f"{last.label}/")}
     if last.epochs:
-        final = sorted(last.epochs[-1].metrics.items())[: MAX_METRIC_KEYS - 3]
-        for key, value in final:
-            yield Point(f"{last.label}/{key}", value, 0, end_ms)
-    for metric, value in trial.others.items():
-        if not metric.startswith(f"{last.label}/"):
-            yield Point(metric, value, 0, end_ms)
+        final = last.epochs[-1].metrics
+        for key in kept_keys(final, MAX_METRIC_KEYS - 3 - len(beside)):
+            yield Point(f"{last.label}/{key}", final[key], 0, end_ms)
+    for metric, value in beside.items():
+        yield Point(metric, value, 0, end_ms)

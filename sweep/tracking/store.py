@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.tracking.faults import Refused, Unreachable
-from sweep.tracking.pictures import RunPicture, trials_view
+from sweep.tracking.pictures import DataInput, RunPicture, trials_view
 
 Item = TypeVar("Item")
 
@@ -43,6 +43,7 @@ class KnownRun:
     """What MLflow already holds of a run.
 
     Attributes:
+        data: Digest of the data set that was sent from here, which may be sent again.
         sent: Step and time of the points that were sent from here; those of an earlier driver are
             sent again, which MLflow does not mind.
     """
@@ -52,6 +53,7 @@ class KnownRun:
     end_ms: int | None = None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    data: str | None = None
     sent: set[tuple[int, int]] = field(default_factory=set)
 
 
@@ -103,6 +105,7 @@ class RunStore:
         with _translated():
             known = self.runs.get(picture.key) or self._create(picture)
             self._log(known, picture)
+            self._log_data(known, picture.data)
             self._set_status(known, picture)
 
     def discard(self, key: str) -> None:
@@ -157,6 +160,20 @@ class RunStore:
         known.tags.update(tags)
         known.params.update(params)
         known.sent.update((p.step, p.time_ms) for p in points)
+
+    def _log_data(self, known: KnownRun, data: DataInput | None) -> None:
+        if data is None or known.data == data.digest:
+            return
+        dataset = Dataset(
+            name=data.name,
+            digest=data.digest,
+            source_type="hand_pose_sweeps",
+            source=data.source,
+            profile=data.card,
+        )
+        context = InputTag("mlflow.data.context", "training, validation, test")
+        self.client.log_inputs(known.run_id, datasets=[DatasetInput(dataset, [context])])
+        known.data = data.digest
 
     def _set_status(self, known: KnownRun, picture: RunPicture) -> None:
         if picture.status == "RUNNING":

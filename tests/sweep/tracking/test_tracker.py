@@ -152,6 +152,30 @@ def test_the_study_run_holds_question_lineage_and_the_report(
     assert (stored / "report" / "index.html").read_text() == "<p>answer</p>"
 
 
+def test_the_data_set_is_an_input_of_the_study_run_once(start, held, searched_records, tmp_path):
+    start(searched_records).close(60)
+    (tmp_path / "tracking.json").unlink()
+    assert start(searched_records).close(60) == 0
+    (study,) = [run for run in held() if run.data.tags["kind"] == "study"]
+    (used,) = study.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("rendered_hands", "d" * 36)
+    assert json.loads(used.dataset.source) == {"name": "rendered_hands", "train": 1000}
+
+
+def test_no_run_has_more_metrics_than_can_be_compared(start, held, journal_script):
+    script = journal_script()
+    script.trial(0, arm="peclr")
+    for record in script.records:
+        if record["kind"] == "epoch":
+            extra = {f"train/term_{record['epoch']}_{i}": 1.0 for i in range(20)}
+            record["metrics"] = {**record["metrics"], **extra}
+    assert start(script.records).close(60) == 0
+    for run in held():
+        assert len(run.data.metrics) <= 30
+    (scored,) = [run for run in held() if run.info.run_name == "finetune"]
+    assert "val/root_epe_mm" in scored.data.metrics
+
+
 @pytest.mark.parametrize("loss", ["nothing", "the cursor", "half the cursor"])
 def test_a_second_driver_writes_only_what_is_missing(
     start, held, uri, searched_records, tmp_path, loss
