@@ -1,5 +1,8 @@
 """`python sweep/convert.py --trust FILE --out NEW.safetensors`: checkpoints of other systems.
 
+Encoders, S3's segmentation networks (G1 with its discriminator to NEW.safetensors, G2 to
+NEW.paired.safetensors) and S4's body network are known.
+
 With `--out NEW.npz` it converts pickled annotations (Human3.6M's records and cameras) instead, and
 without `--out` a pickled list (S3's) to JSON beside it.
 """
@@ -23,6 +26,20 @@ import numpy as np  # noqa: E402 - after the path is right
 from safetensors.torch import load_file, save_file  # noqa: E402 - after the path is right
 from torch import Tensor  # noqa: E402 - the same
 
+from hpe.config import Config  # noqa: E402 - the same
+from hpe.models.s3_checkpoint import (  # noqa: E402 - the same
+    G1,
+    G2,
+    D,
+    S3Networks,
+    is_s3_wrapper,
+    networks_of_s3,
+)
+from hpe.models.s4_checkpoint import (  # noqa: E402 - the same
+    S4Network,
+    is_s4_network,
+    network_of_s4,
+)
 from hpe.models.torchvision_format import (  # noqa: E402 - the same
     encoder_from_torchvision,
     is_torchvision,
@@ -34,6 +51,10 @@ from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the sam
 from trainables.artifact_files import TENSORS  # noqa: E402 - the same
 
 TRUNK = "trunk."
+S3_PX = 128
+S4_SIZE_PX = (288, 384)
+"""Width and height of what S4's published network sees."""
+S2_STEM = "_conv_stem."  # as efficientnet_pytorch calls it
 RECORDS = ".npz"
 READER = Path(__file__).with_name("unpickling.py")
 TIMEOUT_S = 900
@@ -58,15 +79,14 @@ def _converted(source: Path, target: Path | None) -> str:
         return convert_list(source)
     if target.suffix == RECORDS:
         return convert_records(source, target)
-    told = convert(source, target)
-    return f"{told}\nuse it     --from-weights pretrain={shown_path(target)}"
+    return convert(source, target)
 
 
 def convert(source: Path, target: Path) -> str:
-    """Write the encoder of a checkpoint as safetensors and return in words what it is.
+    """Write the networks of a checkpoint as safetensors and return in words what they are.
 
     Raises:
-        ValueError: If the checkpoint cannot be read, or holds no encoder that this project knows.
+        ValueError: If the checkpoint cannot be read, or holds no network that this project knows.
     """
     if target.suffix != TENSORS:
         raise ValueError(f"--out must end with {TENSORS}, got {target}.")
@@ -74,12 +94,75 @@ def convert(source: Path, target: Path) -> str:
         written = Path(scratch) / "tensors.safetensors"
         _read(source, written)
         tensors: dict[str, Tensor] = load_file(written)
+    if is_s3_wrapper(tensors):
+        return _write_s3(target, networks_of_s3(tensors))
+    if is_s4_network(tensors):
+        return _write_s4(target, network_of_s4(tensors))
     encoder, facts = encoder_of(tensors)
-    with replacing(target) as temporary:
-        named = {f"encoder.{name}": tensor.contiguous() for name, tensor in encoder.items()}
-        save_file(named, temporary, {"facts": json.dumps({"encoder": facts})})
+    _write(target, {"encoder": encoder}, {"encoder": facts})
     name = facts.get("name", "an encoder of this project")
-    return f"written    {shown_path(target)}: {name}, {len(encoder)} of {len(tensors)} tensors"
+    return (
+        f"written    {shown_path(target)}: {name}, {len(encoder)} of {len(tensors)} tensors\n"
+        f"use it     --from-weights pretrain={shown_path(target)}"
+    )
+
+
+def _write_s3(target: Path, networks: S3Networks) -> str:
+    groups = {"network": networks.generator}
+    facts: dict[str, Any] = {"phase": "generator", "image_px": S3_PX, "network": _json(G1)}
+    beside = "; no discriminator is in it"
+    if networks.discriminator is not None:
+        groups["discriminator"] = networks.discriminator
+        facts["discriminator"] = _json(D)
+        beside = " and its discriminator"
+    _write(target, groups, facts)
+    told = (
+        f"written    {shown_path(target)}: S3's first generator (unet on xception){beside}\n"
+        f"use it     --from-weights generator={shown_path(target)}"
+    )
+    if networks.segmenter is None:
+        return told
+    second = target.with_name(f"{target.stem}.paired{TENSORS}")
+    paired = {"phase": "paired", "image_px": S3_PX, "segmenter": _json(G2)}
+    _write(second, {"segmenter": networks.segmenter}, paired)
+    return (
+        f"{told}\n"
+        f"written    {shown_path(second)}: S3's second generator (unetplusplus on "
+        f"{G2.encoder})\n"
+        f"use it     --from-weights paired={shown_path(second)}, evaluate.py or predict.py\n"
+        "left out   the optimizers' moments, which S3 does not save"
+    )
+
+
+def _write_s4(target: Path, network: S4Network) -> str:
+    facts = {
+        "phase": "body_pose",
+        "encoder": {"name": network.encoder_name},
+        "head": _json(network.head_config),
+        "width_px": S4_SIZE_PX[0],
+        "height_px": S4_SIZE_PX[1],
+    }
+    _write(target, {"encoder": network.encoder, "head": network.head}, facts)
+    width_px, height_px = S4_SIZE_PX
+    return (
+        f"written    {shown_path(target)}: S4's network, {network.encoder_name} and volumes of "
+        f"depth {network.head_config.depth}, for views of {width_px} x {height_px} px\n"
+        f"use it     evaluate.py or predict.py with {shown_path(target)}"
+    )
+
+
+def _write(target: Path, groups: Mapping[str, Mapping[str, Tensor]], facts: Any) -> None:
+    named = {
+        f"{group}.{name}": tensor.contiguous()
+        for group, tensors in groups.items()
+        for name, tensor in tensors.items()
+    }
+    with replacing(target) as temporary:
+        save_file(named, temporary, {"facts": json.dumps(facts)})
+
+
+def _json(config: Config) -> dict[str, Any]:
+    return config.model_dump(mode="json")
 
 
 def convert_records(source: Path, target: Path) -> str:
@@ -129,6 +212,12 @@ def encoder_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[s
         return encoder, {"name": resnet_name(encoder)}
     own = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
     encoder = {name: tensor for name, tensor in own.items() if name.startswith(TRUNK)}
+    if any(S2_STEM in name for name in tensors):
+        raise ValueError(
+            "S2's networks cannot be taken over: their EfficientNets (of efficientnet_pytorch) pad "
+            "pictures as TensorFlow does, ours do not, so that the same weights would say other "
+            "joints. Train an encoder_decoder here, or start one from an encoder of this project."
+        )
     if not encoder:
         raise ValueError(
             "it holds no encoder: ResNets under torchvision's, PeCLR's or S0's names are known, "
@@ -163,7 +252,13 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--trust", type=Path, required=True, metavar="FILE", help="a .ckpt, .pth, .pt or .pkl file")
+    add(
+        "--trust",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a .ckpt, .pth(.tar), .pt or .pkl file",
+    )
     add(
         "--out", type=Path, metavar="FILE", help="the .safetensors or .npz to write; none for lists"
     )

@@ -39,6 +39,15 @@ _NAMES: Mapping[tuple[bool, tuple[int, ...]], str] = {
 }
 """By whether blocks are bottlenecks, and the number of blocks in each layer (He et al., 2016)."""
 
+_WIDER: Mapping[tuple[str, tuple[int, ...]], str] = {
+    ("resnet50", (128, 4)): "resnext50_32x4d",
+    ("resnet101", (256, 8)): "resnext101_32x8d",
+    ("resnet50", (128, 128)): "wide_resnet50_2",
+    ("resnet101", (128, 128)): "wide_resnet101_2",
+}
+"""By the ResNet with as many blocks, and the shape of the first block's middle convolution (Xie et
+al., 2017; Zagoruyko and Komodakis, 2016)."""
+
 
 def is_torchvision(tensors: Mapping[str, Any]) -> bool:
     """Return whether there is a ResNet under torchvision's names, not yet under this project's."""
@@ -106,7 +115,7 @@ def resnet_name(encoder: Mapping[str, Tensor]) -> str:
     """Return which ResNet's weights the state of an `Encoder` holds.
 
     Raises:
-        ValueError: If it is none of the five.
+        ValueError: If it is none that torchvision has.
     """
     parts = [name.removeprefix(TRUNK).split(".") for name in encoder if name.startswith(TRUNK)]
     blocks = tuple(
@@ -120,7 +129,20 @@ def resnet_name(encoder: Mapping[str, Tensor]) -> str:
             f"torchvision's format is for {', '.join(_NAMES.values())}; these weights have "
             f"{blocks} blocks in layers 1 to 4."
         )
-    return name
+    middle = tuple(encoder[f"{TRUNK}layer1.0.conv2.weight"].shape[:2])
+    return _WIDER.get((name, middle), name)
+
+
+def torchvision_prefix(tensors: Mapping[str, Tensor]) -> str:
+    """Return what stands before torchvision's names.
+
+    Raises:
+        ValueError: If there is no ResNet under these names.
+    """
+    prefix = _prefix(tensors)
+    if prefix is None:
+        raise ValueError("there is no ResNet under torchvision's names.")
+    return prefix
 
 
 def _unnested(checkpoint: Mapping[str, Any]) -> Mapping[str, Tensor]:

@@ -1,0 +1,143 @@
+"""S3's and S4's checkpoints become networks of ours; S2's are refused in words."""
+
+import pytest
+import torch
+from torch import nn
+
+from hpe.evaluation.body_model import load_body_model
+from hpe.models import s3_checkpoint
+from hpe.models.encoders import EncoderConfig, build_encoder
+from hpe.models.mask_discriminators import build_discriminator
+from hpe.models.s3_checkpoint import D
+from hpe.models.segmenters import SegmenterConfig, build_segmenter, outline
+from hpe.models.torchvision_format import TRUNK, resnet_name
+from hpe.models.volumetric import BodyHeadConfig, build_body_head
+from hpe.phases.segmentation_config import GeneratorConfig
+from sweep import convert as command
+from sweep.convert import convert
+from sweep.network_weights import check_networks
+from sweep.weights import read_weights_file
+
+LIGHT = (8, 8, 8, 8, 8)
+SMALL_G1 = SegmenterConfig(encoder="resnet18", decoder_channels=LIGHT)
+SMALL_G2 = SegmenterConfig(
+    architecture="unetplusplus", encoder="tu-mobilenetv3_small_050", decoder_channels=LIGHT
+)
+
+
+@pytest.fixture(autouse=True)
+def _read_in_this_process(monkeypatch):
+    def read(source, scratch):
+        found = torch.load(source, weights_only=True)
+        command.save_file({n: t.contiguous().clone() for n, t in found.items()}, scratch)
+
+    monkeypatch.setattr(command, "_read", read)
+
+
+@pytest.fixture
+def small_s3(monkeypatch):
+    for module in (s3_checkpoint, command):
+        monkeypatch.setattr(module, "G1", SMALL_G1)
+        monkeypatch.setattr(module, "G2", SMALL_G2)
+
+
+class Named(nn.Module):
+    """S3's way with the discriminator: a Sequential under an attribute's name."""
+
+    def __init__(self):
+        super().__init__()
+        self.main = nn.Sequential(*build_discriminator(D, seed=9).layers)
+
+
+def in_bgr(config, *, seed):
+    """A network of ours, turned round to read pictures in BGR as S3's do."""
+    state = build_segmenter(config, seed=seed).state_dict()
+    (stem,) = (name for name, t in state.items() if t.ndim == 4 and t.shape[1] == 3)
+    return state | {stem: state[stem][:, [2, 1, 0]]}
+
+
+def s3_wrapper():
+    """The state of a wrapper whose attributes have names of their own."""
+    state = {f"netG.{name}": tensor for name, tensor in in_bgr(SMALL_G1, seed=1).items()}
+    second = in_bgr(SMALL_G2, seed=2)
+    once = {name.replace("encoder.model.", "encoder."): t for name, t in second.items()}
+    state |= {f"net_final.{name}": tensor for name, tensor in once.items()}
+    state |= {f"netD.{name}": tensor for name, tensor in Named().state_dict().items()}
+    return state
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.slow
+def test_s3s_wrapper_becomes_the_stages_that_a_plan_starts_from(tmp_path, small_s3):
+    source, target = tmp_path / "latest.pt", tmp_path / "s3.safetensors"
+    torch.save(s3_wrapper(), source)
+    told = convert(source, target)
+    assert "--from-weights generator=" in told
+    first = read_weights_file(target, group="network")
+    assert set(first.tensors) == {"network", "discriminator"}
+    assert_same(first.tensors["network"], build_segmenter(SMALL_G1, seed=1).state_dict())
+    assert_same(first.tensors["discriminator"], build_discriminator(D, seed=9).state_dict())
+    check_networks(first, GeneratorConfig(network=SMALL_G1, discriminator=D))
+    second = read_weights_file(tmp_path / "s3.paired.safetensors", group="segmenter")
+    assert set(second.tensors) == {"segmenter"}
+    assert second.facts["phase"] == "paired"
+    assert_same(second.tensors["segmenter"], build_segmenter(SMALL_G2, seed=2).state_dict())
+
+
+@pytest.mark.slow
+def test_another_discriminator_or_network_than_s3s_is_refused(tmp_path, small_s3):
+    source = tmp_path / "latest.pt"
+    state = s3_wrapper()
+    torch.save({**state, "netD.main.0.weight": torch.zeros(3)}, source)
+    with pytest.raises(ValueError, match="is not the discriminator of S3's code"):
+        convert(source, tmp_path / "x.safetensors")
+    torch.save({n: t for n, t in state.items() if "netG.encoder.layer4.1" not in n}, source)
+    with pytest.raises(ValueError, match="Networks of another choice"):
+        convert(source, tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_the_published_networks_have_the_names_that_are_expected():
+    names = outline(s3_checkpoint.G2)
+    assert "encoder.model.s1.b1.conv1.conv.weight" in names
+    assert "encoder.conv1.weight" in outline(s3_checkpoint.G1)
+
+
+def s4_state(encoder, head):
+    """S4's layout, in the order of its layers: a torchvision backbone and a Sequential."""
+    state = {f"module.backbone.{n.removeprefix(TRUNK)}": t for n, t in encoder.state_dict().items()}
+    layers = nn.Sequential(*head.upsampling, head.volumes)
+    return state | {f"module.head.features.{n}": t for n, t in layers.state_dict().items()}
+
+
+@pytest.mark.slow
+def test_s4s_best_model_becomes_a_body_network(tmp_path):
+    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
+    head = build_body_head(BodyHeadConfig(channels=4, upsamplings=4), encoder, seed=1)
+    source, target = tmp_path / "model_best.pth.tar", tmp_path / "s4.safetensors"
+    torch.save(s4_state(encoder, head), source)
+    assert "resnet18 and volumes of depth 72" in convert(source, target)
+    found = read_weights_file(target)
+    assert_same(found.tensors["encoder"], encoder.state_dict())
+    assert_same(found.tensors["head"], head.state_dict())
+    model = load_body_model(found, torch.device("cpu"))
+    assert (model.width_px, model.height_px) == (288, 384)
+
+
+def test_resnexts_are_told_from_resnets_of_as_many_blocks():
+    for name in ("resnet50", "resnext50_32x4d", "resnext101_32x8d"):
+        with torch.device("meta"):
+            state = build_encoder(EncoderConfig(name=name), seed=0).state_dict()
+        assert resnet_name(state) == name
+
+
+def test_s2s_network_is_refused_with_the_reason(tmp_path):
+    source = tmp_path / "f033_6.246.ckpt"
+    torch.save({"encoder._conv_stem.weight": torch.zeros(48, 3, 3, 3)}, source)
+    with pytest.raises(ValueError, match="pad pictures as TensorFlow does"):
+        convert(source, tmp_path / "x.safetensors")
