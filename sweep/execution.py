@@ -1,7 +1,7 @@
 """A session that trains: data, slots, journal, tracking, report, in the order they are needed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,7 @@ from sweep.lineage import PROJECT, describe
 from sweep.machine import Machine
 from sweep.messages import Refused, counted, refusing, shown_path
 from sweep.mirror import StudyMirror
+from sweep.notification import Notifier
 from sweep.outcome import Outcome, Tracked, show_outcome
 from sweep.preflight import prove_shared
 from sweep.report.best import PlainDumper
@@ -45,6 +46,7 @@ from sweep.slot_fit import (
     resources_here,
     slots_that_fit,
 )
+from sweep.status_page import StatusPage
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
 from trainables.data_copy import put_data
@@ -108,6 +110,8 @@ class Execution:
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
+                if outcome.served is not None:
+                    tracker.add_model(outcome.served)
             except (NoSlotLeft, ClusterLost, StageFormat, JournalNotWritten) as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
@@ -219,8 +223,12 @@ class Execution:
         job, study = self.job, self.job.scope.study
         lineage = describe(machine=self.machine, slots=fit, data=data, data_config=study.data)
         display = Display(study, console=self.console, ledger=book.ledger, slots=fit.count)
-        with display:
+        page = StatusPage(
+            study, job.folder, ledger=book.ledger, slots=fit.count, again=job.options.again
+        )
+        with display, Notifier(study, job.options.notify, tell=display.note) as notifier:
             display.note(f"{study.name}: starting {fit}")
+            display.note(f"to watch in a browser: {shown_path(job.folder.status)}")
             try:
                 return run_study(
                     study,
@@ -228,12 +236,17 @@ class Execution:
                     machinery=_machinery(job, fit, data, self._data_uri()),
                     folder=job.folder,
                     lineage=lineage,
-                    listeners=[tracker, display],
+                    listeners=[tracker, display, page, notifier],
                     on_interrupt=lambda: display.note(STOPPING),
-                    on_slots=display.show_slots,
+                    on_slots=lambda states: _show_slots(states, display, page),
                 )
             except StudyInterrupted as end:
                 raise Interrupted(end.signum) from None
+
+
+def _show_slots(states: Mapping[str, str], display: Display, page: StatusPage) -> None:
+    display.show_slots(states)
+    page.show_slots(states)
 
 
 def resources_there(address: str) -> Resources:

@@ -92,6 +92,11 @@ class StudyDir:
         return self.root / "report"
 
     @property
+    def status(self) -> Path:
+        """Return the page that shows, in a browser, how the study goes."""
+        return self.root / "status.html"
+
+    @property
     def tracking(self) -> Path:
         """Return what the tracker remembers between drivers."""
         return self.root / "tracking.json"

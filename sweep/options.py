@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.hooks import check_hook
 from sweep.messages import shown_path
 
 RUN = Path(__file__).with_name("run.py")
@@ -31,6 +32,7 @@ class Options:
         nodes: Machines the cluster is to have before the study starts.
         storage: Where machines find each other's stages: a path or a URI; None: as before.
         cluster: A cluster file: bring that cluster up and run the study there.
+        notify: Commands and addresses that are told of a new best, a failure and the end.
     """
 
     study: str | None
@@ -47,6 +49,7 @@ class Options:
     nodes: int
     storage: str | None
     cluster: Path | None
+    notify: tuple[str, ...]
     fresh: bool
     yes: bool
     dry_run: bool
@@ -85,7 +88,12 @@ class Options:
         arguments = [] if self.study is None else [self.study]
         for name, value in single.items():
             arguments += [] if value is None else [name, str(value)]
-        for name, values in (("--set", self.sets), ("--from-weights", self.from_weights)):
+        several = {
+            "--set": self.sets,
+            "--from-weights": self.from_weights,
+            "--notify": self.notify,
+        }
+        for name, values in several.items():
             for value in values:
                 arguments += [name, value]
         return [*arguments, *(["--smoke"] if self.smoke else [])]
@@ -103,6 +111,11 @@ def parse_options(arguments: Sequence[str]) -> Options:
         parser.error("--profile tells a price before anything runs: give it with --dry-run.")
     if found.cluster is not None and (found.address or found.list or found.gc):
         parser.error("--cluster runs the study on the cluster's head: leave the other option out.")
+    try:
+        for hook in found.notify:
+            check_hook(hook)
+    except ValueError as error:
+        parser.error(str(error))
     if found.nodes < 1:
         parser.error(f"--nodes: a cluster has at least 1 machine, got {found.nodes}.")
     return Options(
@@ -120,6 +133,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         nodes=found.nodes,
         storage=found.storage,
         cluster=found.cluster,
+        notify=tuple(found.notify),
         fresh=found.fresh,
         yes=found.yes,
         dry_run=found.dry_run,
@@ -179,6 +193,14 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="bring up the cluster of this file (see docs/cluster.md) and run the study there",
+    )
+    add(
+        "--notify",
+        action="append",
+        default=[],
+        metavar="CMD|URL",
+        help="a command, or a web address, that gets a JSON object when there is a new best, when "
+        "a trial fails, and when the study is done (docs/reproduce.md); repeatable",
     )
     add("--fresh", action="store_true", help="start the study over; asks for --yes")
     add(

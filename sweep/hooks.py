@@ -1,0 +1,84 @@
+"""Hooks: a command or a web address that is given something as JSON."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+LIMIT_S = 10.0
+"""How long a hook may take for one event; it is ended then."""
+
+SCHEMES = ("http", "https")
+
+
+def check_hook(given: str) -> None:
+    """Refuse a hook that cannot be called.
+
+    Raises:
+        ValueError: If it is empty, has an open quotation mark, or is an address without a host.
+    """
+    parts = urlsplit(given)
+    if parts.scheme in SCHEMES:
+        if not parts.hostname:
+            raise ValueError(f"--notify {given}: the address names no host.")
+        return
+    try:
+        words = shlex.split(given)
+    except ValueError as error:
+        raise ValueError(f"--notify {given}: {error}; write the command as in a shell.") from None
+    if not words:
+        raise ValueError("--notify: give a command, or an address that begins with http.")
+
+
+def call_hook(given: str, event: Mapping[str, Any]) -> None:
+    """Give a command the event on its standard input, or post it to an address, as JSON.
+
+    Raises:
+        OSError: If it cannot be started or reached, fails, or takes too long.
+    """
+    body = json.dumps(event, allow_nan=False).encode()
+    if urlsplit(given).scheme in SCHEMES:
+        _post(given, body)
+    else:
+        _run(given, body)
+
+
+def shown_hook(given: str) -> str:
+    """Return a hook without what may be a secret: of an address the host alone."""
+    parts = urlsplit(given)
+    return f"{parts.scheme}://{parts.hostname}" if parts.scheme in SCHEMES else given
+
+
+def _post(address: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(address, data=body, headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=LIMIT_S):
+            return
+    except HTTPException as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _run(command: str, body: bytes) -> None:
+    process = subprocess.Popen(
+        shlex.split(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the study
+    )
+    try:
+        _, errors = process.communicate(body, timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise TimeoutError(f"took longer than {LIMIT_S:g} s and was ended") from None
+    if process.returncode != 0:
+        last = errors.decode(errors="replace").strip().splitlines()[-1:]
+        raise OSError(": ".join([f"ended with {process.returncode}", *last]))
