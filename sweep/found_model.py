@@ -31,6 +31,8 @@ from trainables.stages import KEPT, STATES, StageStore
 FINETUNE, PRETRAIN = "finetune", "pretrain"
 USED_PHASES = (FINETUNE, *SCORED_PHASES)
 """Those that end with a network that says something of pictures."""
+USED_LABELS = (*USED_PHASES, *(f"{name}_{n}" for name in USED_PHASES for n in range(2, 10)))
+"""Such phases in a plan, where one may come again."""
 LATEST, BEST = "latest", "best"
 
 
@@ -101,7 +103,7 @@ def find_model(
         known = _of_trial(runs, *trial)
         return _of_stage(store, known.entry.key, known, epoch)
     key = _key_like(store, reference) if is_stage_key(reference) else None
-    key = key or key_of_run(reference, FINETUNE, tracking_uri=tracking_uri)
+    key = key or key_of_run(reference, *USED_LABELS, tracking_uri=tracking_uri)
     if key is None:
         raise ValueError(
             f"{reference}: there is no such file, stage folder, or stage in {store.root}; give a "

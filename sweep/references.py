@@ -37,12 +37,12 @@ def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Tria
     return ledger, ledger.trials[number]
 
 
-def key_of_run(text: str, label: str, *, tracking_uri: str) -> str | None:
+def key_of_run(text: str, *labels: str, tracking_uri: str) -> str | None:
     """Return the key of the stage that an MLflow run shows; None if this is no run's id.
 
     Args:
         text: The id of the run of a phase or of a trial.
-        label: The plan label that is meant of a trial.
+        labels: The plan labels that are meant of a trial.
         tracking_uri: Where runs are.
 
     Raises:
@@ -53,4 +53,4 @@ def key_of_run(text: str, label: str, *, tracking_uri: str) -> str | None:
     # MLflow takes seconds to import, and only this form needs it.
     from sweep.run_lookup import stage_key_of_run  # noqa: PLC0415
 
-    return stage_key_of_run(tracking_uri, text, label)
+    return stage_key_of_run(tracking_uri, text, *labels)

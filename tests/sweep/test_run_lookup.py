@@ -36,6 +36,20 @@ def test_a_run_without_this_phase_is_refused(store):
         stage_key_of_run(uri, trial, "finetune")
 
 
+def test_of_several_phases_of_a_trial_the_last_one_counts(store):
+    uri, trial, _ = store
+    client = MlflowClient(uri)
+    experiment = client.get_run(trial).info.experiment_id
+    parent = {"mlflow.parentRunId": trial}
+    for number, (label, key) in enumerate([("paired", "b" * 64), ("paired_2", "c" * 64)]):
+        tags = {"kind": "phase", "phase": label, "stage_key": key, **parent}
+        client.create_run(experiment, tags=tags, start_time=10**13 + number)
+    assert stage_key_of_run(uri, trial, "finetune", "paired", "paired_2") == "c" * 64
+    assert stage_key_of_run(uri, trial, "paired") == "b" * 64
+    with pytest.raises(ValueError, match="not of a phase whose network says something"):
+        stage_key_of_run(uri, trial, "generator", "body_pose")
+
+
 def test_an_unknown_run_is_refused(store):
     with pytest.raises(ValueError, match="does not give this run"):
         stage_key_of_run(store[0], "0" * 32, "pretrain")
