@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from sweep.ledger import Trial
 
 UNITS = ("mm", "px", "deg", "s")
-ABBREVIATIONS = ("epe", "auc", "pck")
+WRITTEN = {
+    "epe": "EPE",
+    "auc": "AUC",
+    "pck": "PCK",
+    "pckh": "PCKh",
+    "miou": "mIoU",
+    "mpjpe": "MPJPE",
+}
+"""Word of a metric's name -> how the field writes it."""
 
 
 def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
@@ -29,8 +37,8 @@ def metric_words(metric: str, *, unit: bool = True) -> str:
     *_, split, name = ["", *metric.split("/")]
     ending = unit_of(name).strip()
     words = name.removesuffix(f"_{ending}") if ending else name
-    text = " ".join(w.upper() if w in ABBREVIATIONS else w for w in f"{split}_{words}".split("_"))
-    text = text.replace("pa EPE", "PA-EPE").strip()
+    text = " ".join(WRITTEN.get(w, w) for w in f"{split}_{words}".split("_"))
+    text = text.replace("pa EPE", "PA-EPE").replace("pa MPJPE", "PA-MPJPE").strip()
     return f"{text} ({ending})" if ending and unit else text
 
 
