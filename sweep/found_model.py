@@ -5,6 +5,7 @@ trained, or was interrupted, the epochs that lie on the disk serve: the state it
 and the snapshots that its settings keep.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from hpe.evaluation.catalog import SCORED_PHASES
+from hpe.evaluation.unfinished import artifacts_of_state
 from hpe.models.encoders import build_encoder
 from hpe.phases.catalog import PHASES
 from hpe.phases.evaluation import RANKING_METRIC
@@ -167,8 +169,6 @@ def _of_stage(store: StageStore, key: str, known: _Known | None, epoch: str | No
         return FoundModel(artifacts, f"{place}, kept epoch {number}", data)
     if known is None:
         raise ValueError(f"{place} is not finished, and no study of the runs folder knows it.")
-    if known.entry.phase != FINETUNE:
-        raise ValueError(f"{place} is a stage of {known.entry.phase} that has not finished yet.")
     artifacts, number = _of_state(store, known, place)
     planned = known.entry.epochs_planned
     return FoundModel(artifacts, f"{place}, unfinished: epoch {number} of {planned}", data)
@@ -207,10 +207,14 @@ def _history(folder: Path, key: str) -> History:
 
 
 def _of_state(store: StageStore, known: _Known, place: str) -> tuple[Artifacts, int]:
-    """Return what finetuning would leave if it ended with the newest state on the disk."""
+    """Return what the phase would leave if it ended with the newest state on the disk."""
     saved = read_last_state(store.folder(known.entry.key) / STATES, key=known.entry.key)
     if saved is None:
         raise ValueError(f"{place} has not finished an epoch yet; there is nothing to use.")
+    phase = known.entry.phase
+    if phase != FINETUNE:
+        settings = PHASES[phase].config.model_validate_json(json.dumps(dict(known.entry.config)))
+        return artifacts_of_state(phase, settings, saved.state), saved.epoch
     config = FinetuneConfig.model_validate(dict(known.entry.config))
     tensors = _groups(config, saved.state, known, store)
     facts = {
