@@ -21,6 +21,7 @@ from sweep.report.result import StudyResult, result_of
 from sweep.report.writing import BEST, PAGE, WEIGHTS
 from sweep.study import Study
 from sweep.tracking.pictures import trials_view
+from sweep.tracking.served_model import can_be_served
 from sweep.tracking.tracker import without_credentials
 from trainables.stages import StageStore
 
@@ -33,10 +34,15 @@ TOO_MANY_FAILED = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """A study's result with where its report is."""
+    """A study's result with where its report is.
+
+    Attributes:
+        served: The best weights, where MLflow can serve the network they are of.
+    """
 
     job: Job
     result: StudyResult
+    served: Path | None = None
 
     @classmethod
     def of(cls, job: Job, ledger: Ledger, *, data: OpenedData[Any] | None) -> "Outcome":
@@ -49,7 +55,8 @@ class Outcome:
             data=data,
             cores_per_slot=cores_per_slot(ledger.lineage),
         )
-        return cls(job, report.result)
+        is_served = report.weights is not None and can_be_served(report.result.best)
+        return cls(job, report.result, report.weights if is_served else None)
 
     @classmethod
     def of_finished(cls, job: Job, ledger: Ledger) -> "Outcome":

@@ -177,12 +177,11 @@ def importance_chart(found: Importance) -> Chart | None:
         return None
     shown = found.weights[:SHOWN]
     figure, axes = new_figure(height_in=0.42 * len(shown) + 1.3)
-    for y, weight in enumerate(shown):
-        ours = {"label": "PED-ANOVA: reaching the best"} if y == 0 else {}
-        axes.barh(y - 0.19, weight.ped_anova, height=0.36, color=INK, **ours)
-        if weight.fanova is not None:
-            axes.barh(y + 0.19, weight.fanova, height=0.36, color=QUIET)
-    axes.barh(0, 0, color=QUIET, label="fANOVA: all variance")
+    places = np.arange(len(shown))
+    ped = [weight.ped_anova for weight in shown]
+    axes.barh(places - 0.19, ped, 0.36, color=INK, label="PED-ANOVA: reaching the best")
+    fanova = [weight.fanova or 0.0 for weight in shown]
+    axes.barh(places + 0.19, fanova, 0.36, color=QUIET, label="fANOVA: all variance")
     names = ["/".join(weight.path.split("/")[-2:]) for weight in shown]
     axes.set_yticks(range(len(shown)), names)
     axes.set_ylim(len(shown) - 0.4, -0.6)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.report.cost import Cost
@@ -93,7 +94,7 @@ def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
     left = dict.fromkeys(phases, 0.0)
     for kind in [*kinds, *([SAVED] if found.saved else [])]:
         parts = [_part(found, phase, kind, cost) for phase in phases]
-        look = (
+        look: dict[str, Any] = (
             {"facecolor": "white", "edgecolor": MUTED, "hatch": "////"}
             if kind == SAVED
             else {"color": KINDS[kind]}

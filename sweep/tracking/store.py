@@ -92,7 +92,7 @@ class RunStore:
         }
         for journal_id in sorted(replaced):
             for run in self._search(f"tags.journal_id = '{journal_id}'"):
-                with _translated():
+                with translated():
                     self.client.delete_run(run.info.run_id)
 
     def write(self, picture: RunPicture) -> None:
@@ -102,7 +102,7 @@ class RunStore:
             Unreachable: If MLflow does not answer, or not now.
             Refused: If MLflow will not take this run any more.
         """
-        with _translated():
+        with translated():
             known = self.runs.get(picture.key) or self._create(picture)
             self._log(known, picture)
             self._log_data(known, picture.data)
@@ -112,18 +112,18 @@ class RunStore:
         """Put a run in MLflow's bin, if there is one; the next picture of it makes another."""
         known = self.runs.get(key)
         if known is not None:
-            with _translated():
+            with translated():
                 self.client.delete_run(known.run_id)
             del self.runs[key]
 
     def write_text(self, key: str, text: str, name: str) -> None:
         """Store a small file with a run."""
-        with _translated():
+        with translated():
             self.client.log_text(self.runs[key].run_id, text, name)
 
     def write_folder(self, key: str, folder: Path, name: str) -> None:
         """Store the files of a folder with a run."""
-        with _translated():
+        with translated():
             self.client.log_artifacts(self.runs[key].run_id, str(folder), name)
 
     def _create(self, picture: RunPicture) -> KnownRun:
@@ -187,7 +187,7 @@ class RunStore:
     def _search(self, condition: str) -> Iterator[Any]:
         token = None
         while True:
-            with _translated():
+            with translated():
                 page = self.client.search_runs(
                     [self.experiment_id], condition, max_results=RUNS_PER_PAGE, page_token=token
                 )
@@ -225,7 +225,7 @@ def open_store(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with _translated():
+    with translated():
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(experiment)
         if found is None:
@@ -243,7 +243,8 @@ def open_store(
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Raise what MLflow raises as one of our two faults."""
     try:
         yield
     except MlflowException as error:

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import threading
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,6 +76,7 @@ class MlflowTracker:
         self._store: RunStore | None = None
         self._queue: deque[Record] = deque()
         self._folders: deque[tuple[Path, str]] = deque()
+        self._models: deque[Path] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._abandoned = False
@@ -124,6 +126,13 @@ class MlflowTracker:
             self._folders.append((folder, name))
             self._changed.notify_all()
 
+    def add_model(self, weights: Path) -> None:
+        """Have a report's weights registered as the study's model."""
+        _import_models()
+        with self._changed:
+            self._models.append(weights)
+            self._changed.notify_all()
+
     def close(self, timeout_s: float = 30.0) -> int:
         """Write what is left and stop.
 
@@ -168,13 +177,14 @@ class MlflowTracker:
             return self._has_work()
 
     def _has_work(self) -> bool:
-        return bool(self._queue or self._folders or self.waiting)
+        return bool(self._queue or self._folders or self._models or self.waiting)
 
     def _write_what_is_there(self) -> None:
         for _ in range(min(len(self._queue), RECORDS_PER_FLUSH)):
             self._writer.fold(self._queue.popleft())
         if self._writer.journal_id is None:
             self._folders.clear()  # a study without a record has no run to keep files with
+            self._models.clear()
             return
         if self._store is None:
             self._store = self._open()
@@ -187,6 +197,17 @@ class MlflowTracker:
                 self._store.write_folder(STUDY, folder, name)
             self._folders.popleft()
         self._remember()
+        while self._models and not self._queue:
+            self._register(self._models[0], self._store)
+            self._models.popleft()
+
+    def _register(self, weights: Path, store: "RunStore") -> None:
+        if STUDY not in store.runs:
+            return
+        try:
+            _import_models().register_model(store, name=self._study, weights=weights)
+        except Refused as error:  # an MLflow that keeps no models, say
+            self._writer.refused.append(f"MLflow refuses the model of {self._study}: {error}")
 
     def _received_and_folded(self) -> int:
         with self._changed:
@@ -248,6 +269,15 @@ def _import_store() -> ModuleType:
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
     return importlib.import_module("sweep.tracking.store")
+
+
+def _import_models() -> ModuleType:
+    """Import what registers models, on the caller's thread first (see `_import_store`)."""
+    _import_store()
+    with warnings.catch_warnings():
+        # On import MLflow warns of a type hint in code of its own.
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)
+        return importlib.import_module("sweep.tracking.model_files")
 
 
 def _recall(memory: Path, *, uri: str, past: Sequence[Record]) -> tuple[int, str | None]:

@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -16,6 +18,7 @@ from sweep.tracking import MlflowTracker, store
 from sweep.tracking.faults import Refused, Unreachable
 from sweep.tracking.tracker import without_credentials
 from sweep.tracking.writer import journal_id
+from tests.sweep.tracking.pose_weights import write_pose_weights
 
 pytestmark = [
     pytest.mark.slow,
@@ -160,6 +163,25 @@ def test_the_data_set_is_an_input_of_the_study_run_once(start, held, searched_re
     (used,) = study.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("rendered_hands", "d" * 36)
     assert json.loads(used.dataset.source) == {"name": "rendered_hands", "train": 1000}
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")  # MLflow's own, on import
+def test_the_winner_is_registered_once_and_loads_from_the_registry(
+    start, uri, name, journal_script, tmp_path
+):
+    weights = write_pose_weights(tmp_path / "best_weights.safetensors")
+    script = journal_script()
+    script.trial(0, arm="peclr")
+    for _ in range(2):
+        tracker = start(script.records)
+        tracker.add_model(weights)
+        assert tracker.close(60) == 0
+        assert tracker.refused == ()
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    (version,) = client.search_model_versions(f"name = '{name}'")
+    loaded = mlflow.pyfunc.load_model(client.get_model_version_download_uri(name, version.version))
+    image = np.zeros((1, 64, 64, 3), dtype=np.uint8)
+    assert loaded.predict(image)["keypoints_px"].shape == (1, 21, 2)
 
 
 def test_no_run_has_more_metrics_than_can_be_compared(start, held, journal_script):
