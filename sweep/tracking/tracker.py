@@ -129,6 +129,7 @@ class MlflowTracker:
     def add_model(self, weights: Path) -> None:
         """Have a report's weights registered as the study's model."""
         _import_models()
+        self._store_module = _import_store()  # a tracker that was told all before has none yet
         with self._changed:
             self._models.append(weights)
             self._changed.notify_all()
