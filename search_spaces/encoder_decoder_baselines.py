@@ -8,8 +8,10 @@ a translation that is the same every time.
 Known of f014 to f016 and s003 to s005 is that they regularise ResNets with standard deviations of 1
 or 2 in batches of 8 to 24; which has which, and that both losses weigh 0.5, is taken here. Known of
 e004 is that one random augmentation applies per sample; TrivialAugment does so with operations of
-its own. f023 (a graph network) and f026 (lifted heatmaps) have no counterpart, and of s006 nothing
-is known.
+its own. Of f023 (a graph network) and f026 (lifted heatmaps) the decoders are known in part
+(`hpe.models.graph_decoder`, `hpe.models.lifted_decoder`) and how f026 weighs its losses; that they
+turn as their neighbours do, and that f026's heatmaps have a cell per pixel, is taken here. f025
+differs from f022 in nothing that is known, and of s006 nothing is.
 """
 
 from collections.abc import Iterator
@@ -51,6 +53,7 @@ def encoder_decoder_baselines() -> Iterator[tuple[str, Baseline]]:
     """Yield S2's experiments, each with `_full`."""
     yield from _regularised()
     yield from _efficient()
+    yield from _lifted()
     yield from _submitted()
     yield from _series()
 
@@ -118,6 +121,34 @@ def _efficient() -> Iterator[tuple[str, Baseline]]:
             settings,
             TRAINING,
             _encoder(f"efficientnet_{encoder}"),
+        )
+
+
+def _lifted() -> Iterator[tuple[str, Baseline]]:
+    """Yield what finds joints in the view first."""
+    turned = composed(("rotation",), phase=PHASE, of=S2_AUGMENTATIONS)
+    heatmaps = {
+        f"{PHASE}/decoder/beta": 100.0,
+        f"{PHASE}/loss/heatmap_weight": 1e4,
+        f"{PHASE}/loss/plane_weight": 1.0,
+        f"{PHASE}/loss/heatmap_std_cells": 3.0,
+    }
+    for name, about, settings, depth in (
+        ("f023", "a graph network to the plane, another to space", _decoder(kind="graph"), 50),
+        (
+            "f026",
+            "heatmaps, lifted to space",
+            {**_decoder(kind="lifted", blocks=5), **heatmaps},
+            34,
+        ),
+    ):
+        yield from with_full(
+            f"s2_{name}",
+            f"S2, {name}: {about}",
+            {**settings, **turned},
+            TRAINING,
+            {f"{PHASE}/decoder/compat": "none"},
+            _encoder(f"resnet{depth}"),
         )
 
 

@@ -12,8 +12,8 @@ Softening = Literal["gaussian", "as_published"]
 
 
 def point_loss(
-    points: Float[Tensor, "batch 21 3"],
-    true_points: Float[Tensor, "batch 21 3"],
+    points: Float[Tensor, "batch 21 axes"],
+    true_points: Float[Tensor, "batch 21 axes"],
     *,
     valid: Bool[Tensor, "batch 21"],
     kind: PointLoss,

@@ -1,4 +1,4 @@
-"""Decoders that say where 21 joints are along x, y and z, each by a distribution over bins.
+"""Decoders that say where 21 joints are along x, y and z, most by distributions over bins.
 
 S2's family. Two towers widen an encoder's coarse maps, one for x and y and one for z. A tower's
 maps, averaged over their height, are features of the columns (x, and z from its own tower); over
@@ -6,7 +6,9 @@ their width, of the rows (y). A convolution over each axis makes logits of 21 jo
 where their softmax has its mean (`hpe.geometry.axis_bins`).
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -18,14 +20,32 @@ from hpe.config import Config
 from hpe.geometry.axis_bins import mean_share
 from hpe.geometry.skeleton import NUM_JOINTS
 from hpe.models.axis_towers import MERGE_AFTER, Tower
+from hpe.models.decoded_axes import DecodedAxes, without_bins
+from hpe.models.graph_decoder import GraphDecoder
 from hpe.models.heads import PoseHead
+from hpe.models.lifted_decoder import LiftedDecoder
 from hpe.models.seeding import seeded_weights
 
 AXES = ("x", "y", "z")
 DILATIONS = (4, 8, 16)  # S2's F4
 BOTTLENECK = 2  # channels before the towers of F3, in widths
+MERGING = ("f2", "lifted")  # kinds that read the fine maps
 
-DecoderKind = Literal["f1", "f2", "f3", "f4", "regression"]
+DecoderKind = Literal["f1", "f2", "f3", "f4", "regression", "lifted", "graph"]
+
+TOWERS = frozenset({"lite", "blocks", "width"})
+READ: Mapping[DecoderKind, frozenset[str]] = MappingProxyType(
+    {
+        "f1": TOWERS | {"bins", "compat"},
+        "f2": TOWERS | {"bins", "compat"},
+        "f3": TOWERS | {"bins", "compat"},
+        "f4": TOWERS | {"bins", "compat", "dropout_prob"},
+        "regression": frozenset(),
+        "lifted": TOWERS | {"beta"},
+        "graph": frozenset({"width"}),
+    }
+)
+"""The settings that each kind reads."""
 
 
 class DecoderConfig(Config):
@@ -36,14 +56,17 @@ class DecoderConfig(Config):
             resolution. `f3`: a 1x1 convolution to two widths comes before the towers, for encoders
             with many channels. `f4`: each axis's logits come from convolutions with dilations 1, 4,
             8 and 16, with dropout. `regression`: one linear layer from the mean of the coarse maps
-            to 63 numbers, no bins. Of S2's F2 to F4 what they merge, their dilations and dropout
-            are known; the rest of them is ours.
+            to 63 numbers, no bins. `lifted` and `graph` find joints in the view first, by heatmaps
+            (`hpe.models.lifted_decoder`) or by their graph (`hpe.models.graph_decoder`), and lift
+            them; no bins. Of S2's F2 to F4 what they merge, their dilations and dropout are known;
+            the rest of them is ours.
         lite: No convolution of a tower is dense, not even the first.
         blocks: Of each tower; each doubles the coarse maps' sides (112 = 7 x 2^4 for 224 px).
-        width: Channels of the towers.
+        width: Channels of the towers; of `graph`, features of a joint.
         bins: Bins per axis; None for as many as the towers' maps have rows. Otherwise features are
             interpolated along the axis.
         dropout_prob: Of `f4`.
+        beta: Of `lifted`: how sharp its soft-argmax over heatmaps is.
         compat: `s2` counts bins from their edge, half a bin too low, so that the mean of a flat
             distribution is not the middle of the box.
     """
@@ -54,22 +77,27 @@ class DecoderConfig(Config):
     width: int = Field(128, ge=1)
     bins: int | None = Field(None, ge=2)
     dropout_prob: float = Field(0.5, ge=0, lt=1)
+    beta: float = Field(100.0, gt=0)
     compat: Literal["none", "s2"] = "none"
 
     @property
     def has_bins(self) -> bool:
         """Whether the decoder says distributions."""
-        return self.kind != "regression"
+        return "bins" in READ[self.kind]
+
+    @property
+    def has_plane(self) -> bool:
+        """Whether the decoder says where in the view joints are."""
+        return self.kind in ("lifted", "graph")
+
+    @property
+    def has_heatmaps(self) -> bool:
+        """Whether it says so by heatmaps."""
+        return self.kind == "lifted"
 
     def canonical(self) -> "DecoderConfig":
         """Return the settings without those that this kind of decoder does not read."""
-        if not self.has_bins:
-            return DecoderConfig(kind=self.kind)
-        if self.kind == "f4":
-            return self
-        return self.model_copy(
-            update={"dropout_prob": type(self).model_fields["dropout_prob"].default}
-        )
+        return DecoderConfig.model_validate(self.model_dump(include={*READ[self.kind], "kind"}))
 
     def require_input(self, image_px: int) -> None:
         """Refuse an image whose maps do not fit together.
@@ -77,30 +105,18 @@ class DecoderConfig(Config):
         Raises:
             ValueError: If maps are to be merged that cannot meet.
         """
-        if self.kind != "f2":
+        if self.kind not in MERGING:
             return
         if self.blocks < MERGE_AFTER:
             raise ValueError(
-                f"decoder/blocks must be at least {MERGE_AFTER} for decoder/kind=f2, which merges "
-                f"maps after {MERGE_AFTER}, got {self.blocks}"
+                f"decoder/blocks must be at least {MERGE_AFTER} for decoder/kind={self.kind}, "
+                f"which merges maps after {MERGE_AFTER}, got {self.blocks}"
             )
         if image_px % 32:
             raise ValueError(
-                "image_px must be a multiple of 32 for decoder/kind=f2, or the maps at 1/8 and "
-                f"1/32 of the resolution do not meet, got {image_px}"
+                f"image_px must be a multiple of 32 for decoder/kind={self.kind}, or the maps at "
+                f"1/8 and 1/32 of the resolution do not meet, got {image_px}"
             )
-
-
-class DecodedAxes(NamedTuple):
-    """What a decoder says of a batch.
-
-    Attributes:
-        shares: Where each joint is, in shares of the box's axes.
-        logits: Of the distributions behind it; no bins where there are none.
-    """
-
-    shares: Float[Tensor, "batch 21 3"]
-    logits: Float[Tensor, "batch 21 3 bins"]
 
 
 class AxisDecoder(nn.Module):
@@ -168,8 +184,7 @@ class RegressionDecoder(nn.Module):
         coarse: Float[Tensor, "batch coarse_channels side side"],
     ) -> DecodedAxes:
         """Return shares, and logits of no bins."""
-        shares = self.pose(coarse.mean(dim=(-2, -1))).float()
-        return DecodedAxes(shares, shares.new_zeros(*shares.shape, 0))
+        return without_bins(self.pose(coarse.mean(dim=(-2, -1))).float())
 
 
 class DilatedAxis(nn.Module):
@@ -195,7 +210,7 @@ class DilatedAxis(nn.Module):
         return logits
 
 
-Decoder = AxisDecoder | RegressionDecoder
+Decoder = AxisDecoder | RegressionDecoder | LiftedDecoder | GraphDecoder
 
 
 def build_decoder(config: DecoderConfig, *, channels: tuple[int, int], seed: int) -> Decoder:
@@ -208,6 +223,17 @@ def build_decoder(config: DecoderConfig, *, channels: tuple[int, int], seed: int
     """
     if config.kind == "regression":
         return RegressionDecoder(channels[1])
+    if config.kind == "graph":
+        return GraphDecoder(channels[1], width=config.width, seed=seed)
+    if config.kind == "lifted":
+        return LiftedDecoder(
+            *channels,
+            width=config.width,
+            blocks=config.blocks,
+            lite=config.lite,
+            beta=config.beta,
+            seed=seed,
+        )
     return AxisDecoder(*channels, config, seed=seed)
 
 

@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hpe.models.axis_decoders import DecodedAxes, Decoder
+from hpe.models.axis_decoders import Decoder
+from hpe.models.decoded_axes import DecodedAxes
 from hpe.models.encoders import Encoder
 
 

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.autograd import backward
 
 from hpe.geometry.target_space import TargetSpace
-from hpe.losses.axes import distribution_loss, point_loss, soft_targets
 from hpe.metrics.template import TemplateHand
-from hpe.models.axis_decoders import DecodedAxes
+from hpe.models.decoded_axes import DecodedAxes
 from hpe.models.encoder_decoder import EncoderDecoder
 from hpe.phases.averages import Averages
+from hpe.phases.axis_losses import axis_losses, axis_targets
 from hpe.phases.distribution import (
     gradients_stay_local,
     shares_of_step,
     take_first_ranks_buffers,
 )
-from hpe.phases.encoder_decoder_config import TRAIN_METRICS, EncoderDecoderConfig
+from hpe.phases.encoder_decoder_config import EncoderDecoderConfig, train_metrics
 from hpe.phases.loaders import Batch
 from hpe.phases.optimization import ScheduledOptimizer
 from hpe.phases.phase import State
@@ -97,13 +97,6 @@ class AxisRun:
         return self.space.box.points(self.predict(images).shares)
 
 
-@dataclass(frozen=True)
-class _Targets:
-    points: Float[Tensor, "batch 21 3"]
-    shares: Float[Tensor, "batch 21 3"]
-    valid: Bool[Tensor, "batch 21"]
-
-
 def train_epoch(run: AxisRun, batches: Iterator[Batch], *, epoch: int) -> dict[str, float]:
     """Run an epoch's optimizer steps; return the means of its training metrics."""
     run.network.train()
@@ -120,50 +113,16 @@ def train_epoch(run: AxisRun, batches: Iterator[Batch], *, epoch: int) -> dict[s
 
 def _accumulate_gradients(run: AxisRun, parts: Sequence[Batch]) -> dict[str, Tensor]:
     """Run the backward passes of one optimizer step; the result is that of one large batch."""
-    targets = [_targets(run, part) for part in parts]
+    targets = [axis_targets(part, space=run.space, device=run.numerics.device) for part in parts]
     shares = shares_of_step([target.valid for target in targets])
     losses = []
     for number, (part, target) in enumerate(zip(parts, targets, strict=True)):
         with ExitStack() as local:
             if number < len(parts) - 1:
                 local.enter_context(gradients_stay_local(run.parallel))
-            terms = _losses(run, run.decoded(part["image"]), target)
+            terms = axis_losses(
+                run.decoded(part["image"]), target, space=run.space, config=run.config.loss
+            )
             backward(terms[0] * shares[number])
             losses.append(terms.detach())
-    return dict(zip(TRAIN_METRICS, shares @ torch.stack(losses), strict=True))
-
-
-def _targets(run: AxisRun, batch: Batch) -> _Targets:
-    """Return what the network should say, found in double precision where depths are large."""
-    points = run.space.points(batch["joints_m"], batch["intrinsics"])
-    valid = batch["visible"] & batch["has_depth"][:, None]
-    device = run.numerics.device
-    return _Targets(
-        points=points.float().to(device),
-        shares=run.space.box.shares(points).float().to(device),
-        valid=valid.to(device),
-    )
-
-
-def _losses(run: AxisRun, decoded: DecodedAxes, targets: _Targets) -> Float[Tensor, " 3"]:
-    """Return the loss and its terms; one that does not count is not computed and 0."""
-    config = run.config.loss
-    points = point_loss(
-        run.space.box.points(decoded.shares),
-        targets.points,
-        valid=targets.valid,
-        kind=config.points,
-    )
-    distribution = torch.zeros_like(points)
-    if config.distribution_weight > 0:
-        soft = soft_targets(
-            targets.shares,
-            bins=decoded.logits.shape[-1],
-            std_bins=config.std_bins,
-            softening=config.softening,
-        )
-        distribution = distribution_loss(
-            decoded.logits, soft, valid=targets.valid, divergence=config.divergence
-        )
-    total = config.points_weight * points + config.distribution_weight * distribution
-    return torch.stack([total, points, distribution])
+    return dict(zip(train_metrics(run.config), shares @ torch.stack(losses), strict=True))

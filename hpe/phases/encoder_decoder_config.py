@@ -67,7 +67,11 @@ class TargetConfig(Config):
 
 
 class AxisLossConfig(Config):
-    """What training minimises: a weighted sum whose weights total 1.
+    """What training minimises: a weighted sum of what is said of space, whose weights total 1.
+
+    Decoders that find joints in the view first add what is said of the view, by weights of its own.
+    The defaults of these are those of S2's HMLifted; that S2 weighed a graph's points in the view
+    alike is taken here.
 
     Attributes:
         points: Squared or absolute error of coordinates, in the target's unit.
@@ -76,6 +80,9 @@ class AxisLossConfig(Config):
         std_bins: Deviation of the targets (S2: 1 or 2).
         divergence: Jensen and Shannon's, or as S2 wrote it.
         softening: Gaussians, or as S2 made them: nearly flat.
+        plane_weight: Weight of the mean squared error of a coordinate in the view, in pixels.
+        heatmap_weight: Weight of that of a heatmap's cells from Gaussians whose peak is 1.
+        heatmap_std_cells: Deviation of these.
     """
 
     points: PointLoss = "mse"
@@ -84,6 +91,9 @@ class AxisLossConfig(Config):
     std_bins: float = Field(1.0, gt=0)
     divergence: Divergence = "jensen_shannon"
     softening: Softening = "gaussian"
+    plane_weight: float = Field(1.0, ge=0)
+    heatmap_weight: float = Field(1e4, ge=0)
+    heatmap_std_cells: float = Field(3.0, gt=0)
 
     @model_validator(mode="after")
     def _totals_one(self) -> "AxisLossConfig":
@@ -99,8 +109,11 @@ class AxisLossConfig(Config):
         """Return the settings without those of a term that does not count."""
         if self.distribution_weight > 0:
             return self
+        return self.without("std_bins", "divergence", "softening")
+
+    def without(self, *unread: str) -> "AxisLossConfig":
+        """Return the settings with the defaults of these."""
         fields = type(self).model_fields
-        unread = ("std_bins", "divergence", "softening")
         return self.model_copy(update={name: fields[name].default for name in unread})
 
 
@@ -165,11 +178,25 @@ class EncoderDecoderConfig(Config):
             )
         return self
 
+    def canonical(self) -> "EncoderDecoderConfig":
+        """Return the settings without those of losses that this kind of decoder does not have."""
+        unread = [] if self.decoder.has_plane else ["plane_weight"]
+        if not self.decoder.has_heatmaps:
+            unread += ["heatmap_weight", "heatmap_std_cells"]
+        return self.model_copy(update={"loss": self.loss.without(*unread)})
+
+
+def train_metrics(config: EncoderDecoderConfig) -> tuple[str, ...]:
+    """Return the training loss and its terms, in their order."""
+    plane = ("train/loss_plane",) if config.decoder.has_plane else ()
+    heatmaps = ("train/loss_heatmaps",) if config.decoder.has_heatmaps else ()
+    return TRAIN_METRICS + plane + heatmaps
+
 
 def encoder_decoder_metrics(config: EncoderDecoderConfig) -> tuple[str, ...]:
     """Return the metrics that every epoch reports."""
     scores = tuple(f"{split}/{name}" for split in scored_splits(config) for name in SCORES)
-    return TRAIN_METRICS + scores
+    return train_metrics(config) + scores
 
 
 def target_space(config: TargetConfig, *, image_px: int) -> TargetSpace:

@@ -185,7 +185,7 @@ def test_s2_is_trained_as_published_and_compared_with_every_augmentation():
 
 def test_every_experiment_of_s2_is_an_arm_in_full():
     arms = full_arms("encoder_decoder")
-    assert len([name for name in arms if name.startswith("f0")]) == 18
+    assert len([name for name in arms if name.startswith("f0")]) == 20
     seen = [config["encoder_decoder"] for config in arms.values()]
     assert all(first not in seen[:place] for place, first in enumerate(seen))
     assert all(config.steps_per_epoch is None and config.image_px == 224 for config in seen)

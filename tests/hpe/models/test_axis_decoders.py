@@ -11,7 +11,7 @@ from hpe.models.axis_decoders import (
 from hpe.models.axis_towers import UpsamplingBlock
 
 CHANNELS = (6, 10)
-KINDS = ["f1", "f2", "f3", "f4", "regression"]
+KINDS = ["f1", "f2", "f3", "f4", "regression", "lifted", "graph"]
 
 
 def maps(side=2):
@@ -31,7 +31,7 @@ def decoder(seed=0, **settings):
 def test_a_decoder_says_21_places_and_as_many_bins_as_its_towers_have_rows(kind):
     decoded = decoder(kind=kind)(*maps())
     assert decoded.shares.shape == (3, 21, 3)
-    assert decoded.logits.shape == (3, 21, 3, 0 if kind == "regression" else 2 * 2**3)
+    assert decoded.logits.shape == (3, 21, 3, 2 * 2**3 if kind.startswith("f") else 0)
 
 
 def test_s2s_input_gives_112_bins_with_4_blocks_56_with_3_and_224_with_5():
@@ -71,12 +71,14 @@ def test_x_follows_columns_and_y_rows_and_z_has_a_tower_of_its_own():
     assert not torch.equal(before[:, :, 2], after[:, :, 2])
 
 
-@pytest.mark.parametrize("kind", ["f1", "f2"])
-def test_only_f2_looks_at_the_fine_maps(kind):
+@pytest.mark.parametrize("kind", ["f1", "f2", "lifted", "graph"])
+def test_only_what_merges_looks_at_the_fine_maps(kind):
     built = decoder(kind=kind)
     fine, coarse = maps()
-    same = torch.equal(built(fine, coarse).shares, built(fine + 1, coarse).shares)
-    assert same == (kind == "f1")
+    said, after = built(fine, coarse), built(fine + 1, coarse)
+    seen = "plane" if kind in ("lifted", "graph") else "shares"
+    same = torch.equal(getattr(said, seen), getattr(after, seen))
+    assert same == (kind in ("f1", "graph"))
 
 
 def test_a_light_tower_is_dense_nowhere():
@@ -129,12 +131,19 @@ def test_settings_that_a_decoder_does_not_read_do_not_tell_it_apart():
     assert DecoderConfig(dropout_prob=0.1).canonical() == DecoderConfig()
     assert DecoderConfig(kind="f4", dropout_prob=0.1).canonical().dropout_prob == 0.1
     assert DecoderConfig(kind="regression", width=3).canonical() == DecoderConfig(kind="regression")
+    assert DecoderConfig(beta=3.0).canonical() == DecoderConfig()
+    assert DecoderConfig(kind="lifted", beta=3.0, bins=9).canonical().model_dump() == {
+        **DecoderConfig(kind="lifted").model_dump(),
+        "beta": 3.0,
+    }
+    graph = DecoderConfig(kind="graph", width=3)
+    assert DecoderConfig(kind="graph", width=3, blocks=2, compat="s2").canonical() == graph
 
 
 def test_refuses_to_merge_maps_that_do_not_meet():
     DecoderConfig(kind="f2").require_input(64)
     DecoderConfig(kind="f1").require_input(50)
-    with pytest.raises(ValueError, match=r"image_px must be a multiple of 32 .* got 50"):
+    with pytest.raises(ValueError, match=r"image_px must be a multiple of 32 .*=f2.* got 50"):
         DecoderConfig(kind="f2").require_input(50)
-    with pytest.raises(ValueError, match=r"decoder/blocks must be at least 2 .* got 1"):
-        DecoderConfig(kind="f2", blocks=1).require_input(64)
+    with pytest.raises(ValueError, match=r"decoder/blocks must be at least 2 .*=lifted.* got 1"):
+        DecoderConfig(kind="lifted", blocks=1).require_input(64)

@@ -54,6 +54,35 @@ def test_it_reports_what_it_promises_and_leaves_a_network_and_pictures(make_inpu
     assert len(sheet.rows) == 6
 
 
+@pytest.mark.parametrize("kind", ["lifted", "graph"])
+def test_what_finds_joints_in_the_view_first_reports_its_losses_there(make_inputs, drain, kind):
+    config = settings(
+        epochs=2,
+        steps_per_epoch=12,
+        image_px=64,
+        decoder={"width": 8, "blocks": 2, "kind": kind},
+        optimizer={"lr": 0.01, "schedule": "constant"},
+    )
+    reports, _ = drain(encoder_decoder(config, make_inputs()))
+    assert list(reports[-1].metrics) == list(encoder_decoder_metrics(config))
+    first, last = (report.metrics for report in reports)
+    assert ("train/loss_heatmaps" in first) == (kind == "lifted")
+    terms = first["train/loss_points"] + first["train/loss_plane"]
+    terms += 1e4 * first.get("train/loss_heatmaps", 0.0)
+    assert first["train/loss"] == pytest.approx(terms, rel=1e-5)
+    assert last["train/loss"] < first["train/loss"]
+
+
+def test_losses_that_a_decoder_does_not_have_do_not_tell_settings_apart():
+    other = {"heatmap_weight": 1.0, "heatmap_std_cells": 1.0}
+    assert settings(loss={**other, "plane_weight": 0.0}).canonical() == settings()
+    graph = {"kind": "graph"}
+    assert settings(decoder=graph, loss=other).canonical() == settings(decoder=graph)
+    for name in ("plane_weight", "heatmap_weight", "heatmap_std_cells"):
+        changed = settings(image_px=64, decoder={"kind": "lifted"}, loss={name: 2.0})
+        assert getattr(changed.canonical().loss, name) == 2.0
+
+
 @pytest.mark.parametrize("kind", ["f1", "regression"])
 def test_learning_lowers_the_training_loss(make_inputs, drain, kind):
     config = settings(

@@ -100,6 +100,16 @@ CASES = {
             "optimizer": {"name": "adam", "schedule": "multistep", "milestones": [1, 2]},
         },
     ),
+    "encoder_decoder lifted": (
+        "encoder_decoder",
+        {
+            **FINETUNE,
+            "image_px": 64,
+            "decoder": {"width": 4, "blocks": 2, "kind": "lifted"},
+            "target": WIDE_BOX,
+            "accumulate": 2,
+        },
+    ),
     "encoder_decoder bf16, frozen, robust": (
         "encoder_decoder",
         {
