@@ -20,9 +20,13 @@ _KERNEL, _SLOPE = 4, 0.2
 class DiscriminatorConfig(Config):
     """Which discriminator.
 
-        Attributes:
-            kind: `s3` is that of S3's code, `s3_readme` that of its README, both with batch norm;
-    XX"""
+    Attributes:
+        kind: `s3` is that of S3's code, `s3_readme` that of its README, both with batch norm;
+            `patch` has spectral norm in its place (Miyato et al., 2018).
+        masks: What of predicted masks it is given: their probabilities, or one-hot masks through
+            which the gradient of the probabilities passes.
+        compat: `s3` gives it class ids, as S3 did, so that no gradient reaches the segmenter.
+    """
 
     kind: Literal["s3", "s3_readme", "patch"] = "patch"
     masks: Literal["soft", "straight_through"] = "soft"
