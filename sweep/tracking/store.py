@@ -28,9 +28,9 @@ PARAM_CHARS = 6000
 TAG_CHARS = 5000
 RUNS_PER_PAGE = 1000
 
-CHATTY = ("mlflow.store.db.utils", "alembic", "urllib3.connectionpool")
-"""Loggers that announce every table of a new database, and every try at one that does not answer;
-the tracker says the latter once."""
+CHATTY = ("mlflow.store.db.utils", "alembic", "urllib3.connectionpool", "mlflow.pyfunc")
+"""Loggers that announce every table of a new database, every try at one that does not answer (the
+tracker says that once), and every look at a model's example."""
 
 PERMANENT = frozenset(
     {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}

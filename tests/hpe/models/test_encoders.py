@@ -188,7 +188,8 @@ def test_the_small_resnet_sees_where_things_are():
 def test_the_small_resnet_pools_like_adaptive_pooling_at_any_size(side):
     encoder = build_encoder(EncoderConfig(width=4), seed=0).eval()
     captured = []
-    handle = encoder.trunk.stages.register_forward_hook(lambda *call: captured.append(call[-1]))
+    last = encoder.trunk.stages[-1]
+    handle = last.register_forward_hook(lambda *call: captured.append(call[-1]))
     features = encoder(images(side=side))
     handle.remove()
     pooled = torch.nn.functional.adaptive_avg_pool2d(captured[0], 2)

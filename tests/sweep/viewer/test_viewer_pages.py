@@ -3,9 +3,10 @@
 import socket
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
+
+pytest.importorskip("streamlit", reason="requirements-view.txt is not installed")
 
 from sweep.view import ROOT
 from tests.sweep.viewer.browser import CHROMIUM, open_page
@@ -13,7 +14,6 @@ from tests.sweep.viewer.browser import CHROMIUM, open_page
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.skipif(find_spec("streamlit") is None, reason="requirements-view.txt is not"),
 ]
 CHART = "[data-testid=stVegaLiteChart] svg"
 REQUESTED = "performance.getEntriesByType('resource').map(entry => entry.name)"
