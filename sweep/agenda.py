@@ -8,7 +8,7 @@ from sweep.ledger import FIRST_REPLICATE, Ledger, Trial, TrialState
 from sweep.messages import counted
 from sweep.objectives import is_feasible
 from sweep.study import Study
-from sweep.verdict.replicates import replicate_for, replication_of
+from sweep.verdict.replicates import replication_of
 
 
 @dataclass(frozen=True)
@@ -191,11 +191,14 @@ def budget_used_up(
     budget = study.budget
     if budget.wall_h is not None and elapsed_s >= budget.wall_h * 3600:
         return f"budget/wall_h: {budget.wall_h:g} h of running are used up"
-    if budget.gpu_h is not None:
-        used_h = gpus_per_slot * sum(t.duration_s for t in ledger.everything()) / 3600
-        if used_h >= budget.gpu_h:
-            return f"budget/gpu_h: {budget.gpu_h:g} GPU-hours are used up"
+    if budget.gpu_h is not None and gpu_hours(ledger, gpus_per_slot=gpus_per_slot) >= budget.gpu_h:
+        return f"budget/gpu_h: {budget.gpu_h:g} GPU-hours are used up"
     return target_reached(study, ledger) if searching else None
+
+
+def gpu_hours(ledger: Ledger, *, gpus_per_slot: float) -> float:
+    """Return the GPU-hours that trials and replicates have taken."""
+    return gpus_per_slot * sum(trial.duration_s for trial in ledger.everything()) / 3600
 
 
 def target_reached(study: Study, ledger: Ledger) -> str | None:
@@ -238,14 +241,11 @@ def _next_replicate(study: Study, ledger: Ledger) -> Due | None:
     if study.search.trials == 0:
         return None
     replication = replication_of(study, ledger)
-    if replication is None:
+    found = None if replication is None else replication.next_due()
+    if found is None:
         return None
-    for name in replication.race.due(replication.values):
-        source = replication.sources[name]
-        seed = replication.seeds[replication.race.rounds]
-        if replicate_for(source, seed, ledger) is None:
-            return Due(source.arm, seed, sibling=source, replicate_of=source.number)
-    return None
+    source, seed = found
+    return Due(source.arm, seed, sibling=source, replicate_of=source.number)
 
 
 def _ran(study: Study, ledger: Ledger) -> str:

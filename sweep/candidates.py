@@ -39,7 +39,7 @@ def candidates(ledger: Ledger) -> list[Candidate]:
     """Return arms and searched points that completed at least once, in order of their trials."""
     groups: dict[tuple[str | None, str], list[Trial]] = {}
     for trial in ledger.trials.values():
-        point = "" if trial.arm is not None else repr(sorted(trial.params.items()))
+        point = "" if trial.arm is not None else trial.point
         groups.setdefault((trial.arm, point), []).append(trial)
     found = []
     for (arm, _), trials in groups.items():

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from sweep.agenda import is_of, replicates_left
 from sweep.ledger import PAUSE, Ledger, Record, Trial, TrialState
-from sweep.naming import better, shown_number, trial_name, unit_of
+from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
 
@@ -235,8 +235,7 @@ class Display:
         self._last_line_s = self._clock()
 
     def _shown(self, value: float | None) -> str:
-        metric = self._study.objective.metric
-        return "no value" if value is None else f"{shown_number(value)}{unit_of(metric)}"
+        return "no value" if value is None else with_unit(value, self._study.objective.metric)
 
     def _summary(self) -> Text:
         with self._lock:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final, Literal
 
 FIRST_REPLICATE = 1_000_000
@@ -151,6 +152,11 @@ class Trial:
     def stage(self, label: str) -> StageEntry:
         """Return the stage with this place in the plan."""
         return next(stage for stage in self.stages if stage.label == label)
+
+    @cached_property
+    def point(self) -> str:
+        """What it was searched at: trials of one point differ in the seed alone."""
+        return repr(sorted(self.params.items()))
 
     @property
     def paused(self) -> bool:

@@ -49,6 +49,11 @@ def shown_number(value: float, digits: int = 4) -> str:
     return f"{value:#.{digits}g}".rstrip(".") if abs(value) < 10**digits else f"{value:,.0f}"
 
 
+def with_unit(value: float, metric: str, digits: int = 4) -> str:
+    """Return a value of a metric as a person reads it, with its unit."""
+    return f"{shown_number(value, digits)}{unit_of(metric)}"
+
+
 def better(value: float, other: float, direction: str) -> bool:
     """Say whether a value is strictly better than another."""
     return value < other if direction == "minimize" else value > other

@@ -10,7 +10,7 @@ from sweep.agenda import why_over
 from sweep.hooks import LIMIT_S, call_hook, shown_hook
 from sweep.ledger import Ledger, Record, Trial, TrialState
 from sweep.lineage import gpus_per_slot
-from sweep.naming import better, shown_number, trial_name, unit_of
+from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
 
@@ -37,7 +37,7 @@ def events_in(record: Record, ledger: Ledger, study: Study) -> Iterator[Event]:
             yield _event("failed", text, record, ledger, study, trial)
         elif _is_new_best(trial, ledger, study):
             assert trial.objective is not None
-            value = f"{shown_number(trial.objective)}{unit_of(study.objective.metric)}"
+            value = with_unit(trial.objective, study.objective.metric)
             text = f"{study.name}: {trial_name(trial)} is the best so far, {value}"
             yield _event("new_best", text, record, ledger, study, trial)
     elif record["kind"] == "session" and record["event"] == "closed":

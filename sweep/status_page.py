@@ -11,12 +11,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hpe.whole_file import write_text
-from sweep.agenda import is_of, replicates_left
+from sweep.agenda import gpu_hours, is_of, replicates_left
 from sweep.display import RunningTrial, View, expected_trials, seconds_left, shown_duration
 from sweep.folders import StudyDir
 from sweep.ledger import CONTINUE, PAUSE, STOP, Ledger, Record, Trial, TrialState
 from sweep.lineage import gpus_per_slot
-from sweep.naming import best_of, metric_words, shown_number, trial_name, unit_of
+from sweep.naming import best_of, metric_words, shown_number, trial_name, unit_of, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
 
@@ -208,8 +208,8 @@ def _best(study: Study, ledger: Ledger, *, many_seeds: bool) -> tuple[str, str] 
     if not values:
         return None
     value = best_of(values, study.objective.direction)
-    shown = f"{shown_number(value)}{unit_of(study.objective.metric)}"
-    return shown, trial_name(values[value], many_seeds=many_seeds)
+    name = trial_name(values[value], many_seeds=many_seeds)
+    return with_unit(value, study.objective.metric), name
 
 
 def _gpu_hours(study: Study, ledger: Ledger) -> str | None:
@@ -217,7 +217,7 @@ def _gpu_hours(study: Study, ledger: Ledger) -> str | None:
     per_slot = gpus_per_slot(ledger.lineage)
     if per_slot == 0:
         return None
-    used_h = per_slot * sum(trial.duration_s for trial in ledger.everything()) / 3600
+    used_h = gpu_hours(ledger, gpus_per_slot=per_slot)
     if study.budget.gpu_h is None:
         return f"{used_h:.1f} GPU-hours used"
     left_h = max(0.0, study.budget.gpu_h - used_h)

@@ -1,7 +1,6 @@
 """Supervised body pose from reference crops, by volumes or by regression (S4)."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -16,7 +15,12 @@ from hpe.phases.body_network import build_body_network
 from hpe.phases.body_rows import BodyRows, joints_mm_of
 from hpe.phases.body_training import BodyRun, body_batches, train_epoch
 from hpe.phases.distribution import data_parallel, rank, require_divisible
-from hpe.phases.label_budget import scored_samples, scored_splits, steps_per_epoch
+from hpe.phases.label_budget import (
+    scored_samples,
+    scored_splits,
+    spread_over,
+    steps_per_epoch,
+)
 from hpe.phases.loaders import Batch, collate
 from hpe.phases.optimization import ScheduledOptimizer
 from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
@@ -79,8 +83,8 @@ def _start(config: BodyPoseConfig, inputs: PhaseInputs) -> BodyRun:
     require_divisible(config.batch_size)
     train = inputs.data.splits["train"]
     labelled = nested_subset(train, fraction=config.label_fraction, seed=config.label_seed)
-    every = math.ceil(len(labelled) / STATISTICS_SAMPLES)
-    statistics = _whole_bodies(config, inputs, labelled[::every])
+    typical = spread_over(labelled, at_most=STATISTICS_SAMPLES)
+    statistics = _whole_bodies(config, inputs, typical)
     numerics = Numerics(inputs.device, config.precision, config.channels_last)
     network = build_body_network(
         config, inputs, numerics, mean_points=statistics["points"].mean(0).float()
@@ -106,7 +110,7 @@ def _start(config: BodyPoseConfig, inputs: PhaseInputs) -> BodyRun:
     )
 
 
-def _whole_bodies(config: BodyPoseConfig, inputs: PhaseInputs, indices: tuple[int, ...]) -> Batch:
+def _whole_bodies(config: BodyPoseConfig, inputs: PhaseInputs, indices: Sequence[int]) -> Batch:
     """Return reference rows, without images, of samples with all joints in space.
 
     Raises:

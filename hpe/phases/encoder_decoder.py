@@ -1,6 +1,5 @@
 """Supervised training of an encoder and a decoder of axes to say joints in front of the camera."""
 
-import math
 from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
@@ -22,8 +21,13 @@ from hpe.phases.axis_scores import AxisEvaluationSet
 from hpe.phases.axis_training import AxisRun, train_epoch
 from hpe.phases.distribution import data_parallel, rank, require_divisible
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig, target_space
-from hpe.phases.finetune import STATISTICS_SAMPLES
-from hpe.phases.label_budget import scored_samples, scored_splits, steps_per_epoch
+from hpe.phases.label_budget import (
+    STATISTICS_SAMPLES,
+    scored_samples,
+    scored_splits,
+    spread_over,
+    steps_per_epoch,
+)
 from hpe.phases.labelled import Crops, fully_visible
 from hpe.phases.optimization import ScheduledOptimizer
 from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
@@ -88,10 +92,10 @@ def _start(config: EncoderDecoderConfig, inputs: PhaseInputs) -> AxisRun:
     require_divisible(config.batch_size)
     train = inputs.data.splits["train"]
     labelled = nested_subset(train, fraction=config.label_fraction, seed=config.label_seed)
-    every = math.ceil(len(labelled) / STATISTICS_SAMPLES)
+    typical = spread_over(labelled, at_most=STATISTICS_SAMPLES)
     frame, side_px = config.target.frame, config.image_px
     reference = build_composition(CompositionConfig(), image_px=side_px, frame=frame)
-    crops = Crops(train, labelled[::every], image_px=side_px, composition=reference)
+    crops = Crops(train, typical, image_px=side_px, composition=reference)
     statistics = fully_visible(crops.rows())
     space = target_space(config.target, image_px=side_px)
     points = space.points(statistics["joints_m"], statistics["intrinsics"])

@@ -1,6 +1,5 @@
 """Supervised 2.5D finetuning of an encoder, frozen or trainable, on a share of the labels."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
@@ -16,7 +15,13 @@ from hpe.phases.averages import require_finite
 from hpe.phases.distribution import data_parallel, rank, require_divisible
 from hpe.phases.evaluation import EvaluationSet, FigureSet
 from hpe.phases.finetune_config import PSEUDO_METRICS, FinetuneConfig
-from hpe.phases.label_budget import scored_samples, scored_splits, steps_per_epoch
+from hpe.phases.label_budget import (
+    STATISTICS_SAMPLES,
+    scored_samples,
+    scored_splits,
+    spread_over,
+    steps_per_epoch,
+)
 from hpe.phases.labelled import Crops, fully_visible, mean_pose
 from hpe.phases.loaders import Batch
 from hpe.phases.optimization import ScheduledOptimizer
@@ -29,8 +34,6 @@ from hpe.phases.precision import EncodedHead, Numerics
 from hpe.phases.randomness import seed_layers
 from hpe.phases.starting_encoder import starting_encoder
 from hpe.phases.state import detached_copy
-
-STATISTICS_SAMPLES = 2000  # labels that the head's bias and the template are averaged over, at most
 
 
 def finetune(config: FinetuneConfig, inputs: PhaseInputs, resume: State | None = None) -> Phase:
@@ -102,8 +105,8 @@ def _start(config: FinetuneConfig, inputs: PhaseInputs) -> PoseRun:
     require_divisible(config.batch_size)
     train = inputs.data.splits["train"]
     labelled = nested_subset(train, fraction=config.label_fraction, seed=config.label_seed)
-    every = math.ceil(len(labelled) / STATISTICS_SAMPLES)
-    statistics = fully_visible(Crops(train, labelled[::every], image_px=config.image_px).rows())
+    typical = spread_over(labelled, at_most=STATISTICS_SAMPLES)
+    statistics = fully_visible(Crops(train, typical, image_px=config.image_px).rows())
     numerics = Numerics(inputs.device, config.precision, config.channels_last)
     network = numerics.placed(_network(config, inputs, statistics, numerics))
     learner = network if config.train_encoder else network.head

@@ -1,11 +1,14 @@
 """How much a supervised phase trains on its labels, and how often it is scored."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from hpe.phases.labelled import EVALUATION_BATCH
 from hpe.phases.phase import Workload
+
+STATISTICS_SAMPLES = 2000
+"""Labelled hands that a head's start and the template are averaged over, at most."""
 
 
 @runtime_checkable
@@ -40,6 +43,11 @@ def steps_per_epoch(config: LabelBudget, num_labels: int) -> int:
     one_pass = math.ceil(num_labels / (config.batch_size * config.accumulate))
     steps = config.steps_per_epoch or one_pass
     return min(steps, config.limit_batches or steps)
+
+
+def spread_over(labels: Sequence[int], *, at_most: int) -> Sequence[int]:
+    """Return at most so many of the labels, evenly spread over them."""
+    return labels[:: math.ceil(len(labels) / at_most)]
 
 
 def scored_samples(config: LabelBudget, available: int) -> int:

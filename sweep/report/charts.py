@@ -8,7 +8,7 @@ from scipy import stats
 
 from sweep.candidates import Candidate, in_order
 from sweep.ledger import Ledger, Trial, TrialState
-from sweep.naming import best_of, metric_words, shown_number, unit_of
+from sweep.naming import best_of, metric_words
 from sweep.objectives import is_feasible
 from sweep.report.comparison import PairedDifference
 from sweep.report.history import EpochsOf
@@ -238,8 +238,3 @@ def proxies_of(ledger: Ledger, proxies: Mapping[str, str]) -> list[str]:
     """
     stages = [stage for trial in ledger.trials.values() for stage in trial.stages]
     return sorted({f"{s.label}/{proxies[s.phase]}" for s in stages if s.phase in proxies})
-
-
-def shown_objective(value: float | None, objective: Objective) -> str:
-    """Return an objective's value with its unit."""
-    return "" if value is None else f"{shown_number(value)}{unit_of(objective.metric)}"

@@ -9,7 +9,7 @@ from scipy import stats
 
 from sweep.candidates import Candidate, candidates, in_order, keeps_constraints
 from sweep.ledger import Ledger, TrialState
-from sweep.naming import best_of, better, metric_words, shown_number, unit_of
+from sweep.naming import best_of, better, metric_words, shown_number, unit_of, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Objective
 
@@ -104,7 +104,7 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
     rivals = [c for c in whole[1:] if c.arm is not None]
     pairs = [p for p in (paired_difference(leader, rival) for rival in rivals) if p is not None]
     left_out = [c.name for c in found if len(c.values) < most]
-    tried = len({repr(sorted(t.params.items())) for t in ledger.trials.values() if t.arm is None})
+    tried = len({trial.point for trial in ledger.searched()})
     return Answer(
         sentence=f"{_lead(leader, objective)} {_against(pairs, objective)}".strip(),
         certainty=_certainty(leader, pairs, num_points=tried, left_out=left_out),
@@ -132,7 +132,7 @@ def _lead(leader: Candidate, objective: Objective) -> str:
     extreme = "lowest" if objective.direction == "minimize" else "highest"
     name = leader.name[0].upper() + leader.name[1:]
     over = f", mean of {len(leader.values)} seeds" if len(leader.values) > 1 else ""
-    value = f"{shown_number(leader.mean)}{unit_of(objective.metric)}"
+    value = with_unit(leader.mean, objective.metric)
     return f"{name} has the {extreme} {metric_words(objective.metric, unit=False)}: {value}{over}."
 
 

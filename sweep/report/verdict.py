@@ -6,7 +6,7 @@ from typing import Any
 from sweep.candidates import Candidate
 from sweep.ledger import Ledger
 from sweep.messages import counted
-from sweep.naming import metric_words, shown_number, unit_of
+from sweep.naming import metric_words, shown_number, with_unit
 from sweep.report.comparison import Answer
 from sweep.report.style import (
     BEST,
@@ -141,9 +141,9 @@ def _sentence(race: Race, verdict: Verdict, objective: Objective) -> str:
         control = strongest_control(race, verdict, objective)
         if control is None:
             return "Every replicate failed, so there is no verdict."
-        value = _with_unit(verdict.means[control], objective)
+        value = with_unit(verdict.means[control], objective.metric)
         return f"No searched point is better than {control} ({value}): all fell behind it."
-    value = _with_unit(verdict.means[verdict.winner], objective)
+    value = with_unit(verdict.means[verdict.winner], objective.metric)
     name = verdict.winner[0].upper() + verdict.winner[1:]
     metric = metric_words(objective.metric, unit=False)
     if not verdict.leads:
@@ -164,15 +164,12 @@ def _sentence(race: Race, verdict: Verdict, objective: Objective) -> str:
 
 
 def _lead(lead: Lead, objective: Objective) -> str:
+    mean = with_unit(lead.mean, objective.metric, 3)
     if lead.is_separated:
-        return (
-            f"{_with_unit(lead.mean, objective, 3)} (at least {_with_unit(lead.low, objective, 3)} "
-            f"with {CONFIDENCE:.0%} confidence)"
-        )
-    return (
-        f"{_with_unit(lead.mean, objective, 3)} apart, interval {shown_number(lead.low, 3)} to "
-        f"{_with_unit(lead.high, objective, 3)}"
-    )
+        low = with_unit(lead.low, objective.metric, 3)
+        return f"{mean} (at least {low} with {CONFIDENCE:.0%} confidence)"
+    high = with_unit(lead.high, objective.metric, 3)
+    return f"{mean} apart, interval {shown_number(lead.low, 3)} to {high}"
 
 
 def _certainty(replication: Replication, verdict: Verdict) -> str:
@@ -196,7 +193,3 @@ def _certainty(replication: Replication, verdict: Verdict) -> str:
     if race.ended_by is None:
         parts.append("The race is not over.")
     return " ".join(parts)
-
-
-def _with_unit(value: float, objective: Objective, digits: int = 4) -> str:
-    return f"{shown_number(value, digits)}{unit_of(objective.metric)}"

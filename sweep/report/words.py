@@ -6,7 +6,7 @@ from typing import Any
 from sweep.display import shown_duration
 from sweep.ledger import TrialState
 from sweep.messages import counted
-from sweep.naming import metric_words, shown_number, unit_of
+from sweep.naming import metric_words, with_unit
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
@@ -25,21 +25,17 @@ def counts(result: StudyResult) -> str:
     return f"{len(result.rows)} trials: {', '.join(parts)}" if parts else "no trials yet"
 
 
-def with_unit(value: float, result: StudyResult, digits: int = 4) -> str:
-    """Return a value of the objective with its unit."""
-    return f"{shown_number(value, digits)}{unit_of(result.study.objective.metric)}"
-
-
 def template_sentence(result: StudyResult) -> str | None:
     """Say how the leader stands to the fixed template hand, if that is known."""
     leader = result.answer.leader
     if result.template is None or leader is None:
         return None
-    value, template = with_unit(leader.mean, result), with_unit(result.template, result)
+    metric = result.study.objective.metric
+    value, template = with_unit(leader.mean, metric), with_unit(result.template, metric)
     if result.blind:
         return (
             f"That is no better than the {template} of a fixed template hand that sees no image: "
-            f"at this budget {metric_words(result.study.objective.metric, unit=False)} is blind, "
+            f"at this budget {metric_words(metric, unit=False)} is blind, "
             "and no ranking by it should be trusted."
         )
     return f"A fixed template hand that sees no image scores {template}, {leader.name} {value}."

@@ -12,6 +12,9 @@ from sweep.verdict.race import Entrant, Race, Values, run_race
 FIRST_SEED = 1000
 
 
+Begun = Mapping[tuple[int, int], Trial]
+
+
 @dataclass(frozen=True)
 class Replication:
     """The replicates of a study as far as they have come.
@@ -19,14 +22,24 @@ class Replication:
     Attributes:
         sources: Name of an entrant -> the first trial of its point.
         seeds: The trial seed of each round.
+        begun: Number of a source and trial seed -> the replicate, of all that have begun.
         values: Name -> what it has reached in each round it has finished.
         race: What follows from these.
     """
 
     sources: Mapping[str, Trial]
     seeds: tuple[int, ...]
+    begun: Begun
     values: Values
     race: Race
+
+    def next_due(self) -> tuple[Trial, int] | None:
+        """Return source and seed of the first replicate of the present round that has not begun."""
+        for name in self.race.due(self.values):
+            source, seed = self.sources[name], self.seeds[self.race.rounds]
+            if (source.number, seed) not in self.begun:
+                return source, seed
+        return None
 
 
 def replication_of(study: Study, ledger: Ledger) -> Replication | None:
@@ -48,9 +61,14 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
         sources[trial_name(source)] = source
         entrants.append(Entrant(trial_name(source), is_control=candidate.arm is not None))
     seeds = final_seeds(study)
-    values = {name: _values(source, seeds, ledger) for name, source in sources.items()}
+    begun = {
+        (trial.replicate_of, trial.seed): trial
+        for trial in ledger.replicates.values()
+        if trial.replicate_of is not None
+    }
+    values = {name: _values(source, seeds, begun) for name, source in sources.items()}
     race = run_race(entrants, values, rounds=len(seeds), direction=study.objective.direction)
-    return Replication(sources, seeds, values, race)
+    return Replication(sources, seeds, begun, values, race)
 
 
 def final_seeds(study: Study) -> tuple[int, ...]:
@@ -61,23 +79,11 @@ def final_seeds(study: Study) -> tuple[int, ...]:
     return tuple(next(fresh) for _ in range(study.final.seeds))
 
 
-def replicate_for(source: Trial, seed: int, ledger: Ledger) -> Trial | None:
-    """Return the replicate of a point with this seed, if it has begun."""
-    return next(
-        (
-            trial
-            for trial in ledger.replicates.values()
-            if trial.replicate_of == source.number and trial.seed == seed
-        ),
-        None,
-    )
-
-
-def _values(source: Trial, seeds: tuple[int, ...], ledger: Ledger) -> list[float | None]:
+def _values(source: Trial, seeds: tuple[int, ...], begun: Begun) -> list[float | None]:
     """Return the objective of each replicate that ended, up to the first that has not."""
     values: list[float | None] = []
     for seed in seeds:
-        trial = replicate_for(source, seed, ledger)
+        trial = begun.get((source.number, seed))
         if trial is None or trial.state is TrialState.RUNNING:
             break
         values.append(trial.objective if trial.state is TrialState.COMPLETE else None)

@@ -14,6 +14,7 @@ from sweep.options import parse_options
 from sweep.study import label_of
 from sweep.study_check import check_study
 from sweep.study_file import STUDIES, load_study
+from trainables.artifact_files import TENSORS
 from trainables.plans import default_settings, parse_plan
 
 ROOT = Path(__file__).parents[2]
@@ -116,13 +117,22 @@ def test_what_looks_at_a_trained_model_takes_these_options(script):
         assert number.isdigit()
 
 
+def test_what_converts_a_file_of_another_system_takes_these_options():
+    given = of_script("convert")
+    assert given
+    for arguments in given:
+        options = importlib.import_module("sweep.convert")._parser().parse_args(arguments)
+        assert options.trust == Path("peclr_rn50.pth")
+        assert options.out.suffix == TENSORS
+
+
 def options_name(options):
     return study_of(options).name
 
 
 def test_every_command_is_of_a_script_that_is_checked_here():
     scripts = {shlex.split(text)[1] for text in commands()}
-    assert scripts == {"sweep/run.py", "sweep/evaluate.py"}
+    assert scripts == {"sweep/run.py", "sweep/evaluate.py", "sweep/convert.py"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
