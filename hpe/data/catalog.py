@@ -1,8 +1,6 @@
 """The data sets by name: their settings, where they lie, how they are made ready and opened."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,6 +9,7 @@ from pydantic import ValidationError
 
 from hpe.config import Config
 from hpe.data import (
+    coco_hands,
     freihand,
     freihand_course,
     h36m,
@@ -18,9 +17,12 @@ from hpe.data import (
     interhand_masks,
     mpii,
     mpii_hands,
+    onehand10k,
+    rhd,
     youtube_hands,
 )
 from hpe.data.body_mixture import BodyMixtureConfig
+from hpe.data.coco_hands import CocoHandsConfig, open_coco_hands, prepare_coco_hands
 from hpe.data.freihand import FreiHandConfig, open_freihand, prepare_freihand
 from hpe.data.freihand_course import (
     FreiHandCourseConfig,
@@ -38,6 +40,7 @@ from hpe.data.mixture import Mixing, MixtureConfig, mix
 from hpe.data.mpii import MpiiConfig, open_mpii, prepare_mpii
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
+from hpe.data.onehand10k import OneHand10KConfig, open_onehand10k, prepare_onehand10k
 from hpe.data.opened import OpenedData, Task
 from hpe.data.packed import is_finished
 from hpe.data.rendered_bodies import (
@@ -59,6 +62,8 @@ from hpe.data.rendered_two_hands import (
     prepare_rendered_two_hands,
     recipe_of_two_hands,
 )
+from hpe.data.rhd import RhdConfig, open_rhd, prepare_rhd
+from hpe.data.roots import brought_root, rendered_root
 from hpe.data.youtube_hands import YoutubeHandsConfig, open_youtube_hands, prepare_youtube_hands
 from hpe.names import nearest
 
@@ -187,38 +192,6 @@ def _is_unfinished(_config: Config, root: Path) -> bool:
     return not is_finished(root)
 
 
-def _rendered(
-    recipe_of: Callable[[Any], Mapping[str, Any]],
-) -> Callable[[Any, Path | None, Path], Path]:
-    """Return where rendered data lie: a folder for each recipe, so that none overwrites another."""
-
-    def root(config: Any, data_dir: Path | None, made_dir: Path) -> Path:
-        recipe = json.dumps(recipe_of(config), sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(recipe.encode()).hexdigest()
-        return (data_dir or made_dir) / f"{config.name}-{digest[:12]}"
-
-    return root
-
-
-def _brought(folder_names: Sequence[str]) -> Callable[[Any, Path | None, Path], Path]:
-    """Return where a data set lies that is not made here: in `data_dir`, or in a folder of it.
-
-    Args:
-        folder_names: What the data set's folder may be called inside a folder of data sets.
-    """
-
-    def root(config: Any, data_dir: Path | None, _made_dir: Path) -> Path:
-        if data_dir is None:
-            raise ValueError(
-                f"{config.name} is not made here: give the folder of its original files with "
-                f"--data-dir."
-            )
-        inside = [data_dir / name for name in folder_names]
-        return next((folder for folder in inside if folder.is_dir()), data_dir)
-
-    return root
-
-
 def _mixture_root(config: Mixing, data_dir: Path | None, made_dir: Path) -> Path:
     """Return the folder in which the sources' own folders lie."""
     for source in config.sources.values():
@@ -288,7 +261,7 @@ DATA_SETS: Mapping[str, DataSet] = {
     "rendered_hands": DataSet(
         about="hands rendered here from a parametric model, with masks and parts",
         config=RenderedHandsConfig,
-        root=_rendered(recipe_of),
+        root=rendered_root(recipe_of),
         prepare=prepare_rendered_hands,
         open=open_rendered_hands,
         awaits_making=_is_unfinished,
@@ -296,7 +269,7 @@ DATA_SETS: Mapping[str, DataSet] = {
     "rendered_two_hands": DataSet(
         about="two hands that hide each other, rendered here, with the whole masks of each",
         config=RenderedTwoHandsConfig,
-        root=_rendered(recipe_of_two_hands),
+        root=rendered_root(recipe_of_two_hands),
         prepare=prepare_rendered_two_hands,
         open=open_rendered_two_hands,
         task="hand_segmentation",
@@ -305,7 +278,7 @@ DATA_SETS: Mapping[str, DataSet] = {
     "rendered_bodies": DataSet(
         about="clothed bodies rendered here from a parametric model",
         config=RenderedBodiesConfig,
-        root=_rendered(recipe_of_bodies),
+        root=rendered_root(recipe_of_bodies),
         prepare=prepare_rendered_bodies,
         open=open_rendered_bodies,
         task="body_pose",
@@ -314,28 +287,28 @@ DATA_SETS: Mapping[str, DataSet] = {
     "freihand": DataSet(
         about="FreiHAND's original files, which you bring",
         config=FreiHandConfig,
-        root=_brought(freihand.FOLDER_NAMES),
+        root=brought_root(freihand.FOLDER_NAMES),
         prepare=_prepare_freihand,
         open=open_freihand,
     ),
     "freihand_course": DataSet(
         about="FreiHAND in the layout of a course, which you bring",
         config=FreiHandCourseConfig,
-        root=_brought(freihand_course.FOLDER_NAMES),
+        root=brought_root(freihand_course.FOLDER_NAMES),
         prepare=prepare_freihand_course,
         open=open_freihand_course,
     ),
     "interhand": DataSet(
         about="InterHand2.6M at 5 frames/s, which you bring",
         config=InterHandConfig,
-        root=_brought(interhand.FOLDER_NAMES),
+        root=brought_root(interhand.FOLDER_NAMES),
         prepare=prepare_interhand,
         open=open_interhand,
     ),
     "interhand_masks": DataSet(
         about="InterHand2.6M with part masks in S3's layout, which you bring",
         config=InterHandMasksConfig,
-        root=_brought(interhand_masks.FOLDER_NAMES),
+        root=brought_root(interhand_masks.FOLDER_NAMES),
         prepare=prepare_interhand_masks,
         open=open_interhand_masks,
         task="hand_segmentation",
@@ -343,7 +316,7 @@ DATA_SETS: Mapping[str, DataSet] = {
     "mpii_hands": DataSet(
         about="MPII+NZSL hands, 2D only, which you bring",
         config=MpiiHandsConfig,
-        root=_brought(mpii_hands.FOLDER_NAMES),
+        root=brought_root(mpii_hands.FOLDER_NAMES),
         prepare=prepare_mpii_hands,
         open=open_mpii_hands,
         knows_depth=_flat,
@@ -351,9 +324,32 @@ DATA_SETS: Mapping[str, DataSet] = {
     "youtube_hands": DataSet(
         about="YouTube 3D Hands, used in 2D, which you bring",
         config=YoutubeHandsConfig,
-        root=_brought(youtube_hands.FOLDER_NAMES),
+        root=brought_root(youtube_hands.FOLDER_NAMES),
         prepare=prepare_youtube_hands,
         open=open_youtube_hands,
+        knows_depth=_flat,
+    ),
+    "rhd": DataSet(
+        about="RHD, people rendered whole, which you bring",
+        config=RhdConfig,
+        root=brought_root(rhd.FOLDER_NAMES),
+        prepare=prepare_rhd,
+        open=open_rhd,
+    ),
+    "onehand10k": DataSet(
+        about="OneHand10K, 2D only, which you bring",
+        config=OneHand10KConfig,
+        root=brought_root(onehand10k.FOLDER_NAMES),
+        prepare=prepare_onehand10k,
+        open=open_onehand10k,
+        knows_depth=_flat,
+    ),
+    "coco_hands": DataSet(
+        about="hands of COCO-WholeBody, 2D only, which you bring",
+        config=CocoHandsConfig,
+        root=brought_root(coco_hands.FOLDER_NAMES),
+        prepare=prepare_coco_hands,
+        open=open_coco_hands,
         knows_depth=_flat,
     ),
     "mixture": DataSet(
@@ -368,7 +364,7 @@ DATA_SETS: Mapping[str, DataSet] = {
     "h36m": DataSet(
         about="Human3.6M in S4's or mmpose's layout, which you bring",
         config=H36mConfig,
-        root=_brought(h36m.FOLDER_NAMES),
+        root=brought_root(h36m.FOLDER_NAMES),
         prepare=prepare_h36m,
         open=open_h36m,
         task="body_pose",
@@ -376,7 +372,7 @@ DATA_SETS: Mapping[str, DataSet] = {
     "mpii": DataSet(
         about="MPII Human Pose, 2D only, which you bring",
         config=MpiiConfig,
-        root=_brought(mpii.FOLDER_NAMES),
+        root=brought_root(mpii.FOLDER_NAMES),
         prepare=prepare_mpii,
         open=open_mpii,
         task="body_pose",

@@ -6,6 +6,8 @@ are public now: only `final` puts that in its place.
 
 FreiHAND does not say whether its K counts pixel centres at integers or at integer + 0.5 (ours); it
 is used as it is.
+
+A folder of samples (`freihand_samples`) is opened too, to be scored on in 2D.
 """
 
 import hashlib
@@ -20,10 +22,13 @@ from jaxtyping import Bool, Int, UInt8
 from pydantic import AfterValidator, Field, model_validator
 
 from hpe.config import Config, identity_settings, operational
+from hpe.data.flat_hands import read_flat_hand
 from hpe.data.freihand_files import HOME_PAGE, Part, picture_name, read_part, write_index
+from hpe.data.freihand_samples import parse_samples, samples_source
 from hpe.data.hands import HandData, HandSample, HandSplit
 from hpe.data.index import require_within_budget
 from hpe.data.pictures import read_grey, read_rgb
+from hpe.data.sample_folder import open_samples, prepare_samples, require_no_final
 from hpe.data.splits import partition, require_training_share
 from hpe.geometry.camera import project
 
@@ -146,6 +151,16 @@ def prepare_freihand(
         ValueError: If files are missing: what was looked for, what was found; or if too many cannot
             be read: which, and why.
     """
+    samples = samples_source(root, HOME_PAGE)
+    if samples is not None:
+        require_no_final(root, final=config.final)
+        prepare_samples(
+            samples,
+            lambda: parse_samples(samples),
+            max_bad_share=config.max_unreadable_share,
+            progress=progress,
+        )
+        return
     parts = _num_versions(config)
     for done, (name, num_versions) in enumerate(parts.items()):
         progress(done, len(parts))
@@ -161,6 +176,19 @@ def open_freihand(config: FreiHandConfig, root: Path) -> HandData:
     Raises:
         ValueError: As `prepare_freihand` does.
     """
+    samples = samples_source(root, HOME_PAGE)
+    if samples is not None:
+        require_no_final(root, final=config.final)
+        return open_samples(
+            config,
+            samples,
+            lambda: parse_samples(samples),
+            read_flat_hand,
+            max_bad_share=config.max_unreadable_share,
+            has_depth=False,
+            source=HOME_PAGE,
+            licence="research only; see the source",
+        )
     parts = {}
     for name, num_versions in _num_versions(config).items():
         parts[name] = part = read_part(root, name, num_versions=num_versions)

@@ -18,13 +18,21 @@ from hpe.config import Config, operational
 from hpe.data.folder import Progress, folder_data, held_out_splits, num_ids, official_split
 from hpe.data.hands import HandData, HandSample, mirrored
 from hpe.data.index import Index, read_index, whole_rows, write_index
-from hpe.data.interhand_files import HOME_PAGE, Annotations, Part, parse_part, part_source
+from hpe.data.interhand_files import (
+    HOME_PAGE,
+    SAMPLES,
+    Annotations,
+    Part,
+    parse_part,
+    part_source,
+)
 from hpe.data.pictures import read_rgb
+from hpe.data.sample_folder import annotations_of_samples, require_no_final, scored_alone
 from hpe.data.splits import require_training_share
 from hpe.geometry.camera import project
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
 
-FOLDER_NAMES = ("interhand", "InterHand", "InterHand2.6M")
+FOLDER_NAMES = ("interhand", "InterHand", "InterHand2.6M", SAMPLES)
 """What the data set's folder is called inside a folder of data sets."""
 
 HALF_PIXEL = 0.5
@@ -69,7 +77,7 @@ def prepare_interhand(
         ValueError: If annotations are missing, or more pictures than the settings allow.
     """
     del processes  # one pass over the files
-    for part in _parts(config):
+    for part in _parts(config, root):
         index = _read(config, root, part, progress=progress)
         write_index(index)
         whole_rows(index, _chosen(config, index), max_bad_share=config.max_bad_share)
@@ -81,16 +89,20 @@ def open_interhand(config: InterHandConfig, root: Path) -> HandData:
     Raises:
         ValueError: As `prepare_interhand` does.
     """
-    indices: dict[str, Index] = {part: _read(config, root, part) for part in _parts(config)}
+    parts = _parts(config, root)
+    indices: dict[str, Index] = {part: _read(config, root, part) for part in parts}
     chosen = {part: (index, _chosen(config, index)) for part, index in indices.items()}
-    splits = held_out_splits(
-        *chosen["train"],
-        read_hand,
-        val_share=config.val_share,
-        test_share=config.test_share,
-        seed=config.split_seed,
-        max_bad_share=config.max_bad_share,
-    )
+    if "samples" in chosen:
+        splits = scored_alone(*chosen["samples"], read_hand, max_bad_share=config.max_bad_share)
+    else:
+        splits = held_out_splits(
+            *chosen["train"],
+            read_hand,
+            val_share=config.val_share,
+            test_share=config.test_share,
+            seed=config.split_seed,
+            max_bad_share=config.max_bad_share,
+        )
     if config.final:
         splits["test"] = official_split(
             *chosen["test"],
@@ -109,7 +121,7 @@ def open_interhand(config: InterHandConfig, root: Path) -> HandData:
             part: len(index) - len(rows) for part, (index, rows) in chosen.items()
         },
         annotations=config.annotations,
-        sequences=len(indices["train"].arrays["sequence_name"]),
+        sequences=len(indices[parts[0]].arrays["sequence_name"]),
         test_is_official_test_part=config.final,
         source=HOME_PAGE,
         licence="CC-BY-NC 4.0",
@@ -168,7 +180,10 @@ def _unannotated_at_the_mean(
     return np.where(visible[:, None], joints_m, joints_m[visible].mean(axis=0))
 
 
-def _parts(config: InterHandConfig) -> tuple[Part, ...]:
+def _parts(config: InterHandConfig, root: Path) -> tuple[Part, ...]:
+    if annotations_of_samples(root, f"{SAMPLES}_data") is not None:
+        require_no_final(root, final=config.final)
+        return ("samples",)
     return ("train", "test") if config.final else ("train",)
 
 

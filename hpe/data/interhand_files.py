@@ -5,6 +5,8 @@
     InterHand2.6M.annotations.5.fps/<annotations>/InterHand2.6M_<part>_joint_3d.json
     InterHand2.6M_5fps_batch0/images/<part>/<file_name>
 
+    test_interhand2.6m_data.json, ..., <file_name>      or a folder of samples (`sample_folder`)
+
 `<annotations>` is human_annot, machine_annot or all; `<part>` is train or test. Joints 0 to 20 are
 the right hand's and 21 to 41 the left hand's, each finger from the tip to the knuckle, the wrist
 last. Positions are millimetres in the world; a camera sees (world - campos) camrot^T.
@@ -29,21 +31,26 @@ FORMAT = 1
 """To be raised when `parse_part` gives something else for the same files."""
 
 Annotations = Literal["human_annot", "machine_annot", "all"]
-Part = Literal["train", "test"]
+Part = Literal["train", "test", "samples"]
+SAMPLES = "interhand2.6m"
 
 _SIDES = {"right": ("right",), "left": ("left",), "interacting": ("right", "left")}
 _ORDER = np.array(FREIHAND_FROM_INTERHAND)
 
 
 def part_source(root: Path, part: Part, annotations: Annotations) -> Source:
-    """Return what the index of a part is made from."""
+    """Return what the index of a part is made from; samples are annotated in one way alone."""
     folder = root / ANNOTATION_FOLDER / annotations
     kinds = ("data", "camera", "joint_3d")
+    if part == "samples":
+        files = [root / f"test_{SAMPLES}_{kind}.json" for kind in kinds]
+    else:
+        files = [folder / f"InterHand2.6M_{part}_{kind}.json" for kind in kinds]
     return Source(
         data_set=f"InterHand2.6M's {part} part ({annotations})",
         root=root,
         name=f"interhand_{annotations}_{part}",
-        annotations=[folder / f"InterHand2.6M_{part}_{kind}.json" for kind in kinds],
+        annotations=files,
         home_page=HOME_PAGE,
         made_as={"format": FORMAT, "part": part},
     )
@@ -72,8 +79,8 @@ def parse_part(source: Source) -> Arrays:
                 f"{source.root}: annotation {annotation.get('id')} of {source.annotations[0].name} "
                 f"has no {error} in {', '.join(path.name for path in source.annotations)}."
             ) from error
-    images = f"{IMAGE_FOLDER}/{source.made_as['part']}"
-    return table.arrays(images)
+    part = source.made_as["part"]
+    return table.arrays("" if part == "samples" else f"{IMAGE_FOLDER}/{part}/")
 
 
 def _moments(data: Mapping[str, Any]) -> dict[tuple[str, str], int]:
@@ -124,7 +131,7 @@ class _Table:
             zip(*self.rows, strict=True) if self.rows else [()] * 6
         )
         return {
-            "picture": as_names([f"{images}/{name}" for name in names]),
+            "picture": as_names([f"{images}{name}" for name in names]),
             "unique_id": np.array(moments, dtype=np.int64),
             "camera": np.array(cameras, dtype=np.int32),
             "sequence": np.array(sequences, dtype=np.int32),

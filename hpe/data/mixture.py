@@ -11,22 +11,28 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config
+from hpe.data.coco_hands import CocoHandsConfig
 from hpe.data.folder import Sample
 from hpe.data.freihand import FreiHandConfig
 from hpe.data.freihand_course import FreiHandCourseConfig
 from hpe.data.interhand import InterHandConfig
 from hpe.data.mpii_hands import MpiiHandsConfig
+from hpe.data.onehand10k import OneHand10KConfig
 from hpe.data.opened import OpenedData, Split
 from hpe.data.rendered_hands import RenderedHandsConfig
+from hpe.data.rhd import RhdConfig
 from hpe.data.splits import unique_ids
 from hpe.data.youtube_hands import YoutubeHandsConfig
 
 SourceData = Annotated[
-    FreiHandConfig
+    CocoHandsConfig
+    | FreiHandConfig
     | FreiHandCourseConfig
     | InterHandConfig
     | MpiiHandsConfig
+    | OneHand10KConfig
     | RenderedHandsConfig
+    | RhdConfig
     | YoutubeHandsConfig,
     Field(discriminator="name"),
 ]

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config, operational
+from hpe.data.flat_hands import read_flat_hand
 from hpe.data.folder import (
     Progress,
     as_names,
@@ -28,9 +29,8 @@ from hpe.data.folder import (
     num_ids,
     official_split,
 )
-from hpe.data.hands import HandData, HandSample, flat_sample, mirrored
+from hpe.data.hands import HandData
 from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
-from hpe.data.pictures import read_rgb
 from hpe.data.splits import require_training_share
 
 FOLDER_NAMES = ("mpii_hands", "mpii_dataset", "hand_labels")
@@ -98,7 +98,7 @@ def open_mpii_hands(config: MpiiHandsConfig, root: Path) -> HandData:
     train = indices["manual_train"]
     splits = held_out_splits(
         *chosen["manual_train"],
-        read_hand,
+        read_flat_hand,
         val_share=config.val_share,
         test_share=config.test_share,
         seed=config.split_seed,
@@ -107,7 +107,7 @@ def open_mpii_hands(config: MpiiHandsConfig, root: Path) -> HandData:
     if config.final:
         splits["test"] = official_split(
             *chosen["manual_test"],
-            read_hand,
+            read_flat_hand,
             first_id=num_ids(train),
             max_bad_share=config.max_bad_share,
         )
@@ -124,17 +124,6 @@ def open_mpii_hands(config: MpiiHandsConfig, root: Path) -> HandData:
         source=HOME_PAGE,
         licence="research only; see the source",
     )
-
-
-def read_hand(index: Index, row: int) -> HandSample:
-    """Read one sample of an index, mirrored if it shows a left hand."""
-    sample = flat_sample(
-        read_rgb(index.picture_path(row)),
-        index.arrays["keypoints_px"][row],
-        visible=np.array(index.arrays["visible"][row]),
-        unique_id=int(index.arrays["unique_id"][row]),
-    )
-    return mirrored(sample) if index.arrays["is_left"][row] else sample
 
 
 def photograph_of(name: str) -> str:

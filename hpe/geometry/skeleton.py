@@ -62,6 +62,10 @@ FREIHAND_FROM_AIT = inverse(AIT_FROM_FREIHAND)
 FREIHAND_FROM_INTERHAND = (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16)
 INTERHAND_FROM_FREIHAND = inverse(FREIHAND_FROM_INTERHAND)
 
+# RHD: the wrist, then each finger from the tip to the knuckle. It is its own inverse.
+FREIHAND_FROM_RHD = (0, 4, 3, 2, 1, 8, 7, 6, 5, 12, 11, 10, 9, 16, 15, 14, 13, 20, 19, 18, 17)
+RHD_FROM_FREIHAND = inverse(FREIHAND_FROM_RHD)
+
 # MANO's 16 joints (wrist; index, middle, little, ring, thumb), then tips from thumb to little.
 FREIHAND_FROM_MANO = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 MANO_FROM_FREIHAND = inverse(FREIHAND_FROM_MANO)

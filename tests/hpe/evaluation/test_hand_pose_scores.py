@@ -8,6 +8,7 @@ import torch
 
 from hpe.data.folder import FolderSplit
 from hpe.evaluation.hand_pose_scores import (
+    box_sides_px,
     by_finger,
     by_joint,
     by_sequence,
@@ -35,6 +36,7 @@ def made_hands(count: int = 4, *, shift_m: float = 0.0) -> ScoredHands:
     predicted_m = true_m.clone()
     predicted_m[:, 1:, 0] += shift_m
     true_px = torch.zeros(count, 21, 2, dtype=torch.float64)
+    true_px[:, :, 0] = torch.linspace(10, 60, 21, dtype=torch.float64)  # a box of 50 x 0 px
     return ScoredHands(
         predicted_px=true_px + torch.tensor([3.0, 4.0]),
         true_px=true_px,
@@ -95,6 +97,7 @@ def test_errors_of_known_size_come_out():
     found = values(made_hands(shift_m=0.021))
     assert found["epe_2d_source_px"] == pytest.approx(5.0)
     assert found["epe_2d_px"] == pytest.approx(10.0)
+    assert found["epe_2d_box_share"] == found["median_epe_2d_box_share"] == pytest.approx(0.1)
     assert found["root_epe_mm"] == found["epe_mm"] == pytest.approx(20.0)
     assert found["median_epe_mm"] == pytest.approx(21.0)
     assert found["pa_epe_mm"] < 10
@@ -126,7 +129,38 @@ def test_hands_without_depth_count_for_keypoints_alone():
     assert counts["epe_2d_px"] == 4
     assert counts["epe_mm"] == 3
     none = replace(hands, has_depth=torch.zeros(4, dtype=torch.bool))
-    assert set(values(none)) == {"epe_2d_px", "epe_2d_source_px", "median_epe_2d_px"}
+    assert set(values(none)) == {
+        "epe_2d_px",
+        "epe_2d_source_px",
+        "epe_2d_box_share",
+        "median_epe_2d_px",
+        "median_epe_2d_box_share",
+        "pck_2d_fifth_of_box",
+    }
+
+
+def test_the_hand_box_is_that_of_annotated_keypoints():
+    hands = made_hands()
+    true_px = hands.true_px.clone()
+    true_px[0, 5, 1] = 100.0  # taller than wide
+    true_px[1, 6] = -500.0  # but not annotated
+    valid = hands.valid.clone()
+    valid[1, 6] = False
+    assert box_sides_px(true_px, valid).tolist() == [100.0, 50.0, 50.0, 50.0]
+
+
+def test_keypoints_within_a_fifth_of_the_box_are_right():
+    hands = made_hands()
+    off_px = torch.zeros(4, 21, 2, dtype=torch.float64)
+    off_px[:, 5, 0] = 9.99
+    off_px[:, 6, 1] = 10.01
+    off_px[1, 7, 0] = -20.0
+    found = values(replace(hands, predicted_px=hands.true_px + off_px))
+    assert found["pck_2d_fifth_of_box"] == pytest.approx(1 - 5 / 84)
+    unannotated = hands.valid.clone()
+    unannotated[:, 6] = False
+    found = values(replace(hands, predicted_px=hands.true_px + off_px, valid=unannotated))
+    assert found["pck_2d_fifth_of_box"] == pytest.approx(1 - 1 / 80)
 
 
 def test_parts_are_told_apart():
