@@ -31,6 +31,8 @@ from hpe.data.packed import (
 
 RowsOf = Callable[[Chunk], Mapping[str, np.ndarray]]
 """Makes every field of a chunk's rows; can be pickled, and gives the same in any process."""
+FEW_ROWS = 32
+"""So many are made here, sooner than other processes would have started."""
 
 
 def make_pack(
@@ -91,7 +93,7 @@ def _made(
     processes: int,
 ) -> Generator[Chunk, None, None]:
     """Make chunks here or in other processes; yield each as it is on disk."""
-    if processes == 1 or len(waiting) <= 1:
+    if processes == 1 or len(waiting) <= 1 or sum(chunk.rows for chunk in waiting) <= FEW_ROWS:
         with _one_opencv_thread():
             for chunk in waiting:
                 yield _make_chunk(folder, fields, rows_of, chunk)

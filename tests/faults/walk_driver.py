@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from hpe.phases.phase import PhaseInputs
 from sweep.book import Listener
 from sweep.cluster import ClusterLost, local_cluster
 from sweep.folders import RunsDir
 from sweep.interruption import Interrupted, terminable
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Record
+from sweep.ledger import Ledger, Record, Trial
 from sweep.study import Study
 from sweep.tracking import MlflowTracker
 from sweep.tuner import StudyInterrupted
+from tests.faults.walk_phase import WalkConfig, open_nothing, walk
 from tests.sweep import engine_driver
 
 
@@ -63,18 +67,14 @@ def journal_of(runs_dir: Path) -> list[Record]:
     return read_journal(path) if path.exists() else []
 
 
-def outcome(ledger: Ledger) -> list[tuple[Any, ...]]:
-    """Return what must not depend on what happened on the way: every metric, bit by bit."""
-    return [
-        (
-            trial.arm,
-            dict(trial.params),
-            str(trial.state),
-            trial.objective,
-            [[(e.epoch, dict(e.metrics)) for e in stage.epochs] for stage in trial.stages],
-        )
-        for trial in ledger.trials.values()
-    ]
+def is_undisturbed(trial: Trial) -> bool:
+    """Say whether a trial reported what its phase reports where nothing happens, bit by bit."""
+    (stage,) = trial.stages
+    config = WalkConfig.model_validate({**stage.config, "rest_s": 0.0})
+    data = open_nothing({"digest": "0" * 8})
+    inputs = PhaseInputs(data=data, parents={}, seed=stage.seed, device=torch.device("cpu"))
+    alone = [(report.epoch, dict(report.metrics)) for report in walk(config, inputs)]
+    return [(epoch.epoch, dict(epoch.metrics)) for epoch in stage.epochs] == alone
 
 
 def main() -> int:

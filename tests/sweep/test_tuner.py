@@ -18,9 +18,11 @@ from ray.util.placement_group import placement_group_table
 from ray.util.state import list_actors
 
 from sweep.cluster import local_cluster
+from sweep.conductor import Conductor
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, TrialState
 from sweep.lock import StudyInUse
+from sweep.scheduler import StudyScheduler
 from sweep.tuner import StudyInterrupted
 from tests.sweep.engine_driver import run
 from tests.sweep.engine_fakes import Play, make_study
@@ -32,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 ASHA = {"rule": "asha", "rungs": [0.34, 0.67], "keep": 0.5, "grace": 2}
 SLOW = {"final/rest_s": 0.3}
 WAIT_S = 120.0
+CPUS = 4
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,7 +42,7 @@ def address():
     """Run one cluster for all studies of this module."""
     before = dict(os.environ)
     os.environ.update(RAY_AUTH_MODE="disabled", PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
-    with local_cluster(cpus=4):
+    with local_cluster(cpus=CPUS):
         yield ray.get_runtime_context().gcs_address
     os.environ.clear()
     os.environ.update(before)
@@ -107,14 +110,33 @@ def test_a_study_on_one_slot_is_what_follows_from_its_seed_though_a_tune_actor_i
     assert journal_of(tmp_path) == records, "a finished study is not run again"
 
 
-def test_two_slots_run_exactly_the_trials_asked_for_and_leave_nothing_behind(tmp_path):
-    study = make_study(early_stop=ASHA, search={"trials": 10}, seeds={"trials": [0, 1]})
+def test_every_slot_keeps_its_tune_actor_and_a_finished_study_leaves_nothing(tmp_path, monkeypatch):
+    take_in, pids = StudyScheduler.on_trial_result, set()
+
+    def noting(self, controller, trial, result):
+        pids.add(result["pid"])
+        return take_in(self, controller, trial, result)
+
+    monkeypatch.setattr(StudyScheduler, "on_trial_result", noting)
+    study = make_study(early_stop=ASHA, search={"trials": 6}, seeds={"trials": [0, 1]})
     ledger = run(study, tmp_path, slots=2)
-    assert len(ledger.trials) == 2 * 2 + 10 * 2
+    assert len(ledger.trials) == 2 * 2 + 6 * 2
     assert not ledger.in_state(TrialState.RUNNING)
+    assert len(pids) == 2
     ends = [record["trial"] for record in journal_of(tmp_path) if record["kind"] == "end"]
     assert sorted(ends) == list(ledger.trials)
     assert all(group["state"] == "REMOVED" for group in placement_group_table().values())
+
+
+def test_a_study_that_fails_gives_back_all_it_held(tmp_path, monkeypatch):
+    def fail(conductor, number, attempt, reports):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Conductor, "on_reports", fail)
+    with pytest.raises(OSError, match="No space left"):
+        run(make_study(search={"trials": 4}), tmp_path, slots=2)
+    wait_until(lambda: ray.available_resources().get("CPU") == CPUS)
+    assert {group["state"] for group in placement_group_table().values()} == {"REMOVED"}
 
 
 def test_more_trials_pause_than_there_are_slots_and_the_study_goes_on(tmp_path):

@@ -12,7 +12,7 @@ from trainables.pool import SlotPool, SlotShape
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
-def test_a_worker_without_a_batch_is_replaced_and_its_trial_goes_on(ray_cluster, tmp_path):
+def test_f15_a_worker_without_a_batch_is_replaced_and_its_trial_goes_on(ray_cluster, tmp_path):
     store = tmp_path / "stages"
     pool = SlotPool(
         count=1,

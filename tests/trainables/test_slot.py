@@ -219,7 +219,7 @@ def duo(ray_cluster: None, store: Path) -> Iterator[SlotPool]:
     pool.close()
 
 
-def test_two_workers_train_together_and_survive_a_frozen_one(duo, store):
+def test_f15_two_workers_train_together_and_survive_a_frozen_one(duo, store):
     slot = lend(duo)
     first = Trial(slot, store, assignment(30))
     first.run()

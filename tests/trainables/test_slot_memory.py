@@ -11,7 +11,7 @@ from hpe.phases.catalog import PHASES
 from trainables.assignment import Assignment, Stage
 from trainables.pool import SlotPool, SlotShape
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.soak]
 
 SMALL, LARGE_BYTES = 4, 8_000_000
 FEW, MANY, LARGE = 10, 60, 10
