@@ -7,6 +7,7 @@ from hpe.augment.composition import CompositionConfig
 from hpe.augment.occlusion import require_occluders
 from hpe.config import Config
 from hpe.data.catalog import knows_depth
+from hpe.data.mixture import Mixing, sources_of
 from hpe.data.opened import SPLITS
 from sweep.messages import about
 from sweep.points import Point
@@ -14,8 +15,17 @@ from sweep.points import Point
 
 def split_sizes(data: Config) -> dict[str, int]:
     """Return the samples of each split where the data set's settings say so, else nothing."""
+    if isinstance(data, Mixing):
+        return _mixed_sizes(data)
     settings = type(data).model_fields
     return {name: getattr(data, name) for name in SPLITS if name in settings}
+
+
+def _mixed_sizes(data: Mixing) -> dict[str, int]:
+    sizes = {name: split_sizes(source.data) for name, source in data.sources.items()}
+    if not all(sizes.values()):
+        return {}
+    return {split: sum(sizes[name][split] for name in sources_of(data, split)) for split in SPLITS}
 
 
 def check_data_suffices(

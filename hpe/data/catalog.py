@@ -36,7 +36,7 @@ from hpe.data.interhand_masks import (
     open_interhand_masks,
     prepare_interhand_masks,
 )
-from hpe.data.mixture import Mixing, MixtureConfig, mix
+from hpe.data.mixture import Mixing, MixtureConfig, mix, sources_of
 from hpe.data.mpii import MpiiConfig, open_mpii, prepare_mpii
 from hpe.data.mpii_hands import MpiiHandsConfig, open_mpii_hands, prepare_mpii_hands
 from hpe.data.no_data import NoDataConfig, open_no_data
@@ -217,10 +217,8 @@ def _mixture_awaits_making(config: Mixing, root: Path) -> bool:
 
 
 def _mixture_knows_depth(config: Mixing, split: str) -> bool:
-    sources = config.sources
-    roles = {"unlabelled": tuple(sources), "train": config.train_on}
-    names = roles.get(split, config.score_on)
-    return any(knows_depth(sources[name].data, split) for name in names)
+    names = sources_of(config, split)
+    return any(knows_depth(config.sources[name].data, split) for name in names)
 
 
 def _flat(_config: Config, _split: str) -> bool:

@@ -18,7 +18,7 @@ from hpe.data.freihand_course import FreiHandCourseConfig
 from hpe.data.interhand import InterHandConfig
 from hpe.data.mpii_hands import MpiiHandsConfig
 from hpe.data.onehand10k import OneHand10KConfig
-from hpe.data.opened import OpenedData, Split
+from hpe.data.opened import SPLITS, OpenedData, Split
 from hpe.data.rendered_hands import RenderedHandsConfig
 from hpe.data.rhd import RhdConfig
 from hpe.data.splits import unique_ids
@@ -36,6 +36,9 @@ SourceData = Annotated[
     | YoutubeHandsConfig,
     Field(discriminator="name"),
 ]
+
+
+TRAINED_ON = ("unlabelled", "train")
 
 
 class SourceConfig(Config):
@@ -125,6 +128,12 @@ def require_sources(config: Mixing) -> None:
             )
 
 
+def sources_of(config: Mixing, split: str) -> tuple[str, ...]:
+    """Return the sources of a split's samples, in the order in which they lie in it."""
+    roles = {"unlabelled": tuple(config.sources), "train": config.train_on}
+    return tuple(sorted(roles.get(split, config.score_on)))  # whatever order they were written in
+
+
 @dataclass(frozen=True)
 class MixedSplit(Generic[Sample]):
     """The samples of several splits, one after the other.
@@ -180,24 +189,20 @@ def mix(config: Mixing, opened: Mapping[str, OpenedData[Sample]]) -> OpenedData[
         config: How to mix them.
         opened: Source -> its data.
     """
-    names = sorted(config.sources)  # whatever order they were written in
+    names = sources_of(config, "unlabelled")
     counts = [_num_ids(opened[name]) for name in names]
     first_ids = dict(zip(names, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
 
-    def mixed(split: str, chosen: Sequence[str], *, weighted: bool) -> MixedSplit[Sample]:
-        chosen = sorted(chosen)
+    def mixed(split: str) -> MixedSplit[Sample]:
+        chosen = sources_of(config, split)
+        is_weighted = len(chosen) > 1 and split in TRAINED_ON
         return MixedSplit(
             parts=[opened[name].splits[split] for name in chosen],
             first_ids=[first_ids[name] for name in chosen],
-            shares=[config.sources[name].weight for name in chosen] if weighted else None,
+            shares=[config.sources[name].weight for name in chosen] if is_weighted else None,
         )
 
-    splits: dict[str, Split[Sample]] = {
-        "unlabelled": mixed("unlabelled", names, weighted=len(names) > 1),
-        "train": mixed("train", config.train_on, weighted=len(config.train_on) > 1),
-        "val": mixed("val", config.score_on, weighted=False),
-        "test": mixed("test", config.score_on, weighted=False),
-    }
+    splits: dict[str, Split[Sample]] = {split: mixed(split) for split in SPLITS}
     identity = {
         "sources": {name: [opened[name].digest, config.sources[name].weight] for name in names},
         "train_on": sorted(config.train_on),

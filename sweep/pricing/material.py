@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hpe.config import Config
+from hpe.data.body_mixture import BodyMixtureConfig
 from hpe.data.catalog import open_data, prepare_data
+from hpe.data.mixture import MixtureConfig
 from sweep.data_fit import split_sizes
 from sweep.pricing.samples import Sample, cut_short
 from sweep.pricing.tryout import folder_bytes
@@ -69,25 +71,46 @@ def make_material(
 
     Args:
         config: The data set's settings.
-        tried: Split -> samples to make.
+        tried: Split -> samples to make, at least.
         folder: For what is made.
         processes: That make them.
         advance: Told how far that is.
     """
     sizes = split_sizes(config)
-    small = config.model_copy(update=dict(tried))
+    small = shrunk(config, tried)
+    made = split_sizes(small)
     began = time.perf_counter()
     prepare_data(small, folder, processes=processes, progress=advance)
     seconds = time.perf_counter() - began
-    ratio = sum(sizes.values()) / sum(tried.values())
+    ratio = sum(sizes.values()) / sum(made.values())
     return Material(
         _described(small, folder, open_data(small, folder).digest),
         sizes,
-        tried,
+        made,
         is_the_studys=False,
         prepare_s=seconds * ratio,
         prepare_bytes=folder_bytes(folder) * ratio,
     )
+
+
+def shrunk(config: Config, counts: Mapping[str, int]) -> Config:
+    """Return a data set's settings with so few samples, of each source its share in a mixture.
+
+    Args:
+        config: Settings that say how many samples each split has.
+        counts: Split -> samples.
+    """
+    if not isinstance(config, MixtureConfig | BodyMixtureConfig):
+        return config.model_copy(update=dict(counts))
+    whole = split_sizes(config)
+    sources = {}
+    for name, source in config.sources.items():
+        share = {
+            split: math.ceil(size * counts[split] / whole[split])
+            for split, size in split_sizes(source.data).items()
+        }
+        sources[name] = source.model_copy(update={"data": shrunk(source.data, share)})
+    return config.model_copy(update={"sources": sources})
 
 
 def sizes_to_try(

@@ -32,6 +32,16 @@ def test_sizes_are_known_where_the_settings_say_them():
     assert split_sizes(data_config({"name": "freihand"})) == {}
 
 
+def test_a_mixture_has_what_its_sources_have_where_all_say_it():
+    rendered = {"data": {"name": "rendered_hands", **SIZES}}
+    roles = {"name": "mixture", "train_on": ["a"], "score_on": ["a", "b"]}
+    mixed = data_config({**roles, "sources": {"a": rendered, "b": rendered}})
+    twice = {split: 2 * size for split, size in SIZES.items()}
+    assert split_sizes(mixed) == {**twice, "train": SIZES["train"]}
+    real = {"data": {"name": "freihand"}}
+    assert split_sizes(data_config({**roles, "sources": {"a": rendered, "b": real}})) == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
