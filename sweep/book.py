@@ -79,8 +79,16 @@ class Book:
                 faults += self._tell(listener, record)
         self.write(*faults)
 
-    def open_session(self, study: Mapping[str, Any], lineage: Mapping[str, Any]) -> None:
-        """Record that a driver starts; the study too when it is new or changed."""
+    def open_session(
+        self,
+        study: Mapping[str, Any],
+        lineage: Mapping[str, Any],
+        known: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record that a driver starts; the study too when it is new or changed.
+
+        And, once for ever, what is known from another study.
+        """
         now = {"study": study, "lineage": lineage}
         if json.loads(json.dumps(now)) != {
             "study": self.ledger.study,
@@ -88,6 +96,8 @@ class Book:
         }:
             self.write({"kind": "study", **now})
         self.write({"kind": "session", "event": "opened", **_holder()})
+        if known is not None and self.ledger.source is None:
+            self.write(known)
 
     def end_session(self, *, interrupted: bool) -> None:
         """Record that the driver ends, and how."""

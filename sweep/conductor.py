@@ -86,9 +86,11 @@ class Conductor:
 
     # A session
 
-    def open(self, lineage: Mapping[str, Any]) -> None:
-        """Begin a session: take up what an earlier driver left unfinished."""
-        self._book.open_session(self._study.model_dump(mode="json"), lineage)
+    def open(self, lineage: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> None:
+        """Begin a session: take up what an earlier driver left, and first what is known."""
+        self._book.open_session(self._study.model_dump(mode="json"), lineage, known)
+        if self._sampler is not None:
+            self._sampler.begin_with(self._book.ledger.known)
         for trial in unfinished(self._study, self._book.ledger):
             self._conclude(trial)
         for trial in unfinished(self._study, self._book.ledger):

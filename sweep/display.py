@@ -20,6 +20,7 @@ from sweep.ledger import PAUSE, Ledger, Record, Trial, TrialState
 from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
+from sweep.warm_start import record_sentence
 
 REFRESHES_PER_S = 4.0
 LINE_EVERY_S = 30.0
@@ -140,6 +141,8 @@ class Display:
         match record["kind"]:
             case "note":
                 yield Text(record["message"], style="yellow")
+            case "known":
+                yield Text(record_sentence(record))
             case "trial":
                 self._start(ledger.trial(record["number"]))
             case "attempt" if record["trial"] in self._view.running:

@@ -21,13 +21,16 @@ from sweep.study_check import CheckedStudy
 Rows = Sequence[tuple[str, str]]
 
 
-def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
+def describe_study(
+    checked: CheckedStudy, *, fit: SlotFit, folder: str, known: str | None = None
+) -> str:
     """Return what running the study would do, in lines for people.
 
     Args:
         checked: The study.
         fit: The slots it would get.
         folder: Where its results would be.
+        known: What the search begins with from another study, if it does.
     """
     study = checked.study
     facts = [
@@ -37,6 +40,7 @@ def describe_study(checked: CheckedStudy, *, fit: SlotFit, folder: str) -> str:
         *_baseline(study),
         ("objective", _objective(study.objective)),
         ("trials", _trials(checked)),
+        *([] if known is None else [("from", known)]),
         ("early stop", _early_stop(checked)),
         ("slots", str(fit)),
         ("folder", folder),

@@ -110,7 +110,8 @@ class PlacedNsga2(NSGAIISampler):
 
     Optuna's own sampler remembers in its storage which generation a trial was asked for in; here
     that follows from the point's place, so it is the same after a restart. What has not completed
-    when the next generation begins is no parent of that one. Arms belong to the first generation.
+    when the next generation begins is no parent of that one. Arms belong to the first generation;
+    trials known from another study, whose numbers are below zero, are one that precedes it.
 
     Args:
         places: Which trials are searched points, and in which order.
@@ -124,23 +125,33 @@ class PlacedNsga2(NSGAIISampler):
 
     def get_trial_generation(
         self,
-        study: Study,  # noqa: ARG002  Optuna's name
+        study: Study,
         trial: FrozenTrial,  # noqa: ARG002  Optuna's name
     ) -> int:
         """Return the generation of the point that is asked for."""
-        return self._place // POPULATION
+        return _first_generation(study) + self._place // POPULATION
 
     def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
         """Return the complete trials of a generation."""
         return [
             trial
             for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            if self._places.get(trial.number, 0) // POPULATION == generation
+            if self._generation_of(trial, first=_first_generation(study)) == generation
         ]
+
+    def _generation_of(self, trial: FrozenTrial, *, first: int) -> int:
+        if trial.number < 0:
+            return 0
+        return first + self._places.get(trial.number, 0) // POPULATION
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Cross two parents; without two there is nothing to cross, and the point is random."""
-        parents = self.get_parent_population(study, self._place // POPULATION)
+        parents = self.get_parent_population(study, self.get_trial_generation(study, trial))
         return super().sample_relative(study, trial, search_space) if len(parents) > 1 else {}
+
+
+def _first_generation(study: Study) -> int:
+    """Return the number of the first generation that is asked for: 1 after known trials."""
+    return int(any(trial.number < 0 for trial in study.get_trials(deepcopy=False)))

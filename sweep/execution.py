@@ -46,9 +46,11 @@ from sweep.slot_fit import (
     resources_here,
     slots_that_fit,
 )
+from sweep.source import Source, refuse_source_of_other_data
 from sweep.status_page import StatusPage
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
+from sweep.warm_start import known_record
 from trainables.data_copy import put_data
 from trainables.pool import NoSlotLeft, SlotShape
 from trainables.sealed_json import StageFormat
@@ -70,6 +72,7 @@ class Execution:
     Attributes:
         records: The journal so far.
         tracking_uri: The MLflow store.
+        source: The study whose trials are still to be taken, if this one begins with another's.
         storage: What the machines of a cluster share, if that is not the runs folder.
     """
 
@@ -79,6 +82,7 @@ class Execution:
     machine: Machine
     tracking_uri: str
     storage: SharedStorage | None = None
+    source: Source | None = None
 
     def run(self) -> int:
         """Train what is left, report it, and return the exit code.
@@ -94,6 +98,7 @@ class Execution:
                 fit = fit_slots(job.scope.study.slots, resources)
                 data = self._data()
                 self._refuse_other(self.records, data)
+                known = self._known(fit, data)
                 self._share(data)
                 book = self._book(stack, data)
                 if self.storage is not None:
@@ -106,7 +111,7 @@ class Execution:
                     _let_children_import_the_project()
                     local = local_cluster(cpus=resources.cpus, gpus=resources.gpus)
                     stack.enter_context(local)
-                ledger = self._train(book, fit, data, tracker)
+                ledger = self._train(book, fit, data, tracker, known)
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
@@ -217,8 +222,20 @@ class Execution:
         refuse_changed(records, self.job.study, folder=folder)
         refuse_other_data(Ledger(records).lineage, data.digest, folder=folder)
 
+    def _known(self, fit: SlotFit, data: OpenedData[Any]) -> Mapping[str, Any] | None:
+        """Return the record of what is known from another study, to begin with."""
+        if self.source is None:
+            return None
+        refuse_source_of_other_data(self.source, data.digest)
+        return known_here(self.job, self.source, fit, digest=data.digest)
+
     def _train(
-        self, book: Book, fit: SlotFit, data: OpenedData[Any], tracker: MlflowTracker
+        self,
+        book: Book,
+        fit: SlotFit,
+        data: OpenedData[Any],
+        tracker: MlflowTracker,
+        known: Mapping[str, Any] | None,
     ) -> Ledger:
         job, study = self.job, self.job.scope.study
         lineage = describe(machine=self.machine, slots=fit, data=data, data_config=study.data)
@@ -233,9 +250,10 @@ class Execution:
                 return run_study(
                     study,
                     book=book,
-                    machinery=_machinery(job, fit, data, self._data_uri()),
+                    machinery=_machinery(job, fit, data.digest, self._data_uri()),
                     folder=job.folder,
                     lineage=lineage,
+                    known=known,
                     listeners=[tracker, display, page, notifier],
                     on_interrupt=lambda: display.note(STOPPING),
                     on_slots=lambda states: _show_slots(states, display, page),
@@ -254,7 +272,24 @@ def resources_there(address: str) -> Resources:
     return cluster_resources(ray.nodes(), may_come=nodes_that_may_come(), address=address)
 
 
-def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any], data_uri: str | None) -> Machinery:
+def known_here(job: Job, source: Source, fit: SlotFit, *, digest: str) -> dict[str, Any]:
+    """Return the record of what the source knows that holds here, on these slots and data.
+
+    Raises:
+        ValueError: If nothing does.
+    """
+    assert job.scope.space is not None, "only a search begins with another"
+    machinery = _machinery(job, fit, digest, None)
+    return known_record(
+        source,
+        job.scope.study,
+        space=job.scope.space,
+        phases=machinery.phases,
+        stages_of=machinery.stages_of,
+    )
+
+
+def _machinery(job: Job, fit: SlotFit, digest: str, data_uri: str | None) -> Machinery:
     study, address = job.scope.study, job.options.address
     slots = study.slots
     follows = address is not None and slots.count == "auto"
@@ -264,7 +299,7 @@ def _machinery(job: Job, fit: SlotFit, data: OpenedData[Any], data_uri: str | No
         data={
             "config": job.scope.data.model_dump(mode="json"),
             "root": str(job.data_root.resolve()),
-            "digest": data.digest,
+            "digest": digest,
             **({} if data_uri is None else {"storage": data_uri}),
         },
         slots=slots.max if follows else fit.count,

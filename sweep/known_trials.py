@@ -44,5 +44,8 @@ class KnownTrials(InMemoryStorage):
 
 
 def known_id(number: int) -> int:
-    """Return the id of a known trial; 0 is that of the one asked for."""
-    return number + 1
+    """Return the id of a known trial; 0 is that of the one asked for.
+
+    Numbers below zero are those of another study's trials.
+    """
+    return number if number < 0 else number + 1

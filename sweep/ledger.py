@@ -180,6 +180,9 @@ class Ledger:
         `trial`: number, arm, seed, params, distributions, settings,
             stages = [{label, key, phase, epochs, config, seed}],
             prefix_of = {trial, steps} or null, of a replicate also replicate_of.
+        `known`: source = the study whose trials the search begins with, records = those of its
+            trials that fit, numbered below zero (of kinds trial, stage, rung and end, of = {study,
+            trial} in each of the first), left_out = reason -> how many do not.
         `restage`: trial, stages as above: what it was to run has changed (the code, say), so it
             starts again with nothing of what it did before in the stages that changed. May have
             settings, if these changed, and lighter (path -> value), if it ran out of memory.
@@ -198,6 +201,8 @@ class Ledger:
         trials: Arms and searched trials by number: what is compared, stopped early, and told to the
             sampler.
         replicates: Replicates by number, of which nothing of this is true.
+        known: Trials of another study that the sampler is told of as well, and nothing else is, by
+            number; `source` is the record of what was taken of it.
         elapsed_s: Seconds in which a driver was at work, over all sessions.
     """
 
@@ -206,6 +211,8 @@ class Ledger:
         self.lineage: Mapping[str, Any] = {}
         self.trials: dict[int, Trial] = {}
         self.replicates: dict[int, Trial] = {}
+        self.known: Mapping[int, Trial] = {}
+        self.source: Record | None = None
         self.sessions: list[Record] = []
         self.notes: list[Record] = []
         self._elapsed_before_s = 0.0
@@ -229,6 +236,8 @@ class Ledger:
                 self.notes.append(record)
             case "trial":
                 self._apply_trial(record)
+            case "known":
+                self.source, self.known = record, Ledger(record["records"]).trials
             case "restage":
                 self._apply_restage(record)
             case "attempt":
@@ -344,6 +353,10 @@ class Ledger:
     def searched(self) -> list[Trial]:
         """Return the trials that are no arms, by number."""
         return [trial for trial in self.trials.values() if trial.arm is None]
+
+    def told(self) -> dict[int, Trial]:
+        """Return what the sampler is told of, by number: known trials, then those of the study."""
+        return {**self.known, **self.trials}
 
     def in_state(self, *states: TrialState) -> list[Trial]:
         """Return the trials in one of these states, by number."""

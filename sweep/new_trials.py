@@ -123,7 +123,7 @@ class NewTrials:
         if self._reuse is not None and due.arm is None and due.sibling is None:
             for prefix in self._reuse.prefixes(number):
                 records, prepared = self._begin(due, number, prefix)
-                source = [stage.key for stage in self._ledger.trials[prefix.trial].stages]
+                source = [stage.key for stage in self._ledger.told()[prefix.trial].stages]
                 steps = num_shared(source, [stage.key for stage in prepared.stages])
                 if steps >= prefix.steps:
                     records[-1]["prefix_of"] = {"trial": prefix.trial, "steps": steps}

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from hpe.config import Config
 from hpe.names import nearest
-from sweep.study import Study, label_of
+from sweep.study import Study, keys_of, label_of
 from sweep.yaml_file import parse_value
 
 FROZEN_KEYS = ("arms", "sizes", "set_by_hand")
@@ -68,7 +68,7 @@ def apply_override(raw: Mapping[str, Any], override: Override) -> dict[str, Any]
     head, _, rest = override.path.partition("/")
     if head == "data":
         return {**raw, "data": _changed_data(raw["data"], rest, override)}
-    if (head == SETTINGS and rest) or head not in Study.model_fields:
+    if (head == SETTINGS and rest) or head not in keys_of(Study):
         path = override.path.removeprefix(f"{SETTINGS}/")
         by_hand = [*raw.get(SET_BY_HAND, []), path]
         return {**raw, SETTINGS: _changed_settings(raw, override), SET_BY_HAND: by_hand}
@@ -79,8 +79,8 @@ def apply_override(raw: Mapping[str, Any], override: Override) -> dict[str, Any]
         if rest:
             raise ValueError(f"{override}: {head} has no parts; set {head}=... as a whole.")
         return {**raw, head: override.value}
-    if rest not in section.model_fields:
-        paths = [f"{head}/{name}" for name in section.model_fields]
+    if rest not in keys_of(section):
+        paths = [f"{head}/{name}" for name in keys_of(section)]
         raise ValueError(
             f"{override}: a study has no such key{nearest(override.path, paths)}; "
             f"there are {', '.join(paths)}."
@@ -90,7 +90,7 @@ def apply_override(raw: Mapping[str, Any], override: Override) -> dict[str, Any]
 
 def section_model(key: str) -> type[Config] | None:
     """Return the settings model below a key of a study, if there is one."""
-    annotation = Study.model_fields[key].annotation
+    annotation = keys_of(Study)[key].annotation
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Config):
             return candidate
@@ -110,7 +110,7 @@ def _changed_settings(raw: Mapping[str, Any], override: Override) -> dict[str, A
     label = label_of(path)
     phases = [str(name) for name in raw["plan"]]
     if re.sub(r"_\d+$", "", label) not in phases and label not in phases:
-        keys = [name for name in Study.model_fields if name not in (*FROZEN_KEYS, SETTINGS)]
+        keys = [name for name in keys_of(Study) if name not in (*FROZEN_KEYS, SETTINGS)]
         raise ValueError(
             f"{override}: paths start with a phase of the plan or a key of a study"
             f"{nearest(label, [*phases, *keys])}; these are {', '.join([*phases, *keys])}."

@@ -23,6 +23,17 @@ def place(space: Space, configs: Configs) -> tuple[dict[str, Any], dict[str, Bas
     Paths that the settings' plan does not have, and values outside what the space may suggest, are
     left out; a sampler then learns nothing about them from this point.
     """
+    trial = _placed(space, configs)
+    return trial.params, trial.distributions
+
+
+def outside(space: Space, configs: Configs) -> list[str]:
+    """Return the parameters that `place` leaves out: this space would never come to these."""
+    trial = _placed(space, configs)
+    return [name for name in trial.asked if name not in trial.params]
+
+
+def _placed(space: Space, configs: Configs) -> "_PlacedTrial":
 
     def setting(path: str) -> Any:
         try:
@@ -32,7 +43,7 @@ def place(space: Space, configs: Configs) -> tuple[dict[str, Any], dict[str, Bas
 
     trial = _PlacedTrial(configs, space.locate(setting))
     space.suggest(cast(optuna.Trial, trial))
-    return trial.params, trial.distributions
+    return trial
 
 
 class _PlacedTrial:
@@ -41,6 +52,7 @@ class _PlacedTrial:
     def __init__(self, configs: Configs, located: Mapping[str, Any]) -> None:
         self.params: dict[str, Any] = {}
         self.distributions: dict[str, BaseDistribution] = {}
+        self.asked: list[str] = []
         self._configs, self._located = configs, located
 
     def suggest_float(
@@ -60,6 +72,7 @@ class _PlacedTrial:
         return answer
 
     def _answer(self, name: str, distribution: BaseDistribution, *, otherwise: Any) -> Any:
+        self.asked.append(name)
         try:
             value = (
                 self._located[name] if name in self._located else setting_of(self._configs, name)

@@ -84,6 +84,6 @@ class PrefixChoice:
 
     def _is_trained(self, prefix: Prefix) -> bool:
         """Say whether it is still to be had: in the store, and of code and data as they are."""
-        stages = self._stages_now(self._ledger.trials[prefix.trial])[: prefix.steps]
+        stages = self._stages_now(self._ledger.told()[prefix.trial])[: prefix.steps]
         keys = tuple(stage.key for stage in stages)
         return keys == prefix.keys and self._are_finished(stages)

@@ -116,6 +116,8 @@ def finished_prefixes(
       the objective exists, is on a proxy): it was found wanting itself;
     - as long as no point on it is complete: nothing speaks for it.
 
+    Trials known from another study count like the study's own.
+
     Args:
         study: The study.
         ledger: What happened so far.
@@ -126,7 +128,7 @@ def finished_prefixes(
     prefixes = []
     for steps in lengths:
         groups: dict[tuple[str, ...], list[Trial]] = {}
-        for trial in ledger.trials.values():
+        for trial in ledger.told().values():
             first = trial.stages[:steps]
             is_of_plan = [stage.label for stage in first] == list(labels[:steps])
             if is_of_plan and trial.seed == study.seeds.trials[0]:
@@ -160,7 +162,7 @@ def parts_after(
     return [
         Part(
             labels=frozenset(labels[start:end]),
-            among=frozenset(ledger.trials)
+            among=frozenset(ledger.told())
             if end == len(labels)
             else frozenset(_bests(study, ledger, labels[:end])),
         )
@@ -226,7 +228,7 @@ def _prefix(
 def _bests(study: Study, ledger: Ledger, labels: Sequence[str]) -> list[int]:
     """Return for each prefix with these steps the trial that came of it best."""
     bests: dict[tuple[str, ...], Trial] = {}
-    for trial in ledger.trials.values():
+    for trial in ledger.told().values():
         first = trial.stages[: len(labels)]
         is_of_plan = [stage.label for stage in first] == list(labels)
         if is_of_plan and trial.seed == study.seeds.trials[0]:
@@ -261,7 +263,7 @@ def _results(study: Study, ledger: Ledger) -> dict[int, Loss | None]:
     failed for another reason than diverging says nothing about where it lies and is left out.
     """
     points: dict[Any, list[Trial]] = {}
-    for trial in ledger.trials.values():
+    for trial in ledger.told().values():
         points.setdefault((trial.arm, tuple(sorted(trial.params.items()))), []).append(trial)
     results: dict[int, Loss | None] = {}
     for trials in points.values():

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger, Trial, TrialState
 from trainables.manifest import CorruptStage
 from trainables.stages import StageStore
 
@@ -55,12 +56,19 @@ def _named_and_needed(study: StudyDir) -> tuple[set[str], set[str]]:
         if record["kind"] == "study":
             named.update(record["study"].get("from_weights", {}).values())
     needed: set[str] = set()
-    for trial in Ledger(records).everything():
+    ledger = Ledger(records)
+    for trial in [*ledger.everything(), *_known_prefixes(ledger)]:
         keys = {stage.key for stage in trial.stages}
         named |= keys
         if trial.state is TrialState.RUNNING:
             needed |= keys
     return named, needed
+
+
+def _known_prefixes(ledger: Ledger) -> list[Trial]:
+    """Return the trials known from another study whose stages the search may take over."""
+    search: Mapping[str, Any] = (ledger.study or {}).get("search", {})
+    return list(ledger.known.values()) if search.get("reuse", 0) > 0 else []
 
 
 def _with_ancestors(keys: Iterable[str], store: StageStore) -> frozenset[str]:

@@ -79,6 +79,7 @@ class SamplerKind:
             lack one that every point has are then kept from it, since nothing would be left.
         several: Whether it can improve several objectives.
         constraints: Whether constraints guide it, or do not concern it.
+        learns: Whether it learns from points that it did not suggest.
         mixes: Whether others may suggest points beside its own; not where it has a population or a
             sequence that they would break into.
     """
@@ -88,6 +89,7 @@ class SamplerKind:
     whole_points: bool = False
     several: bool = True
     constraints: bool = True
+    learns: bool = True
     mixes: bool = True
 
     def sampler(self, question: Question) -> BaseSampler:
@@ -154,10 +156,12 @@ SAMPLERS: Mapping[str, SamplerKind] = {
         whole_points=True,
         several=False,
         constraints=False,
+        learns=False,
         mixes=False,
     ),
     "nsgaii": SamplerKind(_nsgaii, reads_stopped=False, whole_points=True, mixes=False),
-    "random": SamplerKind(_random),
-    "qmc": SamplerKind(_qmc, mixes=False),
-    "grid": SamplerKind(_random, mixes=False),  # the view fixes every parameter (`sweep.grid`)
+    "random": SamplerKind(_random, learns=False),
+    "qmc": SamplerKind(_qmc, learns=False, mixes=False),
+    # The view fixes every parameter (`sweep.grid`).
+    "grid": SamplerKind(_random, learns=False, mixes=False),
 }

@@ -47,6 +47,8 @@ class _Prepared:
 class SamplerView:
     """What the sampler knows: one Optuna trial per trial of the study, with equal numbers.
 
+    Trials that are known from another study precede them, with numbers below zero.
+
     A suggestion is a function of (study seed, trial number, what the view was told), and of nothing
     else: every question is put to a sampler made for it, over a storage made for it. So a restart
     neither repeats nor changes what is suggested, and the order in which trials ended is no matter.
@@ -62,10 +64,12 @@ class SamplerView:
         self._kind = SAMPLERS[study.search.sampler]
         self._reach = reach_of(space)
         self._told: dict[int, Told] = {}
+        self._known: dict[int, Told] = {}
         self._places: dict[int, int] = {}
         self._num_points = 0
         self._executor: ThreadPoolExecutor | None = None
         self._prepared: _Prepared | None = None
+        self.begin_with(ledger.known)
         for trial in ledger.trials.values():
             self.take_in(trial)
 
@@ -131,11 +135,15 @@ class SamplerView:
             self._place(trial)
         self._told[trial.number] = told(trial, self._study.objective)
 
+    def begin_with(self, known: Mapping[int, Trial]) -> None:
+        """Take in what is known from another study, before anything is asked."""
+        self._known = {n: told(trial, self._study.objective) for n, trial in known.items()}
+
     @property
     def trials(self) -> list[FrozenTrial]:
         """Return the trials as the sampler sees them."""
         return shown(
-            [self._told[number] for number in range(len(self._told))],
+            [*self._known.values(), *(self._told[number] for number in range(len(self._told)))],
             kind=self._kind,
             reach=self._reach,
             objective=self._study.objective,
@@ -154,7 +162,8 @@ class SamplerView:
         if self._study.search.grid:
             fixed = {**grid_point(self._study.search.grid, self._num_points), **fixed}
         everything = Part(
-            labels=frozenset(map(label_of, self._reach.parameters)), among=frozenset(self._told)
+            labels=frozenset(map(label_of, self._reach.parameters)),
+            among=frozenset({*self._known, *self._told}),
         )
         trials = self.trials
         return _Inquiry(

@@ -16,14 +16,16 @@ from sweep.job import Job, make_job
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
 from sweep.machine import see_machine
-from sweep.messages import refusing, shown_path
+from sweep.messages import counted, refusing, shown_path
 from sweep.mirror import refuse_other_journal
 from sweep.options import Options
 from sweep.runs_lock import in_use
 from sweep.shared_storage import SharedStorage, storage_of, use_storage
 from sweep.slot_fit import SlotFit, fit_slots, resources_here
+from sweep.source import Source, is_due, read_source, refuse_source_of_other_data
 from sweep.storage import refuse_full_disk
 from sweep.study import Study
+from sweep.warm_start import known_sentence, record_sentence
 from trainables.stages import StageStore
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
@@ -62,13 +64,16 @@ def _run(
     job = job.with_weights({label: found.stage_key(store) for label, found in job.weights.items()})
     with refusing():
         _refuse_changed(job, records)
+        source = _source(job, records)
         if storage is not None and not job.options.fresh:
             refuse_other_journal(job.folder, storage)
     past = Ledger(records)
     # Ray, MLflow and matplotlib take seconds to import; a refusal or a dry run needs none of them.
     from sweep.execution import Execution  # noqa: PLC0415
 
-    execution = Execution(job, records, console, see_machine(), _tracking_uri(job.options), storage)
+    execution = Execution(
+        job, records, console, see_machine(), _tracking_uri(job.options), storage, source
+    )
     gpus_per_slot = _gpus_per_slot(job)
     if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=gpus_per_slot):
         return execution.show_finished()
@@ -84,6 +89,17 @@ def _past_records(job: Job) -> Sequence[Record]:
     return read_journal(job.folder.journal)
 
 
+def _source(job: Job, records: Sequence[Record]) -> Source | None:
+    """Return the study whose trials are to be taken now; None if none are, or not any more."""
+    study = job.scope.study
+    if study.source is not None and study.search.trials == 0 and job.options.arm is None:
+        raise ValueError(
+            f"from: there is no search to begin with {study.source}: search/trials is 0; set it, "
+            f"or leave `from` out."
+        )
+    return read_source(study, job.runs) if is_due(study, Ledger(records)) else None
+
+
 def _refuse_changed(job: Job, records: Sequence[Record]) -> None:
     refuse_changed(records, job.study, folder=shown_path(job.folder.root))
 
@@ -94,14 +110,42 @@ def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:
             _refuse_changed(job, records)
         data, root = job.scope.data, job.data_root
         is_brought = not root.is_relative_to(job.runs.data) and root.exists()
+        digest = None
         if is_brought and not awaits_making(data, root):
-            open_data(data, root)
+            digest = open_data(data, root).digest
         fit = _fit(job)
+        known = _known(job, records, fit, digest=digest)
     ended = sum(trial.ended_s is not None for trial in Ledger(records).trials.values())
     begun = f" ({ended} trials have ended there)" if records else ""
     folder = f"{shown_path(job.folder.root)}{begun}"
-    console.print(describe_study(job.scope, fit=fit, folder=folder), end="")
+    console.print(describe_study(job.scope, fit=fit, folder=folder, known=known), end="")
     return _profile(job, Ledger(records), fit, console) if job.options.profile else 0
+
+
+def _known(job: Job, records: Sequence[Record], fit: SlotFit, *, digest: str | None) -> str | None:
+    """Say what the search begins with from another study; None if with nothing.
+
+    Args:
+        job: The study.
+        records: Its journal.
+        fit: Its slots.
+        digest: Of its data set; None: not known yet, so that the other study's stands for it.
+    """
+    ledger = Ledger(records)
+    source = _source(job, records)
+    if source is None:
+        return known_sentence(ledger)
+    name, there = source.study.name, counted(len(source.trials), "trial")
+    if job.weights:
+        return f"{name}: {there}; which of them hold here is looked at when the weights are"
+    if digest is not None:
+        refuse_source_of_other_data(source, digest)
+    # Ray takes seconds to import, and only a study that begins with another needs it here.
+    from sweep.execution import known_here  # noqa: PLC0415
+
+    record = known_here(job, source, fit, digest=digest or source.digest or "")
+    proviso = "" if digest is not None else " (should the data be the same)"
+    return f"{record_sentence(record)}{proviso}"
 
 
 def _profile(job: Job, ledger: Ledger, fit: SlotFit, console: Console) -> int:

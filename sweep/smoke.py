@@ -50,6 +50,7 @@ def smoke_study(checked: CheckedStudy) -> Study:
     }
     changes = {
         "name": f"{study.name}-smoke",
+        "source": None,  # its trials were trained with other settings than tiny ones
         "data": _tiny_data(study.data, checked.data),
         "baseline": None,  # what it says is among the settings, or it would win over tiny ones
         "settings": {**_settled(study, checked.varied), **tiny},

@@ -1,9 +1,19 @@
 """A study: the validated content of a study file."""
 
+from collections.abc import Mapping
 from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from hpe.config import Config
 
@@ -19,6 +29,11 @@ Settings = dict[str, Any]
 def label_of(path: str) -> str:
     """Return the plan label that the path of a setting, or of a metric, begins with."""
     return path.split("/", 1)[0]
+
+
+def keys_of(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Return the fields of a settings model by the keys that files have for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def split_metric(metric: str) -> tuple[str, str]:
@@ -205,13 +220,17 @@ class Study(Config):
             with `_full`), where it has one.
         set_by_hand: Paths of the settings that the command line gives: they win over how a baseline
             was trained, though not over what it is about.
+        source: The study, in the same runs folder, whose trials the search begins with (`from`).
         from_weights: Plan label -> weights (a file, a stage, a run or a trial) that stand for the
             plan up to and including that step, which is then not trained.
         max_failed: Trials that may fail before the study counts as failed; None: half of them.
     """
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     name: Name
     question: str
+    source: Name | None = Field(None, alias="from")
     data: dict[str, Any]
     plan: Annotated[list[str], Field(min_length=1)]
     baseline: str | None = None

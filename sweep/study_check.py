@@ -32,6 +32,7 @@ from sweep.points import Point, arm_point, searched_point, shared_settings
 from sweep.reuse_check import check_reuse
 from sweep.samplers import SPACE_SAMPLES
 from sweep.search_check import check_grid, check_metrics, check_objective, check_sampler
+from sweep.source import check_source
 from sweep.study import Study, label_of
 from trainables.plans import default_settings, unknown_path
 
@@ -110,6 +111,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
         check_depth_is_known(point, data, replaced=replaced)
     check_early_stop(study, base)
     check_sampler(study, searched, conditional)
+    check_source(study)
     _check_search(study)
     check_reuse(study, base.plan, searched)
     _check_slots(study)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from hpe.names import nearest
 from sweep.messages import shown_path
 from sweep.overrides import Override, apply_override, chosen_size, parse_override
-from sweep.study import Study
+from sweep.study import Study, keys_of
 from sweep.yaml_file import YamlFile, YamlPath, read_yaml
 
 STUDIES = Path(__file__).parent / "studies"
@@ -155,7 +155,7 @@ def _explained(error: ValidationError, place: Place) -> Iterator[str]:
         first = details[0]
         if first["type"] == "extra_forbidden":
             *parents, name = path
-            allowed = list(_model_at(parents).model_fields)
+            allowed = list(keys_of(_model_at(parents)))
             yield (
                 f"{place(path)}: unknown key{nearest(str(name), allowed)}; "
                 f"keys here are {', '.join(allowed)}."
@@ -185,7 +185,7 @@ def _own_path(loc: tuple[str | int, ...]) -> YamlPath:
         if part == "[key]":
             break
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            field = annotation.model_fields.get(str(part))
+            field = keys_of(annotation).get(str(part))
             path.append(part)
             annotation = field.annotation if field else None
         elif get_origin(annotation) in (dict, list):
@@ -200,7 +200,7 @@ def _model_at(path: Sequence[str | int]) -> type[BaseModel]:
     annotation: Any = Study
     for part in path:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[str(part)].annotation
+            annotation = keys_of(annotation)[str(part)].annotation
         else:
             annotation = get_args(annotation)[-1]
     assert isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -127,6 +127,7 @@ def run_study(
     machinery: Machinery,
     folder: StudyDir,
     lineage: Mapping[str, Any],
+    known: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
     on_interrupt: Callable[[], None] | None = None,
     on_slots: Callable[[Mapping[str, str]], None] | None = None,
@@ -140,6 +141,7 @@ def run_study(
         folder: The study's folder, whose lock comes with the book: its copy for optuna-dashboard,
             and its scratch, which workers must be able to reach too.
         lineage: Where code, packages and data come from, as JSON data.
+        known: The record of what is known from another study, to begin with (`sweep.warm_start`).
         listeners: Told of every record once it is on disk.
         on_interrupt: Called, on a thread of its own, when a signal has come, before what is running
             has stopped.
@@ -166,6 +168,7 @@ def run_study(
                 machinery=machinery,
                 folder=folder,
                 lineage=lineage,
+                known=known,
                 on_interrupt=on_interrupt,
                 on_slots=on_slots,
             )
@@ -179,6 +182,7 @@ def _run_rest(
     machinery: Machinery,
     folder: StudyDir,
     lineage: Mapping[str, Any],
+    known: Mapping[str, Any] | None,
     on_interrupt: Callable[[], None] | None,
     on_slots: Callable[[Mapping[str, str]], None] | None,
 ) -> None:
@@ -200,7 +204,7 @@ def _run_rest(
         claims=claims,
         shortage=StorageWatch(study.storage, machinery.store_root).reason,
     )
-    conductor.open(lineage)
+    conductor.open(lineage, known)
     with closing(claims), _signals_interrupt(conductor, on_interrupt) as received:
         try:
             fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)

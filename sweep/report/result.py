@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sweep.ablation.variants import Ablation, ablation_of
 from sweep.agenda import why_over
 from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger, Trial, TrialState
@@ -22,6 +23,7 @@ from sweep.report.verdict import verdict_answer
 from sweep.study import Study
 from sweep.verdict.replicates import Replication, replication_of
 from sweep.verdict.verdict import Verdict, verdict_of
+from sweep.warm_start import known_sentence
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class StudyResult:
         rows: All trials, best first.
         best: The leader's trial with the best objective.
         answer: The verdict of the replicates once they are run, before that the search's own.
+        known: What the search began with from another study, in words; None if with nothing.
         replication: The replicates; None where there are none.
         verdict: What they say so far.
+        ablation: What the parts of the winner are worth so far; None where nothing is known.
         arms: Arms that completed, best first.
         pairs: Paired differences between them.
         template: What the fixed template hand scores on the objective's metric, if it is reported.
@@ -62,8 +66,10 @@ class StudyResult:
     failures: tuple[Failure, ...]
     states: Mapping[TrialState, int]
     ended_by: str | None
+    known: str | None = None
     replication: Replication | None = None
     verdict: Verdict | None = None
+    ablation: Ablation | None = None
 
 
 def result_of(
@@ -110,8 +116,10 @@ def result_of(
             elapsed_s=ledger.elapsed_s,
             gpus_per_slot=gpus_per_slot(ledger.lineage),
         ),
+        known=known_sentence(ledger),
         replication=replication,
         verdict=verdict,
+        ablation=ablation_of(study, ledger) if ledger.ablations else None,
     )
 
 

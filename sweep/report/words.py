@@ -42,7 +42,7 @@ def template_sentence(result: StudyResult) -> str | None:
 
 
 def cost_sentence(result: StudyResult) -> str:
-    """Say what training took and what reuse saved."""
+    """Say what training took, what reuse saved and what the search began with."""
     cost = result.cost
     parts = [
         f"{cost.in_unit(cost.trained_s):,.0f} {cost.unit}-seconds of training in "
@@ -55,6 +55,8 @@ def cost_sentence(result: StudyResult) -> str:
     if cost.num_on_prefixes:
         trials = counted(cost.num_on_prefixes, "trial")
         parts.append(f"The search placed {trials} on finished first phases of earlier ones.")
+    if result.known is not None:
+        parts.append(f"It began with {result.known}; they guided it and are not among its trials.")
     return " ".join(parts)
 
 

@@ -143,7 +143,8 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
         tags["arm"] = trial.arm
     if trial.prefix_of is not None:
         labels = [stage.label for stage in trial.stages[: trial.prefix_of.steps]]
-        tags["prefix_of"] = f"trial {trial.prefix_of.trial} ({', '.join(labels)})"
+        source = "trial" if trial.prefix_of.trial >= 0 else "known trial"
+        tags["prefix_of"] = f"{source} {trial.prefix_of.trial} ({', '.join(labels)})"
     if trial.error_class is not None:
         tags["error_class"] = trial.error_class
     if trial.lighter:

@@ -187,8 +187,9 @@ class Play:
         clock: Clock | None = None,
         claims: Claims | None = None,
         shortage: Callable[[], str | None] = lambda: None,
+        known: Mapping[str, Any] | None = None,
     ) -> None:
-        self.study = study
+        self.study, self.known = study, known
         self.stages = stages or FakeStages()
         self.slots = FakeSlots(slots)
         self.journal = journal or Journal(folder / "journal.jsonl")
@@ -216,7 +217,7 @@ class Play:
         return self.book.ledger
 
     def open(self) -> "Play":
-        self.conductor.open({"git": None})
+        self.conductor.open({"git": None}, self.known)
         return self
 
     def hand_out(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import pytest
 
 from sweep import run
 from sweep.collection import collect
+from sweep.journal import Journal, read_journal
 from sweep.lock import StudyInUse, driver_lock
 from sweep.runs_lock import RunsInUse, in_use
 from tests.sweep.finished_runs import Lab, key_of
@@ -42,6 +43,21 @@ def test_given_weights_and_all_that_they_were_built_on_stay(lab):
     lab.study("study", [], from_weights={"pretrain": key_of("given")})
     collect(lab.runs, delete=True)
     assert lab.stages() == {"root", "middle", "given"}
+
+
+@pytest.mark.parametrize(("reuse", "kept"), [(0.5, {"theirs"}), (0.0, set())])
+def test_stages_of_known_trials_stay_where_the_search_may_take_them_over(lab, reuse, kept):
+    lab.finish("theirs")
+    source = lab.study("source", [("COMPLETE", ["theirs"])])
+    records = [record for record in read_journal(source.journal) if record["kind"] != "study"]
+    source.journal.unlink()
+    folder = lab.study("study", [], search={"reuse": reuse})
+    known = {"kind": "known", "source": "source", "records": records, "left_out": {}}
+    with Journal(folder.journal) as journal:
+        journal.open()
+        journal.append([{**known, "time_s": 0.0}])
+    collect(lab.runs, delete=True)
+    assert lab.stages() == kept
 
 
 def test_an_unfinished_stage_stays_only_while_its_trial_has_not_ended(lab):
