@@ -15,6 +15,7 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
 from rich.console import Console  # noqa: E402 - after the path is right
 
 from hpe.data.catalog import task_of  # noqa: E402 - after the path is right
+from hpe.data.hands import HandSplit  # noqa: E402 - the same
 from hpe.data.opened import OpenedData  # noqa: E402 - the same
 from hpe.evaluation.catalog import SCORED_PHASES  # noqa: E402 - the same
 from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
@@ -166,12 +167,13 @@ def _evaluate_hands(
     if options.mirrored:
         raise ValueError("--mirrored is for encoder-decoders; leave it out.")
     looking = Looking(turns=turns_deg(options.rotations), finds_box=options.refine_box)
-    hands, sides = _scored(found, data, split, looking, options, console)
+    opened = data.open()
+    hands, sides = _scored(found, data, opened.splits[split], split, looking, options, console)
     kinds = joint_errors_of(hands)
     two_hands = [] if sides is None else two_hand_scores(hands, sides)
     settings = data.config.model_dump(mode="json")
     evaluation = Evaluation(
-        about=_about(found, settings, split, looking, hands),
+        about=_about(found, settings, split, looking, hands, caveat=opened.card.get("caveat")),
         scores=[*scores_of(kinds), *two_hands],
         kinds=kinds,
         joints=by_joint(kinds),
@@ -200,12 +202,12 @@ def _count(available: int, options: argparse.Namespace) -> int:
 def _scored(
     found: FoundModel,
     data: EvaluationData,
+    samples: HandSplit,
     split: str,
     looking: Looking,
     options: argparse.Namespace,
     console: Console,
 ) -> tuple[ScoredHands, Sides | None]:
-    samples = data.open().splits[split]
     count = _count(len(samples), options)
     console.print(f"scoring {count} samples", style="dim")
     hands = score_in_processes(
@@ -221,7 +223,13 @@ def _scored(
 
 
 def _about(
-    found: FoundModel, settings: dict[str, Any], split: str, looking: Looking, hands: ScoredHands
+    found: FoundModel,
+    settings: dict[str, Any],
+    split: str,
+    looking: Looking,
+    hands: ScoredHands,
+    *,
+    caveat: str | None,
 ) -> dict[str, Any]:
     photographs = len(set(hands.unique_id.tolist()))
     if looking.finds_box:
@@ -235,6 +243,7 @@ def _about(
         "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): "
         f"{len(hands)} hands of {photographs} photographs",
         "looks at": f"{crop}; {views}",
+        **({} if caveat is None else {"caveat": caveat}),
         "hands_with_first_look_kept": int(hands.limited.sum()),
         "data_settings": settings,
         "weights_facts": dict(found.artifacts.facts),

@@ -15,7 +15,7 @@ The splits come from Train; `test` is a held-out share of it, unless `final`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -129,11 +129,24 @@ def open_onehand10k(config: OneHand10KConfig, root: Path) -> HandData:
         hands_of_known_side={
             part: int(index.arrays["side_is_known"].sum()) for part, index in indices.items()
         },
+        **_caveat(config, indices.values()),
         has_depth=False,
         test_is_official_test_part=config.final,
         source=HOME_PAGE,
         licence="research only; see the source",
     )
+
+
+def _caveat(config: OneHand10KConfig, indices: Iterable[Index]) -> dict[str, str]:
+    """Return what to know before reading scores: hands whose side was not said."""
+    is_known = np.concatenate([index.arrays["side_is_known"] for index in indices])
+    if is_known.all():
+        return {}
+    unknown, total = int((~is_known).sum()), len(is_known)
+    return {
+        "caveat": f"which hand it is, is not known of {unknown} of {total} hands, which are taken "
+        f"for {config.unknown_side} ones; {SIDES_FILE} can say it"
+    }
 
 
 def _parts(config: OneHand10KConfig, root: Path) -> tuple[Part, ...]:

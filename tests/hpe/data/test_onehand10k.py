@@ -93,6 +93,8 @@ def test_hands_that_are_said_to_be_left_are_mirrored_and_counted(root):
     assert data.digest != before.digest
     assert data.card["hands_of_known_side"] == {"Train": 2}
     assert before.card["hands_of_known_side"] == {"Train": 0}
+    assert before.card["caveat"].startswith("which hand it is, is not known of 10 of 10 hands, wh")
+    assert "of 8 of 10 hands, which are taken for right ones" in data.card["caveat"]
     for sample in samples_of(data):
         is_left = sample.unique_id == 3
         u_px = keypoints_of(sample.unique_id)[0, 0]
@@ -105,6 +107,13 @@ def test_hands_of_unknown_side_are_what_they_are_taken_for(root):
     for sample in samples_of(open_onehand10k(OneHand10KConfig(unknown_side="left"), root)):
         mirrored = sample.image[0, 2, 0] < sample.image[0, -3, 0]
         assert mirrored == (sample.unique_id != 3)
+
+
+def test_nothing_is_to_be_known_where_all_sides_are(root):
+    (root / "sides.json").write_text(
+        json.dumps({f"Train/source/{number}.jpg": "right" for number in range(COUNT)})
+    )
+    assert "caveat" not in open_onehand10k(OneHand10KConfig(), root).card
 
 
 @pytest.mark.parametrize("content", ["no JSON", "[]", '{"Train/source/0.jpg": "links"}'])
