@@ -182,7 +182,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, InputsUnavailable | OSError):
         cause = error.__cause__ or error
         error_class = "storage" if _is_out_of_reach(cause) else "data"
-        return Failure(error_class, f"{type(cause).__name__}: {cause}", recycle=False)
+        told = cause if isinstance(error, InputsUnavailable) else error
+        return Failure(error_class, f"{type(told).__name__}: {told}", recycle=False)
     if isinstance(error, RuntimeError) and text.startswith(LOADER_GONE):
         return Failure("worker_lost", text, recycle=False)
     on_cuda = isinstance(error, torch.AcceleratorError) or (

@@ -180,6 +180,17 @@ def test_what_an_exception_means(error: BaseException, error_class: str, recycle
     assert (failure.error_class, failure.recycle) == (error_class, recycle)
 
 
+def test_what_a_phase_says_about_a_missing_file_is_told_and_not_what_caused_it():
+    with pytest.raises(FileNotFoundError) as caught:
+        try:
+            raise FileNotFoundError("Name or service not known")
+        except OSError as error:
+            raise FileNotFoundError("no weights; use encoder/init=random") from error
+    failure = failure_of(caught.value)
+    assert failure.error_class == "data"
+    assert failure.message == "FileNotFoundError: no weights; use encoder/init=random"
+
+
 def test_a_failure_of_the_code_tells_where(tmp_path):
     with pytest.raises(KeyError) as caught:
         train(stage(trouble="raise"), tmp_path, Desk())
