@@ -1,4 +1,4 @@
-"""`python sweep/evaluate.py <run or stage>`: what a trained network is worth, and on what."""
+"""`python sweep/evaluate.py <run, stage or study>`: what trained networks are worth on what."""
 
 import argparse
 import re
@@ -14,11 +14,10 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
 
 from rich.console import Console  # noqa: E402 - after the path is right
 
-from hpe.data.catalog import task_of  # noqa: E402 - after the path is right
-from hpe.data.hands import HandSplit  # noqa: E402 - the same
 from hpe.data.opened import OpenedData  # noqa: E402 - the same
 from hpe.evaluation.catalog import SCORED_PHASES  # noqa: E402 - the same
 from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
+    Score,
     by_finger,
     by_joint,
     by_sequence,
@@ -27,11 +26,8 @@ from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
     scores_of,
     two_hand_scores,
 )
-from hpe.evaluation.inference import turns_deg  # noqa: E402 - the same
-from hpe.evaluation.pose_model import best_device  # noqa: E402 - the same
-from hpe.evaluation.scored_hands import Looking, ScoredHands, Sides, sides_of  # noqa: E402 - the same
-from hpe.evaluation.split_scores import Asked, SplitScores  # noqa: E402 - the same
-from hpe.phases.catalog import PHASES  # noqa: E402 - the same
+from hpe.evaluation.scored_hands import Looking, ScoredHands, sides_of  # noqa: E402 - the same
+from hpe.evaluation.split_scores import SplitScores  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.evaluation_data import EvaluationData, chosen_settings, ready_data  # noqa: E402 - the same
 from sweep.evaluation_files import (  # noqa: E402 - the same
@@ -43,9 +39,26 @@ from sweep.evaluation_files import (  # noqa: E402 - the same
     write_split_scores,
 )
 from sweep.folders import RunsDir  # noqa: E402 - the same
-from sweep.found_model import FINETUNE, FoundModel, find_model  # noqa: E402 - the same
+from sweep.found_model import FoundModel, find_model  # noqa: E402 - the same
+from sweep.ledger import Ledger  # noqa: E402 - the same
 from sweep.messages import shown_path  # noqa: E402 - the same
-from sweep.split_scoring import score_in_processes  # noqa: E402 - the same
+from sweep.network_scoring import (  # noqa: E402 - the same
+    OpenedSplit,
+    looking_of,
+    named_scores,
+    phase_of,
+    require_labels,
+    score_by_phase,
+    score_hands,
+)
+from sweep.references import named_study  # noqa: E402 - the same
+from sweep.study_scoring import (  # noqa: E402 - the same
+    compare,
+    pairs_table,
+    ranked_table,
+    scored_trials,
+    write_scored_study,
+)
 from sweep.submission import Submission, submit, told_limited  # noqa: E402 - the same
 
 USES = {"train": "trained on", "val": "for choosing", "test": "held out"}
@@ -63,28 +76,79 @@ def _run(options: argparse.Namespace) -> None:
         width=None if sys.stdout.isatty() else PLAIN_WIDTH, markup=False, highlight=False
     )
     runs = RunsDir(options.runs_dir)
-    found = find_model(
-        options.run,
+    study = named_study(options.run, runs)
+    if study is not None:
+        _evaluate_study(study, runs, options, console)
+        return
+    if options.by is not None:
+        raise ValueError("--by compares the arms of a study: give a study's name.")
+    found = _found(options.run, runs, options)
+    if options.submission is not None:
+        console.print(submit(found, _submission(found, runs, options)), soft_wrap=True)
+        return
+    settings = chosen_settings(options.data, found.data, final=options.final)
+    split = _opened(settings, runs, options)
+    require_labels(found, split.data)
+    if phase_of(found) in SCORED_PHASES:
+        written = _evaluate_phase(found, split, runs, options, console)
+    else:
+        written = _evaluate_hands(found, split, runs, options, console)
+    _say_written(written, console)
+
+
+def _found(reference: str, runs: RunsDir, options: argparse.Namespace) -> FoundModel:
+    return find_model(
+        reference,
         runs=runs,
         tracking_uri=options.tracking_uri or runs.mlflow_uri,
         epoch=options.epoch,
     )
-    if options.submission is not None:
-        console.print(submit(found, _submission(found, runs, options)), soft_wrap=True)
-        return
-    split = options.split or ("test" if options.final else "val")
-    if options.final and split != "test":
-        raise ValueError(f"--final scores on the official test part; leave out --split {split}.")
-    settings = chosen_settings(options.data, found.data, final=options.final)
+
+
+def _opened(settings: dict[str, Any], runs: RunsDir, options: argparse.Namespace) -> OpenedSplit:
+    name: str = options.split or ("test" if options.final else "val")
+    if options.final and name != "test":
+        raise ValueError(f"--final scores on the official test part; leave out --split {name}.")
     data = _ready(settings, runs, options)
-    phase = str(found.artifacts.facts.get("phase", FINETUNE))
-    _require_labels(phase, data)
-    if phase in SCORED_PHASES:
-        folder = _evaluate_phase(found, phase, data, split, runs, options, console)
-    else:
-        folder = _evaluate_hands(found, data, split, runs, options, console)
-    names = ", ".join(path.name for path in folder)
-    console.print(f"\nwritten   {shown_path(folder[0].parent)}: {names}", soft_wrap=True)
+    return OpenedSplit(data, data.open(), name, options.limit)
+
+
+def _evaluate_study(
+    study: Ledger, runs: RunsDir, options: argparse.Namespace, console: Console
+) -> None:
+    """Score every trial that completed, and compare arms."""
+    if options.submission is not None:
+        raise ValueError("--submission is of one network: give STUDY/TRIAL.")
+    trials = scored_trials(study)
+    assert study.study is not None, "a study with trials was opened"
+    settings = chosen_settings(options.data, study.study["data"], final=options.final)
+    split = _opened(settings, runs, options)
+    scores: dict[int, dict[str, Score]] = {}
+    for trial in trials:
+        found = _found(f"{options.run}/{trial.number}", runs, options)
+        require_labels(found, split.data)
+        scores[trial.number] = named_scores(found, split, options)
+        console.print(f"scored {found.told}", style="dim")
+    scored = compare(study, scores, by=options.by)
+    about = {
+        "study": f"{options.run}, {len(trials)} trials that completed",
+        "data": f"{_told(split)}: {split.count} samples, of which {scored.by.count} count",
+        "score": f"{scored.by.name}: {scored.by.protocol}",
+        **split.caveat,
+        "data_settings": split.settings,
+    }
+    _show_about(about, console)
+    console.print(ranked_table(scored))
+    if scored.pairs:
+        console.print()
+        console.print(pairs_table(scored))
+    folder = _folder(split, runs, options)
+    _say_written(write_scored_study(folder, about, study, scores, scored), console)
+
+
+def _say_written(files: Sequence[Path], console: Console) -> None:
+    names = ", ".join(path.name for path in files)
+    console.print(f"\nwritten   {shown_path(files[0].parent)}: {names}", soft_wrap=True)
 
 
 def _ready(settings: dict[str, Any], runs: RunsDir, options: argparse.Namespace) -> EvaluationData:
@@ -97,48 +161,24 @@ def _ready(settings: dict[str, Any], runs: RunsDir, options: argparse.Namespace)
     )
 
 
-def _require_labels(phase: str, data: EvaluationData) -> None:
-    """Refuse data that are annotated for another task than the network's."""
-    wanted = PHASES[phase].task if phase in PHASES else "hand_pose"
-    found = task_of(data.config)
-    if wanted is not None and found != wanted:
-        raise ValueError(
-            f"a network of {phase} is scored on data for {wanted}; what --data or the study names "
-            f"is for {found}."
-        )
-
-
 def _evaluate_phase(
     found: FoundModel,
-    phase: str,
-    data: EvaluationData,
-    split: str,
+    split: OpenedSplit,
     runs: RunsDir,
     options: argparse.Namespace,
     console: Console,
 ) -> list[Path]:
-    if options.refine_box:
-        raise ValueError(f"--refine-box is for hand pose by finetuning, got a network of {phase}.")
-    samples = data.open().splits[split]
-    count = _count(len(samples), options)
-    asked = Asked(
-        num_samples=count,
-        device=best_device(),
-        rotations=options.rotations,
-        mirrored=options.mirrored,
-        workers=options.processes if options.processes > 1 else 0,
-    )
-    scored = SCORED_PHASES[phase](found.artifacts, samples, asked)
-    settings = data.config.model_dump(mode="json")
+    scored = score_by_phase(found, split, options)
     about = {
         "network": found.told,
-        "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): {count} samples",
+        "data": f"{_told(split)}: {split.count} samples",
         "looks at": scored.looked,
-        "data_settings": settings,
+        **split.caveat,
+        "data_settings": split.settings,
         "weights_facts": dict(found.artifacts.facts),
     }
     _show_phase(about, scored, console)
-    return write_split_scores(_folder(settings["name"], split, runs, options), about, scored)
+    return write_split_scores(_folder(split, runs, options), about, scored)
 
 
 def _show_phase(about: dict[str, Any], scored: SplitScores, console: Console) -> None:
@@ -158,22 +198,19 @@ def _show_about(about: dict[str, Any], console: Console) -> None:
 
 def _evaluate_hands(
     found: FoundModel,
-    data: EvaluationData,
-    split: str,
+    split: OpenedSplit,
     runs: RunsDir,
     options: argparse.Namespace,
     console: Console,
 ) -> list[Path]:
-    if options.mirrored:
-        raise ValueError("--mirrored is for encoder-decoders; leave it out.")
-    looking = Looking(turns=turns_deg(options.rotations), finds_box=options.refine_box)
-    opened = data.open()
-    hands, sides = _scored(found, data, opened.splits[split], split, looking, options, console)
+    looking = looking_of(options)
+    console.print(f"scoring {split.count} samples", style="dim")
+    hands = score_hands(found, split, looking, processes=options.processes)
+    sides = sides_of(split.samples, range(split.count))
     kinds = joint_errors_of(hands)
     two_hands = [] if sides is None else two_hand_scores(hands, sides)
-    settings = data.config.model_dump(mode="json")
     evaluation = Evaluation(
-        about=_about(found, settings, split, looking, hands, caveat=opened.card.get("caveat")),
+        about=_about(found, split, looking, hands),
         scores=[*scores_of(kinds), *two_hands],
         kinds=kinds,
         joints=by_joint(kinds),
@@ -187,49 +224,16 @@ def _evaluate_hands(
     console.print(parts_table(evaluation))
     if looking.finds_box:
         console.print(f"\n{told_limited(int(hands.limited.sum()), len(hands))}")
-    return write_evaluation(_folder(settings["name"], split, runs, options), evaluation)
+    return write_evaluation(_folder(split, runs, options), evaluation)
 
 
-def _folder(data: str, split: str, runs: RunsDir, options: argparse.Namespace) -> Path:
+def _folder(split: OpenedSplit, runs: RunsDir, options: argparse.Namespace) -> Path:
     chosen: Path | None = options.out
-    return chosen or runs.root / "evaluations" / _slug(options, data, split)
-
-
-def _count(available: int, options: argparse.Namespace) -> int:
-    return available if options.limit is None else min(options.limit, available)
-
-
-def _scored(
-    found: FoundModel,
-    data: EvaluationData,
-    samples: HandSplit,
-    split: str,
-    looking: Looking,
-    options: argparse.Namespace,
-    console: Console,
-) -> tuple[ScoredHands, Sides | None]:
-    count = _count(len(samples), options)
-    console.print(f"scoring {count} samples", style="dim")
-    hands = score_in_processes(
-        found.artifacts,
-        data,
-        split,
-        range(count),
-        looking=looking,
-        processes=options.processes,
-        device=best_device(),
-    )
-    return hands, sides_of(samples, range(count))
+    return chosen or runs.root / "evaluations" / _slug(options, split.settings["name"], split.name)
 
 
 def _about(
-    found: FoundModel,
-    settings: dict[str, Any],
-    split: str,
-    looking: Looking,
-    hands: ScoredHands,
-    *,
-    caveat: str | None,
+    found: FoundModel, split: OpenedSplit, looking: Looking, hands: ScoredHands
 ) -> dict[str, Any]:
     photographs = len(set(hands.unique_id.tolist()))
     if looking.finds_box:
@@ -240,14 +244,18 @@ def _about(
     views = "one upright view" if turns == 1 else f"mean over {turns} views turned up to 30 degrees"
     return {
         "network": found.told,
-        "data": f"{settings['name']}, split {split} ({_meaning(settings, split)}): "
-        f"{len(hands)} hands of {photographs} photographs",
+        "data": f"{_told(split)}: {len(hands)} hands of {photographs} photographs",
         "looks at": f"{crop}; {views}",
-        **({} if caveat is None else {"caveat": caveat}),
+        **split.caveat,
         "hands_with_first_look_kept": int(hands.limited.sum()),
-        "data_settings": settings,
+        "data_settings": split.settings,
         "weights_facts": dict(found.artifacts.facts),
     }
+
+
+def _told(split: OpenedSplit) -> str:
+    meaning = _meaning(split.settings, split.name)
+    return f"{split.settings['name']}, split {split.name} ({meaning})"
 
 
 def _meaning(settings: dict[str, Any], split: str) -> str:
@@ -285,8 +293,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python sweep/evaluate.py", description=__doc__, allow_abbrev=False
     )
     add = parser.add_argument
-    add("run", help="STUDY/TRIAL, a stage's key, an MLflow run id, or a .safetensors file")
+    add(
+        "run",
+        help="STUDY/TRIAL, a stage's key, an MLflow run id, or a .safetensors file; STUDY alone "
+        "scores all its trials that completed and compares its arms",
+    )
     add("--data", metavar="NAME|{...}", help="score on this data set (default: the study's own)")
+    add("--by", metavar="SCORE", help="of a study: the score to compare arms by")
     add("--split", choices=("train", "val", "test"), help="default: val; test with --final")
     add("--final", action="store_true", help="score on the data set's official labels, once")
     add("--epoch", metavar="latest|best|N", help="a kept epoch (default: the last one there is)")

@@ -8,6 +8,7 @@ from sweep.ledger import Ledger, Trial
 
 _STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
+_STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
 
 
@@ -20,6 +21,13 @@ def named_trial(text: str) -> tuple[str, int] | None:
     """Return the study and the number that `STUDY/TRIAL` names; None for anything else."""
     found = _TRIAL.fullmatch(text)
     return None if found is None else (found["study"], int(found["number"]))
+
+
+def named_study(text: str, runs: RunsDir) -> Ledger | None:
+    """Return what the journal of the study of this name tells; None if there is no such study."""
+    if _STUDY.fullmatch(text) is None or not runs.study(text).journal.is_file():
+        return None
+    return Ledger(read_journal(runs.study(text).journal))
 
 
 def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Trial]:

@@ -1,0 +1,143 @@
+"""`evaluate.py STUDY`: every finished network on other data, arm against arm."""
+
+import csv
+import json
+
+import pytest
+
+from hpe.evaluation.hand_pose_scores import Score
+from sweep import evaluate
+from sweep.folders import RunsDir
+from sweep.journal import Journal
+from sweep.ledger import Ledger
+from sweep.study_scoring import compare, scored_trials
+from tests.hpe.data.test_coco_hands import PEOPLE
+from tests.hpe.data.test_coco_hands import write_part as write_coco
+from tests.hpe.evaluation.untrained import pose_artifacts
+from trainables.assignment import Stage
+from trainables.stages import StageStore
+
+DATA = {"name": "rendered_hands"}
+BOX = "epe_2d_box_share"
+
+
+def trial_records(number, arm, seed, state="COMPLETE"):
+    stage = {"label": "finetune", "key": f"{number:064x}", "phase": "finetune", "epochs": 1}
+    yield {
+        "kind": "trial",
+        "number": number,
+        "arm": arm,
+        "seed": seed,
+        "params": {},
+        "distributions": {},
+        "settings": {},
+        "stages": [{**stage, "config": {}, "seed": seed}],
+        "time_s": 0.0,
+    }
+    if state != "RUNNING":
+        end = {"objective": 1.0, "error_class": None, "message": None}
+        yield {"kind": "end", "trial": number, "state": state, **end, "time_s": 0.0}
+
+
+def records(*trials):
+    yield {"kind": "study", "study": {"name": "s", "data": DATA}, "lineage": {}, "time_s": 0.0}
+    for number, trial in enumerate(trials):
+        yield from trial_records(number, *trial)
+
+
+ARMS = Ledger(records(*[(arm, seed) for arm in ("plain", "strong") for seed in range(3)]))
+
+
+def scores(values, name=BOX):
+    return {number: {name: Score(name, value, 9, "words")} for number, value in enumerate(values)}
+
+
+def test_arms_are_ranked_and_compared_seed_by_seed():
+    """Differences of 0.1, 0.2 and 0.3: 0.2 +- t(0.975, 2) 0.1 / sqrt 3, t = 4.3027."""
+    found = compare(ARMS, scores([0.5, 0.7, 0.6, 0.4, 0.5, 0.3]), by=None)
+    assert [(c.name, c.mean) for c in found.ranked] == [
+        ("arm strong", pytest.approx(0.4)),
+        ("arm plain", pytest.approx(0.6)),
+    ]
+    (pair,) = found.pairs
+    assert (pair.first, pair.second) == ("arm strong", "arm plain")
+    assert pair.mean == pytest.approx(-0.2)
+    half = 4.30265 * 0.1 / 3**0.5
+    assert pair.interval == pytest.approx((-0.2 - half, -0.2 + half), abs=1e-5)
+    assert pair.separated is False
+
+
+def test_scores_of_which_more_is_better_are_ranked_so():
+    found = compare(ARMS, scores([0.5, 0.6, 0.7, 0.1, 0.1, 0.1], "pck_2d_x"), by="pck_2d_x")
+    assert found.ranked[0].name == "arm plain"
+
+
+def test_arms_are_compared_over_the_seeds_that_both_have():
+    ledger = Ledger(records(("a", 0), ("a", 1), ("b", 1), ("b", 2, "FAIL"), ("b", 3, "RUNNING")))
+    assert [trial.number for trial in scored_trials(ledger)] == [0, 1, 2]
+    found = compare(ledger, scores([0.5, 0.4, 0.9]), by=BOX)
+    assert found.pairs[0].differences == {1: pytest.approx(-0.5)}
+    assert found.pairs[0].separated is None
+
+
+@pytest.mark.parametrize("by", ["epe_3d", "number_of_hands"])
+def test_only_scores_with_a_direction_can_be_compared_by(by):
+    known = scores([1.0] * 6)
+    for of_trial in known.values():
+        of_trial["number_of_hands"] = Score("number_of_hands", 9.0, 9, "words")
+    with pytest.raises(ValueError, match=f"--by must be one of {BOX}; got {by}"):
+        compare(ARMS, known, by=by)
+
+
+def test_a_study_without_a_finished_trial_has_nothing_to_score():
+    with pytest.raises(ValueError, match="no trial of this study has completed; STUDY/TRIAL"):
+        scored_trials(Ledger(records(("a", 0, "RUNNING"))))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A study of two arms, whose second one sees hands of a hundredth of the size."""
+    runs = RunsDir(tmp_path / "runs")
+    folder = runs.study("renders")
+    folder.root.mkdir(parents=True)
+    with Journal(folder.journal) as journal:
+        journal.open()
+        journal.append(list(records(("wide", 0), ("speck", 0), ("speck", 1, "FAIL"))))
+    for number in (0, 1):
+        artifacts = pose_artifacts()
+        if number:
+            for tensor in artifacts.tensors["head"].values():
+                tensor.mul_(0.01)
+        stage = Stage(f"{number:064x}", "finetune", "finetune", {}, {}, {}, 0, 1)
+        StageStore(runs.stages).commit(stage, artifacts, [], lineage={})
+    return runs
+
+
+def test_a_studys_name_scores_all_its_finished_networks_on_photographs(runs, tmp_path, capsys):
+    write_coco(tmp_path / "coco", PEOPLE)
+    options = ["--runs-dir", str(runs.root), "--data", "coco_hands", "--data-dir", str(tmp_path)]
+    assert evaluate.main(["renders", *options]) == 0
+    shown = capsys.readouterr().out
+    assert "renders, 2 trials that completed" in shown
+    assert "per hand box" in shown
+    folder = runs.root / "evaluations" / "renders-coco_hands-val"
+    told = json.loads((folder / "study.json").read_text())
+    assert told["by"]["name"] == BOX
+    assert {entry["name"] for entry in told["ranked"]} == {"arm wide", "arm speck"}
+    rows = list(csv.DictReader((folder / "trials.csv").read_text().splitlines()))
+    assert [(row["trial"], row["arm"]) for row in rows] == [("0", "wide"), ("1", "speck")]
+    assert evaluate.main(["renders/1", *options, "--out", str(runs.root / "one")]) == 0
+    alone = json.loads((runs.root / "one" / "scores.json").read_text())["scores"]
+    assert {s["name"]: s["value"] for s in alone}[BOX] == pytest.approx(float(rows[1][BOX]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["renders", "--submission", "x.zip"], "--submission is of one network"),
+        (["renders/0", "--by", BOX], "--by compares the arms of a study"),
+    ],
+)
+def test_what_a_study_or_a_trial_is_not_asked_is_refused(runs, capsys, arguments, said):
+    assert evaluate.main([*arguments, "--runs-dir", str(runs.root)]) != 0
+    assert said in "".join(capsys.readouterr())
