@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sweep.ablation.variants import ablation_of
 from sweep.book import Book
 from sweep.ledger import FIRST_REPLICATE, Ledger, Trial, TrialState
 from sweep.messages import counted
@@ -20,24 +21,26 @@ class Due:
         seed: The trial seed.
         sibling: For a point that has begun with another trial seed: that trial.
         replicate_of: For a replicate: the number of the first trial of its point.
+        without: For a replicate of an ablation: what is switched off.
     """
 
     arm: str | None
     seed: int
     sibling: Trial | None = None
     replicate_of: int | None = None
+    without: tuple[str, ...] | None = None
 
 
 def next_due(study: Study, ledger: Ledger) -> Due | None:
     """Return the trial to begin next.
 
     Every arm first, then searched points, each x trial seeds; once all of them have ended, or the
-    search has reached its target, replicates round by round.
+    search has reached its target, replicates round by round; then the winner without its parts.
     """
     due = None
     if target_reached(study, ledger) is None:
         due = _next_arm(study, ledger) or _next_searched(study, ledger)
-    return due or _next_replicate(study, ledger)
+    return due or _next_replicate(study, ledger) or _next_ablated(study, ledger)
 
 
 def next_number(due: Due, ledger: Ledger) -> int:
@@ -65,7 +68,8 @@ def num_left(study: Study, ledger: Ledger) -> int:
     asked = (len(study.arms) + points) * len(study.seeds.trials)
     begun = [trial for trial in ledger.trials.values() if is_of(study, trial)]
     ended = sum(trial.state is not TrialState.RUNNING for trial in begun)
-    return max(asked, len(begun)) - ended + replicates_left(study, ledger)
+    again = replicates_left(study, ledger) + ablations_left(study, ledger)
+    return max(asked, len(begun)) - ended + again
 
 
 def replicates_left(study: Study, ledger: Ledger) -> int:
@@ -76,15 +80,25 @@ def replicates_left(study: Study, ledger: Ledger) -> int:
     if replication is None:
         return (study.final.top_k + len(study.arms)) * study.final.seeds
     if replication.race.ended_by is not None:
-        return sum(t.state is TrialState.RUNNING for t in ledger.replicates.values())
+        replicates = [t for t in ledger.replicates.values() if t.without is None]
+        return sum(trial.state is TrialState.RUNNING for trial in replicates)
     rounds = len(replication.seeds)
     return sum(rounds - len(replication.values[e.name]) for e in replication.race.going)
+
+
+def ablations_left(study: Study, ledger: Ledger) -> int:
+    """Return how many trainings of the ablation have not ended, as far as it is known."""
+    if study.search.trials == 0:
+        return 0
+    ablation = ablation_of(study, ledger)
+    return study.ablation.seeds if ablation is None else ablation.num_left
 
 
 def is_of(study: Study, trial: Trial) -> bool:
     """Say whether this study, which may be cut down to one arm, has such a trial."""
     if trial.replicate_of is not None:
-        return study.final.top_k > 0 and study.search.trials > 0
+        asked = study.final.top_k if trial.without is None else study.ablation.seeds
+        return asked > 0 and study.search.trials > 0
     return study.search.trials > 0 if trial.arm is None else trial.arm in study.arms
 
 
@@ -248,10 +262,28 @@ def _next_replicate(study: Study, ledger: Ledger) -> Due | None:
     return Due(source.arm, seed, sibling=source, replicate_of=source.number)
 
 
+def _next_ablated(study: Study, ledger: Ledger) -> Due | None:
+    """Return the first of the ablation that has not begun."""
+    if study.search.trials == 0:
+        return None
+    ablation = ablation_of(study, ledger)
+    found = None if ablation is None else ablation.next_due()
+    if ablation is None or found is None:
+        return None
+    without, seed = found
+    source = ablation.source
+    return Due(source.arm, seed, sibling=source, replicate_of=source.number, without=without)
+
+
 def _ran(study: Study, ledger: Ledger) -> str:
     number = sum(is_of(study, trial) for trial in ledger.trials.values())
-    text = counted(number, "trial")
-    return f"{text}, {counted(len(ledger.replicates), 'replicate')}" if ledger.replicates else text
+    ablated = sum(trial.without is not None for trial in ledger.replicates.values())
+    counts = [counted(number, "trial")]
+    if len(ledger.replicates) > ablated:
+        counts.append(counted(len(ledger.replicates) - ablated, "replicate"))
+    if ablated:
+        counts.append(f"{counted(ablated, 'training')} of the ablation")
+    return ", ".join(counts)
 
 
 def _reaches(trial: Trial, target: float, study: Study) -> bool:

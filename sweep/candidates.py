@@ -59,6 +59,17 @@ def in_order(found: Sequence[Candidate], objective: Objective) -> list[Candidate
     return sorted(found, key=lambda c: c.mean, reverse=objective.direction == "maximize")
 
 
+def leading(ledger: Ledger, objective: Objective) -> list[Candidate]:
+    """Return what may be called the best, in order.
+
+    Candidates that miss a trial seed which others have are left out, so that a lucky or unlucky
+    seed decides nothing, and so are those of which a trial breaks a constraint.
+    """
+    found = [c for c in candidates(ledger) if keeps_constraints(c, objective)]
+    most = max((len(candidate.values) for candidate in found), default=0)
+    return in_order([c for c in found if len(c.values) == most], objective)
+
+
 def keeps_constraints(candidate: Candidate, objective: Objective) -> bool:
     """Say whether all trials of a candidate that completed keep every constraint."""
     return all(

@@ -16,6 +16,7 @@ FREE_PATHS = (
     "question",
     "search/trials",
     "final",
+    "ablation",
     "budget",
     "storage",
     "slots/count",

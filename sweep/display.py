@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.agenda import is_of, replicates_left
+from sweep.agenda import ablations_left, is_of, replicates_left
 from sweep.ledger import PAUSE, Ledger, Record, Trial, TrialState
 from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
@@ -51,6 +51,8 @@ class View:
     expected: int
     replicates_left: int = 0
     replicates_ended: int = 0
+    ablations_left: int = 0
+    ablations_ended: int = 0
     ended: dict[TrialState, int] = field(default_factory=dict)
     running: dict[int, RunningTrial] = field(default_factory=dict)
     best: tuple[str, float] | None = None
@@ -61,6 +63,25 @@ class View:
     def num_ended(self) -> int:
         """Return how many trials have ended, in whatever way."""
         return sum(self.ended.values())
+
+    def count_again(self, trial: Trial) -> bool:
+        """Count a replicate that ended; say whether it is one."""
+        is_replicate = trial.replicate_of is not None
+        self.replicates_ended += is_replicate and trial.without is None
+        self.ablations_ended += trial.without is not None
+        return is_replicate
+
+    @property
+    def again(self) -> list[str]:
+        """Return how many replicates have ended, of the verdict and of the ablation."""
+        parts = []
+        if self.replicates_ended or self.replicates_left:
+            most = self.replicates_ended + self.replicates_left
+            parts.append(f"{self.replicates_ended} of at most {most} replicates")
+        if self.ablations_ended or self.ablations_left:
+            most = self.ablations_ended + self.ablations_left
+            parts.append(f"{self.ablations_ended} of {most} trainings of the ablation")
+        return parts
 
 
 class Display:
@@ -96,7 +117,7 @@ class Display:
             self._start(trial)
             if trial.state is not TrialState.RUNNING:
                 self._count_end(trial)
-        self._view.replicates_left = replicates_left(study, ledger)
+        self._count_left(ledger)
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
@@ -163,7 +184,7 @@ class Display:
                 self._take_epoch(record, ledger)
             case "end":
                 yield self._take_end(ledger.trial(record["trial"]))
-                self._view.replicates_left = replicates_left(self._study, ledger)
+                self._count_left(ledger)
 
     def _start(self, trial: Trial) -> None:
         name = trial_name(trial, many_seeds=self._many_seeds)
@@ -223,14 +244,17 @@ class Display:
         view.running.pop(trial.number, None)
         if trial.ended_s is not None and trial.duration_s > 0:
             view.durations_s.append(trial.duration_s)
-        if trial.replicate_of is not None:
-            view.replicates_ended += 1
+        if view.count_again(trial):
             return
         view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
         if trial.objective is not None and is_feasible(trial, self._study.objective):
             direction = self._study.objective.direction
             if view.best is None or better(trial.objective, view.best[1], direction):
                 view.best = (trial_name(trial, many_seeds=self._many_seeds), trial.objective)
+
+    def _count_left(self, ledger: Ledger) -> None:
+        self._view.replicates_left = replicates_left(self._study, ledger)
+        self._view.ablations_left = ablations_left(self._study, ledger)
 
     def _say(self, line: Text) -> None:
         stamp = datetime.fromtimestamp(self._clock()).strftime("%H:%M:%S ")
@@ -254,9 +278,8 @@ class Display:
         counts = [f"{view.num_ended} of {view.expected} trials"]
         names = ((TrialState.PRUNED, "stopped early"), (TrialState.FAIL, "failed"))
         counts += [f"{view.ended[state]} {name}" for state, name in names if view.ended.get(state)]
-        if view.replicates_ended or (view.replicates_left and view.num_ended == view.expected):
-            most = view.replicates_ended + view.replicates_left
-            counts.append(f"{view.replicates_ended} of at most {most} replicates")
+        if view.replicates_ended or view.ablations_ended or view.num_ended == view.expected:
+            counts += view.again
         if view.best is not None:
             counts.append(f"best {self._shown(view.best[1])} ({view.best[0]})")
         left_s = seconds_left(view, slots=self._num_slots, now_s=self._clock())
@@ -301,7 +324,7 @@ def seconds_left(view: View, *, slots: int, now_s: float) -> float | None:
             return None
         mean_s = (now_s - furthest.created_s) / furthest.progress
     started = sum(trial.progress for trial in view.running.values())
-    left = view.expected - view.num_ended + view.replicates_left
+    left = view.expected - view.num_ended + view.replicates_left + view.ablations_left
     work = max(left, len(view.running)) - started
     return max(work, 0.0) * mean_s / slots
 

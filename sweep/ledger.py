@@ -117,8 +117,10 @@ class Trial:
         settings: Every setting given for this trial (study, arm, params), by path.
         lighter: Those of them that were changed because it had run out of memory.
         prefix_of: For a searched point that took over a finished prefix: whose.
-        replicate_of: For a replicate, which runs a point again on a fresh seed for the verdict: the
-            first trial of that point.
+        replicate_of: For a replicate, which runs a point again on a fresh seed for the verdict or
+            an ablation: the first trial of that point.
+        without: For one of an ablation: what is switched off, () for the point as it is.
+        changed: The settings that this changes.
         objective: The last phase's objective once it is COMPLETE.
         others: Metric -> value of what else it is judged by (further objectives, constraints), once
             it is COMPLETE.
@@ -136,6 +138,8 @@ class Trial:
     created_s: float
     prefix_of: PrefixOf | None = None
     replicate_of: int | None = None
+    without: tuple[str, ...] | None = None
+    changed: Mapping[str, Any] = field(default_factory=dict)
     lighter: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 0
     state: TrialState = TrialState.RUNNING
@@ -179,7 +183,10 @@ class Ledger:
         `session`: event = opened | closed | interrupted, host, pid; ends also have elapsed_s.
         `trial`: number, arm, seed, params, distributions, settings,
             stages = [{label, key, phase, epochs, config, seed}],
-            prefix_of = {trial, steps} or null, of a replicate also replicate_of.
+            prefix_of = {trial, steps} or null, of a replicate also replicate_of, if it
+            is of an ablation also without (names) and changed (path -> value).
+        `ablation`: of = the winner's first trial, and what of it can be switched off
+            (`sweep.ablation.plan`).
         `known`: source = the study whose trials the search begins with, records = those of its
             trials that fit, numbered below zero (of kinds trial, stage, rung and end, of = {study,
             trial} in each of the first), left_out = reason -> how many do not.
@@ -201,6 +208,7 @@ class Ledger:
         trials: Arms and searched trials by number: what is compared, stopped early, and told to the
             sampler.
         replicates: Replicates by number, of which nothing of this is true.
+        ablations: The `ablation` records, by the trial that they are of.
         known: Trials of another study that the sampler is told of as well, and nothing else is, by
             number; `source` is the record of what was taken of it.
         elapsed_s: Seconds in which a driver was at work, over all sessions.
@@ -211,6 +219,7 @@ class Ledger:
         self.lineage: Mapping[str, Any] = {}
         self.trials: dict[int, Trial] = {}
         self.replicates: dict[int, Trial] = {}
+        self.ablations: dict[int, Record] = {}
         self.known: Mapping[int, Trial] = {}
         self.source: Record | None = None
         self.sessions: list[Record] = []
@@ -240,6 +249,8 @@ class Ledger:
                 self.source, self.known = record, Ledger(record["records"]).trials
             case "restage":
                 self._apply_restage(record)
+            case "ablation":
+                self.ablations[record["of"]] = record
             case "attempt":
                 self.trial(record["trial"]).attempt = record["attempt"]
             case "stage":
@@ -280,7 +291,7 @@ class Ledger:
 
     def _apply_trial(self, record: Record) -> None:
         prefix_of = record.get("prefix_of")  # journals from before there were any have none
-        replicate_of = record.get("replicate_of")
+        replicate_of, without = record.get("replicate_of"), record.get("without")
         trials = self.trials if replicate_of is None else self.replicates
         trials[record["number"]] = Trial(
             number=record["number"],
@@ -293,6 +304,8 @@ class Ledger:
             created_s=record["time_s"],
             prefix_of=PrefixOf(**prefix_of) if prefix_of is not None else None,
             replicate_of=replicate_of,
+            without=None if without is None else tuple(without),
+            changed=record.get("changed", {}),
         )
 
     def _apply_restage(self, record: Record) -> None:

@@ -21,9 +21,18 @@ def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
     """Return what people call a trial."""
     if trial.replicate_of is not None:
         point = f"trial {trial.replicate_of}" if trial.arm is None else f"arm {trial.arm}"
+        if trial.without is not None:
+            parts = " and ".join(part_name(name) for name in trial.without)
+            what = f"{point} without {parts}" if parts else f"ablation of {point}"
+            return f"{what}, seed {trial.seed}"
         return f"replicate of {point}, seed {trial.seed}"
     name = f"trial {trial.number}" if trial.arm is None else f"arm {trial.arm}"
     return f"{name}, seed {trial.seed}" if many_seeds else name
+
+
+def part_name(path: str) -> str:
+    """Return what people call a part that is switched off: `pretrain/augment/blur` -> `blur`."""
+    return path.rpartition("/")[2].removesuffix("_weight")
 
 
 def unit_of(metric: str) -> str:

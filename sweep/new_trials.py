@@ -6,6 +6,8 @@ from typing import Any
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
+from sweep.ablation.factors import changes_without, parameters_without
+from sweep.ablation.plan import plan_from, plan_record
 from sweep.agenda import Due
 from sweep.ledger import Ledger, Trial
 from sweep.placement import distributions_to_json, place
@@ -115,7 +117,8 @@ class NewTrials:
     def begin(self, due: Due, number: int) -> tuple[list[dict[str, Any]], Prepared]:
         """Return the records with which the next trial begins, and what it is to run.
 
-        The last is its `trial` record; if the sampler failed, a note about that precedes it.
+        The last is its `trial` record; a note precedes it if the sampler failed, and what can be
+        switched off if it is the first of an ablation.
 
         A prefix counts as taken over only if its stages are indeed the same: the settings of an
         arm, say, may lie outside the space.
@@ -135,7 +138,8 @@ class NewTrials:
     ) -> tuple[list[dict[str, Any]], Prepared]:
         params, distributions, notes = self._parameters(due, number, prefix)
         searched = self._space.settings(params) if due.arm is None and self._space else {}
-        prepared = self._prepared(due.arm, due.seed, searched)
+        plan, changed = self._ablated(due, searched)
+        prepared = self._prepared(due.arm, due.seed, searched, changed)
         is_replicate = due.replicate_of is not None
         shared = None if due.sibling is None or is_replicate else due.sibling.prefix_of
         record = {
@@ -143,21 +147,40 @@ class NewTrials:
             "number": number,
             "arm": due.arm,
             "seed": due.seed,
-            "params": params,
+            "params": parameters_without(params, changed),
             "distributions": distributions,
             "settings": prepared.settings,
             "stages": prepared.entries,
             "prefix_of": None if shared is None else asdict(shared),
             **({"replicate_of": due.replicate_of} if is_replicate else {}),
+            **({} if due.without is None else {"without": list(due.without), "changed": changed}),
         }
-        return [*notes, record], prepared
+        return [*notes, *plan, record], prepared
+
+    def _ablated(
+        self, due: Due, searched: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Return the record of what is switched off in an ablation that begins, and the settings
+        that a variant changes."""
+        source = due.sibling
+        if due.without is None or source is None:
+            return [], {}
+        known = self._ledger.ablations.get(source.number)
+        record = known or plan_record(
+            source,
+            lambda changes: self._point(due.arm, {**searched, **changes}),
+            lambda point: [stage.key for stage in self._stages_of(point, due.seed)],
+        )
+        factors = plan_from(record).named(due.without)
+        return [] if known else [dict(record)], changes_without(source.stages, factors)
 
     def again(self, trial: Trial) -> Prepared:
         """Return what an unfinished trial is to run, as code, data and libraries are now.
 
         What a searched point means was settled when it was chosen: the space is not asked again.
         """
-        return self._prepared(trial.arm, trial.seed, trial.settings, trial.lighter)
+        changes = {**trial.changed, **trial.lighter}
+        return self._prepared(trial.arm, trial.seed, trial.settings, changes)
 
     def lighter(self, trial: Trial, label: str) -> tuple[list[dict[str, Any]], Prepared] | None:
         """Return the records of a trial that is to need less memory in one of its steps.
@@ -170,7 +193,8 @@ class NewTrials:
         if changes is None:
             return None
         lighter = {f"{label}/{name}": value for name, value in changes.items()}
-        prepared = self._prepared(trial.arm, trial.seed, trial.settings, lighter)
+        changes = {**trial.changed, **lighter}
+        prepared = self._prepared(trial.arm, trial.seed, trial.settings, changes)
         shown = ", ".join(f"{path} = {value}" for path, value in lighter.items())
         message = (
             f"trial {trial.number} ran out of memory in {label}: tried once more with {shown}."
@@ -218,14 +242,24 @@ class NewTrials:
         arm: str | None,
         seed: int,
         searched: Mapping[str, Any],
-        lighter: Mapping[str, Any] | None = None,
+        changes: Mapping[str, Any],
     ) -> Prepared:
-        if arm is not None:
-            point = self._arms[arm].changed(lighter or {})
-            return Prepared(point.settings, self._stages_of(point, seed))
+        settings = {**(searched if arm is None else {}), **changes}
         try:
-            point = searched_point(self._study, {**searched, **(lighter or {})}, self._phases)
+            point = self._point(arm, settings)
         except ValueError as error:  # one impossible suggestion must not end the study
+            if arm is not None:
+                raise
             fault = f"the space suggested what the plan refuses: {error}"
-            return Prepared({**shared_settings(self._study), **searched}, (), fault)
+            return Prepared({**shared_settings(self._study), **settings}, (), fault)
         return Prepared(point.settings, self._stages_of(point, seed))
+
+    def _point(self, arm: str | None, settings: Mapping[str, Any]) -> Point:
+        """Return an arm with some settings changed, or the point that these settings make.
+
+        Raises:
+            ValueError: If a setting is not possible.
+        """
+        if arm is not None:
+            return self._arms[arm].changed(settings)
+        return searched_point(self._study, settings, self._phases)

@@ -7,7 +7,7 @@ from hpe.config import Config
 from hpe.data.body_mixture import BodyMixtureConfig
 from hpe.data.mixture import MixtureConfig
 from sweep.points import shared_settings
-from sweep.study import EarlyStop, Final, Seeds, Study
+from sweep.study import Ablation, EarlyStop, Final, Seeds, Study
 from sweep.study_check import CheckedStudy
 from trainables.plans import Plan, default_settings
 
@@ -35,8 +35,8 @@ SPLIT_COUNTS = ("unlabelled", "unpaired_masks", "train", "val", "test")
 def smoke_study(checked: CheckedStudy) -> Study:
     """Return the study with every phase cut to two steps on two batches.
 
-    Every arm runs once, and one searched point; the search, the seeds and the replicates are cut to
-    what shows that they work. It has a name, and so a folder, of its own.
+    Every arm runs once, and one searched point; the search, the seeds, the replicates and the
+    ablation are cut to what shows that they work. It has a name, and so a folder, of its own.
     """
     study = checked.study
     tiny = _tiny(checked.base.plan, varied=checked.varied)
@@ -59,6 +59,9 @@ def smoke_study(checked: CheckedStudy) -> Study:
         "early_stop": EarlyStop(),
         "seeds": Seeds(study=study.seeds.study, trials=study.seeds.trials[:1]),
         "final": Final(top_k=min(1, study.final.top_k), seeds=1),
+        "ablation": Ablation(
+            seeds=min(1, study.ablation.seeds), interactions=min(2, study.ablation.interactions)
+        ),
         "max_failed": 0,
         "sizes": {},
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hpe.whole_file import write_text
-from sweep.agenda import gpu_hours, is_of, replicates_left
+from sweep.agenda import ablations_left, gpu_hours, is_of, replicates_left
 from sweep.display import RunningTrial, View, expected_trials, seconds_left, shown_duration
 from sweep.folders import StudyDir
 from sweep.ledger import CONTINUE, PAUSE, STOP, Ledger, Record, Trial, TrialState
@@ -170,16 +170,18 @@ def _template() -> Template:
 
 
 def _view(study: Study, ledger: Ledger, trials: list[Trial], *, many_seeds: bool) -> View:
-    view = View(expected=expected_trials(study), replicates_left=replicates_left(study, ledger))
+    view = View(
+        expected=expected_trials(study),
+        replicates_left=replicates_left(study, ledger),
+        ablations_left=ablations_left(study, ledger),
+    )
     for trial in trials:
         if trial.state is TrialState.RUNNING:
             view.running[trial.number] = _running(trial, many_seeds=many_seeds)
             continue
         if trial.duration_s > 0:
             view.durations_s.append(trial.duration_s)
-        if trial.replicate_of is not None:
-            view.replicates_ended += 1
-        else:
+        if not view.count_again(trial):
             view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
     return view
 

@@ -156,6 +156,18 @@ class Final(Config):
     seeds: PositiveInt = 3
 
 
+class Ablation(Config):
+    """The winner again without each of its parts, and without pairs of the strongest.
+
+    Attributes:
+        seeds: Fresh trial seeds of each variant; 0 for no ablation.
+        interactions: Of how many of the strongest parts every pair is left out too.
+    """
+
+    seeds: NonNegativeInt = 0
+    interactions: NonNegativeInt = 0
+
+
 class Budget(Config):
     """What ends the search early; whichever comes first."""
 
@@ -208,6 +220,7 @@ class Size(Config):
     early_stop: dict[str, Any] = {}
     seeds: dict[str, Any] = {}
     final: dict[str, Any] = {}
+    ablation: dict[str, Any] = {}
 
 
 class Study(Config):
@@ -245,6 +258,7 @@ class Study(Config):
     early_stop: EarlyStop = EarlyStop()
     seeds: Seeds = Seeds()
     final: Final = Final()
+    ablation: Ablation = Ablation()
     budget: Budget = Budget()
     storage: Storage = Storage()
     slots: Slots = Slots()

@@ -207,6 +207,19 @@ def _check_search(study: Study) -> None:
     seeds = study.seeds.trials
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds/trials: each seed once, got {seeds}.")
+    if study.ablation.seeds > 0 and study.space is None and not study.search.grid:
+        raise ValueError(
+            f"ablation/seeds: the winner of a search is to run again without each of its parts on "
+            f"{study.ablation.seeds} seeds, but the study has no space; compare arms instead."
+        )
+    if study.ablation.interactions == 1 or (
+        study.ablation.interactions and study.ablation.seeds == 0
+    ):
+        raise ValueError(
+            f"ablation/interactions: pairs are made of two or more of the strongest parts, which "
+            f"ablation/seeds tells, got {study.ablation.interactions} and "
+            f"{study.ablation.seeds} seeds; set 0, or both."
+        )
     if study.final.top_k > 0 and study.space is None and not study.search.grid:
         raise ValueError(
             f"final/top_k: the best {study.final.top_k} of what is searched are to run again, but "

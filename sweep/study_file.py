@@ -22,7 +22,7 @@ SIZES = ("small", "full")
 RESERVED_NAMES = ("stages", "data", "mlartifacts", "mlflow.db")
 """What `sweep.folders.RunsDir` keeps beside the studies."""
 
-MERGED_BY_SIZE = ("settings", "data", "search", "early_stop", "seeds", "final")
+MERGED_BY_SIZE = ("settings", "data", "search", "early_stop", "seeds", "final", "ablation")
 REPLACED_BY_SIZE = ("arms", "baseline", "as_published")
 
 

@@ -113,7 +113,9 @@ def _find(ledger: Ledger, reference: str) -> Trial:
 
 
 def _is_same_point(other: Trial, trial: Trial) -> bool:
-    return other.arm == trial.arm and (trial.arm is not None or other.params == trial.params)
+    if other.arm != trial.arm or (other.without or ()) != (trial.without or ()):
+        return False
+    return trial.arm is not None or other.params == trial.params
 
 
 def _told(ledger: Ledger) -> str:

@@ -289,7 +289,7 @@ def _assumptions(job: Job, tried: _Tried, fit: SlotFit) -> Iterator[str]:
         yield "every searched trial trains its whole plan: search/reuse makes it cheaper."
     yield (
         f"{SESSION_START_S:.0f} s to start and {BETWEEN_TRIALS_S:g} s between trials are counted; "
-        f"the report is not, nor are replicates and retries."
+        f"the report is not, nor are replicates, ablations and retries."
     )
     if fit.workers > 1:
         yield f"one worker was tried with its share of a batch; {fit.workers} talking is not."

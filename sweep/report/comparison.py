@@ -7,7 +7,7 @@ from itertools import combinations
 
 from scipy import stats
 
-from sweep.candidates import Candidate, candidates, in_order, keeps_constraints
+from sweep.candidates import Candidate, candidates, in_order, keeps_constraints, leading
 from sweep.ledger import Ledger, TrialState
 from sweep.naming import best_of, better, metric_words, shown_number, unit_of, with_unit
 from sweep.objectives import is_feasible
@@ -86,11 +86,7 @@ def arm_differences(found: Sequence[Candidate], objective: Objective) -> list[Pa
 
 
 def answer(ledger: Ledger, objective: Objective) -> Answer:
-    """Return the study's answer: the best candidate against every arm that it is not.
-
-    Candidates that miss a trial seed which others have are left out, so that a lucky or unlucky
-    seed decides nothing, and so are those of which a trial breaks a constraint.
-    """
+    """Return the study's answer: the best candidate against every arm that it is not."""
     completed = candidates(ledger)
     found = [candidate for candidate in completed if keeps_constraints(candidate, objective)]
     if not found:
@@ -98,12 +94,11 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
         return Answer(
             f"No trial has {what}, so there is no answer yet.", "Nothing to rest on.", None, None
         )
-    most = max(len(candidate.values) for candidate in found)
-    whole = in_order([c for c in found if len(c.values) == most], objective)
+    whole = leading(ledger, objective)
     leader = whole[0]
     rivals = [c for c in whole[1:] if c.arm is not None]
     pairs = [p for p in (paired_difference(leader, rival) for rival in rivals) if p is not None]
-    left_out = [c.name for c in found if len(c.values) < most]
+    left_out = [c.name for c in found if c not in whole]
     tried = len({trial.point for trial in ledger.searched()})
     return Answer(
         sentence=f"{_lead(leader, objective)} {_against(pairs, objective)}".strip(),

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sweep.display import shown_duration
 from sweep.ledger import Ledger
 from sweep.naming import metric_words, shown_number, trial_name
+from sweep.report.ablation import ablation_table
 from sweep.report.landscape import Landscape
 from sweep.report.parallel import OFF, Axis, Coordinates, Line
 from sweep.report.ranking import Row, composed
@@ -95,6 +96,9 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
             )
             for pair in result.pairs
         ],
+        ablation=None
+        if result.ablation is None or result.ablation.plan is None
+        else ablation_table(result.ablation, result.study),
         leaders=[_leader(row, result, many_seeds=many_seeds) for row in leaders],
         metric=metric_words(result.study.objective.metric),
         notes=[note["message"] for note in ledger.notes],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sweep.ablation.variants import Ablation, ablation_of
 from sweep.agenda import why_over
 from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger, Trial, TrialState
@@ -45,6 +46,7 @@ class StudyResult:
         known: What the search began with from another study, in words; None if with nothing.
         replication: The replicates; None where there are none.
         verdict: What they say so far.
+        ablation: What the parts of the winner are worth so far; None where nothing is known.
         arms: Arms that completed, best first.
         pairs: Paired differences between them.
         template: What the fixed template hand scores on the objective's metric, if it is reported.
@@ -67,6 +69,7 @@ class StudyResult:
     known: str | None = None
     replication: Replication | None = None
     verdict: Verdict | None = None
+    ablation: Ablation | None = None
 
 
 def result_of(
@@ -116,6 +119,7 @@ def result_of(
         known=known_sentence(ledger),
         replication=replication,
         verdict=verdict,
+        ablation=ablation_of(study, ledger) if ledger.ablations else None,
     )
 
 

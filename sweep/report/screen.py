@@ -6,6 +6,7 @@ from rich.text import Text
 
 from sweep.display import shown_duration
 from sweep.naming import metric_words, shown_number, trial_name
+from sweep.report.ablation import ablation_sentence
 from sweep.report.result import StudyResult
 from sweep.report.words import (
     STATE_WORDS,
@@ -33,6 +34,8 @@ def result_view(result: StudyResult) -> RenderableType:
     parts.append(Text(result.answer.sentence, style="bold"))
     if template is not None:
         parts.append(Text(template, style="bold red" if result.blind else ""))
+    if result.ablation is not None:
+        parts.append(Text(ablation_sentence(result.ablation, result.study)))
     parts.append(Text(f"{result.answer.certainty} {cost_sentence(result)}", style="dim"))
     if result.ended_by is not None:
         parts.append(Text(f"The study ended: {result.ended_by}.", style="dim"))

@@ -21,13 +21,14 @@ from sweep.report.style import (
     new_figure,
 )
 
-ARM, SEARCH, REPLICATE = "arms", "search", "replicates"
+ARM, SEARCH, REPLICATE, ABLATION = "arms", "search", "replicates", "ablation"
 STOPPED, FAILED, OPEN = "stopped early", "failed", "not finished"
 SAVED = "saved by reuse"
 KINDS: Mapping[str, str] = {
     SEARCH: INK,
     ARM: ARMS[0],
     REPLICATE: ARMS[1],
+    ABLATION: ARMS[2],
     STOPPED: MUTED,
     FAILED: BEST,
     OPEN: QUIET,
@@ -130,7 +131,7 @@ def _part(found: Spending, phase: str, kind: str, cost: Cost) -> float:
 def _caption(found: Spending, cost: Cost) -> str:
     text = (
         f"{cost.in_unit(found.total_s):,.0f} {cost.unit}-seconds of training by phase and by what "
-        "they were for; completed trials count as arms, search or replicates."
+        "they were for; completed trials count as arms, search, replicates or ablation."
     )
     if found.saved:
         text += " Hatched is what stages that were taken over had cost, and was not spent again."
@@ -150,5 +151,5 @@ def _kind(trial: Trial) -> str:
         case TrialState.RUNNING:
             return OPEN
     if trial.replicate_of is not None:
-        return REPLICATE
+        return REPLICATE if trial.without is None else ABLATION
     return SEARCH if trial.arm is None else ARM

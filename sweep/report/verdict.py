@@ -86,17 +86,25 @@ def verdict_chart(replication: Replication, verdict: Verdict, study: Study) -> C
     )
 
 
-REPLICATE_COLUMNS = ("replicate", "name", "seed", "state", "objective", "slot_s", "message")
+REPLICATE_COLUMNS = (
+    "replicate",
+    "name",
+    "without",
+    "seed",
+    "state",
+    "objective",
+    "slot_s",
+    "message",
+)
 
 
-def replicate_rows(replication: Replication, ledger: Ledger) -> Iterator[tuple[Any, ...]]:
+def replicate_rows(ledger: Ledger) -> Iterator[tuple[Any, ...]]:
     """Yield a row of `REPLICATE_COLUMNS` for every replicate, those of earlier choices included."""
-    names = {source.number: name for name, source in replication.sources.items()}
     for trial in ledger.replicates.values():
-        name = names.get(trial.replicate_of or 0, f"trial {trial.replicate_of}")
         yield (
             trial.number,
-            name,
+            f"trial {trial.replicate_of}" if trial.arm is None else f"arm {trial.arm}",
+            None if trial.without is None else ", ".join(trial.without),
             trial.seed,
             trial.state.value,
             trial.objective,

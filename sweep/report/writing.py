@@ -12,6 +12,7 @@ from hpe.whole_file import write_text
 from sweep.ledger import Ledger, Trial
 from sweep.messages import shown_path
 from sweep.report import charts
+from sweep.report.ablation import ablation_chart, interactions_chart
 from sweep.report.best import write_best
 from sweep.report.curves import learning_curves
 from sweep.report.front import front_chart
@@ -89,9 +90,8 @@ def write_report(
         seeds = list(result.answer.leader.values) if result.answer.leader is not None else []
         write_best(study, result.best, best, seeds=seeds or [result.best.seed], command=command)
         weights = _write_weights(result.best, folder / WEIGHTS, store)
-    if result.replication is not None:
-        rows = replicate_rows(result.replication, ledger)
-        write_csv(folder / REPLICATES, REPLICATE_COLUMNS, rows)
+    if ledger.replicates:
+        write_csv(folder / REPLICATES, REPLICATE_COLUMNS, replicate_rows(ledger))
     missing: list[str] = []
     parallel = coordinates(ledger, study, best=result.best)
     drawn = [chart for chart in _numbers(ledger, result, store, phases) if chart is not None]
@@ -114,6 +114,9 @@ def _numbers(
     study, epochs_of = result.study, epochs_from(store)
     if result.replication is not None and result.verdict is not None:
         yield verdict_chart(result.replication, result.verdict, study)
+    if result.ablation is not None:
+        yield ablation_chart(result.ablation, study)
+        yield interactions_chart(result.ablation, study)
     if result.arms and len(study.seeds.trials) > 1:
         yield charts.arms_compared(result.arms, study, template=result.template)
         yield charts.differences(result.pairs, study.objective)

@@ -132,7 +132,7 @@ def _data_input(config: Mapping[str, Any], lineage: Mapping[str, Any]) -> DataIn
 def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPicture:
     """Return a trial's run: searched parameters, and results once it has ended."""
     tags = {
-        "kind": "trial" if trial.replicate_of is None else "replicate",
+        "kind": _kind(trial),
         "trial": str(trial.number if trial.replicate_of is None else trial.replicate_of),
         "state": str(trial.state),
         "seed": str(trial.seed),
@@ -141,6 +141,8 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
     }
     if trial.arm is not None:
         tags["arm"] = trial.arm
+    if trial.without is not None:
+        tags["without"] = ", ".join(trial.without) or "nothing"
     if trial.prefix_of is not None:
         labels = [stage.label for stage in trial.stages[: trial.prefix_of.steps]]
         source = "trial" if trial.prefix_of.trial >= 0 else "known trial"
@@ -259,6 +261,12 @@ def as_text(value: Any) -> str:
 def to_ms(time_s: float) -> int:
     """Return Unix milliseconds, the clock of MLflow."""
     return round(time_s * 1000)
+
+
+def _kind(trial: Trial) -> str:
+    if trial.replicate_of is None:
+        return "trial"
+    return "replicate" if trial.without is None else "ablation"
 
 
 def _results(trial: Trial) -> Iterator[Point]:

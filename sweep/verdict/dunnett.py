@@ -4,9 +4,11 @@ The best of several candidates is looked at because it is the best, which flatte
 critical value makes up for that: it is the quantile of the largest of the k statistics.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize, stats
 
 _NORMAL_NODES, _NORMAL_WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
@@ -32,17 +34,58 @@ def dunnett_quantile(confidence: float, *, candidates: int, df: int) -> float:
     Raises:
         ValueError: If there is no candidate or no degree of freedom.
     """
+    _require_something(candidates, df)
+    if candidates == 1:
+        return float(stats.t.ppf(confidence, df))
+    return _quantile_of_largest(
+        confidence, candidates, df, lambda q: stats.norm.cdf(_NORMAL_NODES + np.sqrt(2) * q)
+    )
+
+
+@lru_cache(maxsize=1024)
+def two_sided_dunnett_quantile(confidence: float, *, candidates: int, df: int) -> float:
+    """Return q with P(|T_1| <= q, ..., |T_k| <= q) = confidence; else as `dunnett_quantile`."""
+    _require_something(candidates, df)
+    if candidates == 1:
+        return float(stats.t.ppf((1 + confidence) / 2, df))
+    return _quantile_of_largest(
+        confidence,
+        candidates,
+        df,
+        lambda q: (
+            stats.norm.cdf(_NORMAL_NODES + np.sqrt(2) * q)
+            - stats.norm.cdf(_NORMAL_NODES - np.sqrt(2) * q)
+        ).clip(min=0),
+    )
+
+
+def _require_something(candidates: int, df: int) -> None:
     if candidates < 1 or df < 1:
         raise ValueError(
             f"Dunnett's quantile needs a candidate and a degree of freedom, got {candidates} and "
             f"{df}."
         )
-    if candidates == 1:
-        return float(stats.t.ppf(confidence, df))
+
+
+Column = npt.NDArray[np.float64]
+
+
+def _quantile_of_largest(
+    confidence: float, candidates: int, df: int, probability: Callable[[Column], Column]
+) -> float:
+    """Return the quantile of the largest statistic.
+
+    Args:
+        confidence: As above.
+        candidates: As above.
+        df: As above.
+        probability: That of one statistic to be inside, given bounds (a column) in units of the
+            true scale, and the control's deviations (the nodes, a row).
+    """
     scales = np.sqrt(stats.chi2.ppf(_SCALE_QUANTILES, df) / df)
 
     def excess(q: float) -> float:
-        below = stats.norm.cdf(np.sqrt(2) * q * scales[:, None] + _NORMAL_NODES[None])
-        return float((below**candidates @ _NORMAL_WEIGHTS).mean()) - confidence
+        inside = probability(q * scales[:, None])
+        return float((inside**candidates @ _NORMAL_WEIGHTS).mean()) - confidence
 
     return float(optimize.brentq(excess, *_BRACKET, xtol=1e-10))

@@ -64,7 +64,7 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
     begun = {
         (trial.replicate_of, trial.seed): trial
         for trial in ledger.replicates.values()
-        if trial.replicate_of is not None
+        if trial.replicate_of is not None and trial.without is None
     }
     values = {name: _values(source, seeds, begun) for name, source in sources.items()}
     race = run_race(entrants, values, rounds=len(seeds), direction=study.objective.direction)

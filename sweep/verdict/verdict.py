@@ -78,10 +78,7 @@ def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
         direction: Which values are better.
     """
     sign = 1.0 if direction == "maximize" else -1.0
-    merits = {
-        name: [sign * value for value in row[: race.rounds] if value is not None]
-        for name, row in values.items()
-    }
+    merits = _merits(race, values, direction)
     ran = [entrant for entrant in race.entrants if merits.get(entrant.name)]
     mean = {entrant.name: statistics.fmean(merits[entrant.name]) for entrant in ran}
     stayed = [e for e in ran if e.name not in race.left]
@@ -107,6 +104,16 @@ def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
     )
 
 
+def first_of(race: Race, values: Values, *, direction: Direction) -> str | None:
+    """Return the winner, or where no candidate stayed the strongest control that did; or None."""
+    merits = _merits(race, values, direction)
+    stayed = [entrant for entrant in race.going if merits.get(entrant.name)]
+    first = max(
+        stayed, key=lambda e: (not e.is_control, statistics.fmean(merits[e.name])), default=None
+    )
+    return None if first is None else first.name
+
+
 def probability_best(merits: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Return how often each has the best mean when rounds are drawn again with replacement.
 
@@ -125,6 +132,15 @@ def probability_best(merits: Mapping[str, Sequence[float]]) -> dict[str, float]:
     best = means >= means.max(axis=0) - 1e-12
     shares = (best / best.sum(axis=0)).mean(axis=1)
     return dict(zip(merits, shares.tolist(), strict=True))
+
+
+def _merits(race: Race, values: Values, direction: Direction) -> dict[str, list[float]]:
+    """Return the values of finished rounds, higher being better."""
+    sign = 1.0 if direction == "maximize" else -1.0
+    return {
+        name: [sign * value for value in row[: race.rounds] if value is not None]
+        for name, row in values.items()
+    }
 
 
 def _lead(

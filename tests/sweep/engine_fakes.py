@@ -16,13 +16,22 @@ from sweep.ledger import FIRST_REPLICATE, Ledger
 from sweep.points import Point
 from sweep.resources import Claims
 from sweep.study import Study
-from tests.sweep.engine_phases import PHASES, SPACES, draft_metrics, final_metrics
+from tests.sweep.engine_phases import (
+    PHASES,
+    SPACES,
+    compose_metrics,
+    draft_metrics,
+    final_metrics,
+    weigh_metrics,
+)
 from trainables.assignment import Assignment, Stage
 from trainables.manifest import CorruptStage
 
 METRICS: Mapping[str, Callable[[Any, int], dict[str, float]]] = {
     "draft": draft_metrics,
     "final": final_metrics,
+    "compose": compose_metrics,
+    "weigh": weigh_metrics,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 import torch
+from pydantic import model_validator
 
 from hpe.config import Config
 from hpe.data.hands import HandData
@@ -34,6 +35,59 @@ class FinalConfig(Config):
     room: int = 100
     rest_s: float = 0.0
     keep: KeepConfig = KeepConfig()
+
+
+class PartConfig(Config):
+    """Something that may be switched on, and how strongly it works then."""
+
+    enabled: bool = False
+    strength: float = 1.0
+
+
+class PartsConfig(Config):
+    """What `compose` is made of."""
+
+    blur: PartConfig = PartConfig()
+    noise: PartConfig = PartConfig()
+    turn: PartConfig = PartConfig()
+
+
+class ComposeConfig(Config):
+    """A first phase of parts."""
+
+    epochs: int = 2
+    augment: PartsConfig = PartsConfig()
+
+
+class TermsConfig(Config):
+    """Weights of terms, of which one must be there."""
+
+    near_weight: float = 1.0
+    far_weight: float = 0.0
+
+    @model_validator(mode="after")
+    def _has_a_term(self) -> "TermsConfig":
+        if self.near_weight == 0 and self.far_weight == 0:
+            raise ValueError("near_weight or far_weight must be positive")
+        return self
+
+
+class WeighConfig(Config):
+    """A last phase of terms."""
+
+    epochs: int = 2
+    loss: TermsConfig = TermsConfig()
+    sharp: bool = False
+
+
+def compose_metrics(config: ComposeConfig, epoch: int) -> dict[str, float]:
+    """Return what the phase of parts reports."""
+    return {"val/proxy": 1 / epoch}
+
+
+def weigh_metrics(config: WeighConfig, epoch: int) -> dict[str, float]:
+    """Return what the phase of terms reports, the better the more of all of them there is."""
+    return {"val/error": 2 - config.loss.near_weight - config.loss.far_weight - config.sharp}
 
 
 def draft_metrics(config: DraftConfig, epoch: int) -> dict[str, float]:
@@ -91,6 +145,19 @@ PHASES: Mapping[str, PhaseSpec] = {
         follows=("draft",),
         lighter=lambda config: {"batch": config.batch // 2} if config.batch > 1 else None,
     ),
+    "compose": PhaseSpec(
+        config=ComposeConfig,
+        run=draft,
+        metrics=lambda _: ("val/proxy",),
+        epochs=lambda config: int(config.epochs),
+    ),
+    "weigh": PhaseSpec(
+        config=WeighConfig,
+        run=final,
+        metrics=lambda _: ("val/error",),
+        epochs=lambda config: int(config.epochs),
+        follows=("compose",),
+    ),
 }
 
 
@@ -125,7 +192,20 @@ def suggest_twice(trial: optuna.Trial) -> Mapping[str, Any]:
     return trial.params
 
 
+def suggest_parts(trial: optuna.Trial) -> Mapping[str, Any]:
+    """Choose what is on in both phases, and how much of it."""
+    for name in ("blur", "noise", "turn"):
+        path = f"compose/augment/{name}"
+        if trial.suggest_categorical(f"{path}/enabled", [True, False]):
+            trial.suggest_float(f"{path}/strength", 0.0, 1.0)
+    trial.suggest_float("weigh/loss/near_weight", 0.1, 1.0)
+    trial.suggest_float("weigh/loss/far_weight", 0.1, 1.0)
+    trial.suggest_categorical("weigh/sharp", [True, False])
+    return trial.params
+
+
 SPACES = {
+    "parts": Space(suggest=suggest_parts, plan=("compose", "weigh"), about="what is on"),
     "both": Space(suggest=suggest, plan=("draft", "final"), about="both phases"),
     "last": Space(suggest=suggest_final, plan=("draft", "final"), about="the last phase alone"),
     "lengths": Space(suggest=suggest_lengths, plan=("draft", "final"), about="how long, too"),

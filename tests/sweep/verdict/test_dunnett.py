@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweep.verdict.dunnett import dunnett_quantile
+from sweep.verdict.dunnett import dunnett_quantile, two_sided_dunnett_quantile
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,16 @@ def test_the_largest_of_simulated_statistics_stays_below_it_as_often_as_asked():
 def test_nothing_to_pick_from_is_refused(candidates, df):
     with pytest.raises(ValueError, match="needs a candidate and a degree of freedom"):
         dunnett_quantile(0.95, candidates=candidates, df=df)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "df", "published"), [(2, 5, 3.03), (3, 10, 2.76), (9, 20, 2.95)]
+)
+def test_two_sided_values_are_those_of_dunnetts_second_table(candidates, df, published):
+    found = two_sided_dunnett_quantile(0.95, candidates=candidates, df=df)
+    assert found == pytest.approx(published, abs=0.006)  # Dunnett (1964), table II
+
+
+def test_with_one_candidate_the_two_sided_value_is_students():
+    found = two_sided_dunnett_quantile(0.9, candidates=1, df=7)
+    assert found == pytest.approx(stats.t.ppf(0.95, 7))
