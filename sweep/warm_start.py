@@ -26,6 +26,10 @@ from sweep.tree import flattened
 from trainables.plans import Configs, parse_plan
 
 
+SHOWN_REASONS = 3
+"""The most frequent ones; the journal has them all."""
+
+
 @dataclass(frozen=True)
 class _Fitted:
     """What a trial of the source is as one of this study."""
@@ -263,4 +267,7 @@ def _records(
 
 def _reasons(left_out: Mapping[str, int]) -> str:
     ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{number} ({reason})" for reason, number in ordered)
+    told = [f"{number} ({reason})" for reason, number in ordered[:SHOWN_REASONS]]
+    if rest := sum(number for _, number in ordered[SHOWN_REASONS:]):
+        told.append(f"{rest} for other reasons")
+    return ", ".join(told)

@@ -17,7 +17,7 @@ from sweep.report.words import cost_sentence
 from sweep.samplers import SAMPLERS
 from sweep.sampling import SamplerView
 from sweep.source import Source
-from sweep.warm_start import known_record, known_sentence
+from sweep.warm_start import known_record, known_sentence, record_sentence
 from tests.sweep.engine_fakes import (
     FakeStages,
     Killed,
@@ -208,6 +208,13 @@ def test_a_metric_that_a_trial_has_no_value_of_leaves_it_out(tmp_path):
     source.ledger.trials[0].others = {}
     study = warm(objective=objective)
     assert taken(source, study)["left_out"] == {"a metric of the objective is not known": 1}
+
+
+def test_the_three_most_frequent_reasons_are_told_and_the_rest_is_counted():
+    left_out = {"a": 1, "b": 4, "c": 2, "d": 3, "e": 1}
+    told = record_sentence({"source": "first", "records": [], "left_out": left_out})
+    expected = "0 trials known from first; left out: 4 (b), 3 (d), 2 (c), 2 for other reasons"
+    assert told == expected
 
 
 # What it does to the search
