@@ -25,7 +25,6 @@ from sweep.study import Study
 from sweep.tree import flattened
 from trainables.plans import Configs, parse_plan
 
-
 SHOWN_REASONS = 3
 """The most frequent ones; the journal has them all."""
 
