@@ -1,16 +1,18 @@
 """Whether the data and files that a study names suffice for what its phases are set to do."""
 
 from collections.abc import Collection, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from hpe.augment.composition import CompositionConfig
 from hpe.augment.occlusion import require_occluders
 from hpe.config import Config
-from hpe.data.catalog import knows_depth
+from hpe.data.catalog import knows_depth, task_of
 from hpe.data.mixture import Mixing, sources_of
-from hpe.data.opened import SPLITS
+from hpe.data.opened import SPLITS, OpenedData
 from sweep.messages import about
 from sweep.points import Point
+
+TRAINED_ON = ("unlabelled", "train")
 
 
 def split_sizes(data: Config) -> dict[str, int]:
@@ -45,6 +47,23 @@ def check_data_suffices(
         if sizes and step.spec.workload is not None and step.label not in replaced:
             with about(step.label):
                 step.spec.workload(point.configs[step.label], sizes)
+
+
+def require_training_samples(data: OpenedData[Any], config: Config) -> None:
+    """Refuse to train on a data set of which only what is scored on is there.
+
+    Args:
+        data: The data set, open.
+        config: Its settings.
+
+    Raises:
+        ValueError: If there is nothing to train on.
+    """
+    if task_of(config) != "nothing" and not any(len(data.splits[name]) for name in TRAINED_ON):
+        raise ValueError(
+            f"{data.name} has nothing in {' and '.join(TRAINED_ON)}: what lies in its folder is to "
+            "be scored on with sweep/evaluate.py --data, not to be trained on (docs/data.md)."
+        )
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ from sweep.cluster import (
     wait_for_nodes,
 )
 from sweep.continuation import refuse_changed, refuse_other_data, start_over
+from sweep.data_fit import require_training_samples
 from sweep.display import Display, progress
 from sweep.interruption import Interrupted, terminable
 from sweep.job import Job
@@ -180,7 +181,9 @@ class Execution:
         title = f"preparing {job.scope.study.data['name']}"
         with progress(title, console=self.console) as advance:
             prepare_data(config, root, processes=self.machine.cpus, progress=advance)
-        return open_data(config, root)
+        data = open_data(config, root)
+        require_training_samples(data, config)
+        return data
 
     def _share(self, data: OpenedData[Any]) -> None:
         """See to it that every machine of a cluster has the stages and the data."""

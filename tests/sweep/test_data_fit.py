@@ -3,9 +3,10 @@
 import pytest
 
 from hpe.data.catalog import data_config
+from hpe.data.opened import SPLITS, OpenedData
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import Workload
-from sweep.data_fit import split_sizes
+from sweep.data_fit import require_training_samples, split_sizes
 from sweep.study import Study
 from sweep.study_check import check_study
 
@@ -101,7 +102,7 @@ def test_occluders_that_are_drawn_need_no_files():
     check(settings={"pretrain/augment/occlude/enabled": True})
 
 
-@pytest.mark.parametrize("name", ["mpii_hands", "youtube_hands"])
+@pytest.mark.parametrize("name", ["mpii_hands", "youtube_hands", "onehand10k", "coco_hands"])
 def test_keypoints_alone_cannot_be_scored_in_millimetres(name):
     message = f"pretrain: scores in millimetres.* and {name} has keypoints alone in train and val"
     with pytest.raises(ValueError, match=message + ".*mixture.*or set pretrain/probe/every to 0"):
@@ -118,6 +119,25 @@ PRETRAINING = {
     "settings": {"pretrain/probe/every": 0},
     "objective": {"metric": "pretrain/train/loss"},
 }
+
+
+def opened(**lengths):
+    splits = {name: range(lengths.get(name, 0)) for name in SPLITS}
+    return OpenedData(name="freihand", digest="", splits=splits, card={})
+
+
+@pytest.mark.parametrize("lengths", [{}, {"val": 8, "test": 8}])
+def test_a_folder_of_samples_is_not_trained_on(lengths):
+    with pytest.raises(ValueError, match=r"nothing in unlabelled and train: .* scored on with swe"):
+        require_training_samples(opened(**lengths), data_config({"name": "freihand"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "lengths"),
+    [("freihand", {"train": 1}), ("coco_hands", {"unlabelled": 1}), ("none", {})],
+)
+def test_what_has_something_to_train_on_or_needs_nothing_is_trained_on(name, lengths):
+    require_training_samples(opened(**lengths), data_config({"name": name}))
 
 
 def test_keypoints_alone_can_be_pretrained_on():
