@@ -46,6 +46,7 @@ class PageInputs:
         parallel: For the interactive chart, if there is one.
         missing: Why something that people may look for is not there.
         best_command: What trains the best configuration alone.
+        replay_command: What trains a trial again and compares, but for the trial's number.
         weights: The file of the best trial's weights, if there is one.
     """
 
@@ -54,6 +55,7 @@ class PageInputs:
     parallel: Coordinates | None
     missing: Sequence[str]
     best_command: str
+    replay_command: str
     weights: str | None
 
 
@@ -82,6 +84,7 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         best_name=trial_name(result.best, many_seeds=many_seeds) if result.best else None,
         composition=_composition(result),
         best_command=inputs.best_command,
+        replay_command=inputs.replay_command,
         weights=inputs.weights,
         charts=inputs.charts,
         landscape=inputs.landscape,

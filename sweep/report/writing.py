@@ -94,29 +94,37 @@ def write_report(
         write_csv(folder / REPLICATES, REPLICATE_COLUMNS, replicate_rows(ledger))
     missing: list[str] = []
     parallel = coordinates(ledger, study, best=result.best)
+    answers = [chart for chart in _answers(result) if chart is not None]
     drawn = [chart for chart in _numbers(ledger, result, store, phases) if chart is not None]
+    place = 0 if answers else 1
     if parallel is not None:
-        drawn.insert(1, parallel_chart(parallel, ledger))
-    drawn[1:1] = _pictures(result, store, data, phases, missing)
+        drawn.insert(place, parallel_chart(parallel, ledger))
+    drawn[place:place] = _pictures(result, store, data, phases, missing)
+    drawn[0:0] = answers
     landscape = landscape_of(ledger, result)
     for chart in (*drawn, *landscape.charts):
         (folder / f"{chart.name}.png").write_bytes(chart.png)
         write_csv(folder / f"{chart.name}.csv", chart.columns, chart.rows)
     weights_name = weights.name if weights else None
-    inputs = PageInputs(drawn, landscape, parallel, missing, command, weights_name)
+    replay = f"python sweep/replay.py {shown_path(folder.parent)}"
+    inputs = PageInputs(drawn, landscape, parallel, missing, command, replay, weights_name)
     write_text(folder / PAGE, render_page(result, ledger, inputs), durable=False)
     return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
+
+
+def _answers(result: StudyResult) -> Iterator[Chart | None]:
+    """Yield what trainings after the search say."""
+    if result.replication is not None and result.verdict is not None:
+        yield verdict_chart(result.replication, result.verdict, result.study)
+    if result.ablation is not None:
+        yield ablation_chart(result.ablation, result.study)
+        yield interactions_chart(result.ablation, result.study)
 
 
 def _numbers(
     ledger: Ledger, result: StudyResult, store: Stages | None, phases: Mapping[str, PhaseSpec]
 ) -> Iterator[Chart | None]:
     study, epochs_of = result.study, epochs_from(store)
-    if result.replication is not None and result.verdict is not None:
-        yield verdict_chart(result.replication, result.verdict, study)
-    if result.ablation is not None:
-        yield ablation_chart(result.ablation, study)
-        yield interactions_chart(result.ablation, study)
     if result.arms and len(study.seeds.trials) > 1:
         yield charts.arms_compared(result.arms, study, template=result.template)
         yield charts.differences(result.pairs, study.objective)

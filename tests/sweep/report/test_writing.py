@@ -131,6 +131,8 @@ def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data
         "0123abcd",
         "2.13.0",
         "best_weights.safetensors",
+        f"python sweep/run.py {tmp_path / 'best.yaml'}",
+        f"python sweep/replay.py {tmp_path.parent} {report.result.best.number}",
     ):
         assert text in page
 
