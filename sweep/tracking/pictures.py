@@ -110,6 +110,7 @@ def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
             "plan": " -> ".join(study["plan"]),
             "objective": study["objective"]["metric"],
             "space": as_text(study.get("space")),
+            **({"from": study["from"]} if study.get("from") else {}),
             **{f"seeds/{name}": as_text(value) for name, value in seeds.items()},
             **{path: as_text(value) for path, value in flattened(ledger.lineage)},
         },

@@ -1,14 +1,16 @@
 """The study a search begins with: found in the runs folder, refused where it says nothing."""
 
+import contextlib
 import re
 
 import optuna
 import pytest
 import yaml
 
+from hpe.data.catalog import data_config, data_root, open_data
 from hpe.phases.catalog import PHASES
 from search_spaces.space import SPACES
-from sweep import run
+from sweep import execution, run
 from sweep.folders import RunsDir
 from sweep.journal import Journal
 from sweep.ledger import Ledger
@@ -16,9 +18,12 @@ from sweep.placement import distributions_to_json
 from sweep.points import searched_point
 from sweep.source import check_source, is_due, read_source, refuse_source_of_other_data
 from sweep.study import Study
+from sweep.warm_start import record_sentence
 from tests.sweep.engine_fakes import make_study
+from tests.sweep.test_run_flow import NoTracker
 from trainables.keys import Execution
 from trainables.plans import make_stages
+from trainables.pool import NoSlotLeft
 
 DIGEST = "d" * 64
 
@@ -181,7 +186,7 @@ def called(tmp_path, monkeypatch, capsys):
     return call
 
 
-def searched(study, count):
+def searched(study, count, digest=""):
     """Yield the records of complete trials at random points of a study."""
     sampler = optuna.samplers.RandomSampler(seed=0)
     asking = optuna.create_study(sampler=sampler)
@@ -190,7 +195,7 @@ def searched(study, count):
         settings = SPACES[study.space].suggest(trial)
         point = searched_point(study, settings, PHASES)
         stages = make_stages(
-            point.plan, point.configs, data={"digest": ""}, seed=0, execution=Execution()
+            point.plan, point.configs, data={"digest": digest}, seed=0, execution=Execution()
         )
         yield {
             "kind": "trial",
@@ -243,3 +248,37 @@ def test_a_smoke_run_begins_with_nothing(called):
     code, out, _ = called("--set", "from=first", "--smoke")
     assert code == 0
     assert not re.search("^from ", out, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_run_begins_with_what_fits_and_with_nothing_of_other_data(tmp_path, monkeypatch, capsys):
+    tiny = "{name: rendered_hands, image_px: 16, unlabelled: 4, train: 4, val: 2, test: 1}"
+    steps = "pretrain/batch_size: 4, pretrain/probe/labels: 4, finetune/batch_size: 4, "
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    text = STUDY.replace("{name: rendered_hands, train: 100}", tiny)
+    text = text.replace("settings: {", f"settings: {{{steps}")
+    (tmp_path / "mine.yaml").write_text(text.replace("name: first", "name: mine\nfrom: first"))
+    begun_with = []
+
+    def run_study(*_, known, **__):
+        begun_with.append(known)
+        raise NoSlotLeft("no slot is left.")
+
+    monkeypatch.setattr(execution, "run_study", run_study)
+    monkeypatch.setattr(execution, "MlflowTracker", NoTracker)
+    monkeypatch.setattr(execution, "local_cluster", lambda **_: contextlib.nullcontext())
+    first, runs = Study.model_validate(yaml.safe_load(text)), RunsDir(tmp_path / "runs")
+    study = {"kind": "study", "study": first.model_dump(mode="json")}
+    write(runs, {**study, "lineage": {"data": {"digest": DIGEST}}})
+    arguments = ["mine.yaml", "--set", "slots/gpu=0"]
+    assert run.main(arguments) == 2
+    assert "from: first was run on other data" in capsys.readouterr().err
+    data = data_config(first.data)
+    digest = open_data(data, data_root(data, data_dir=None, made_dir=runs.data)).digest
+    runs.study("first").journal.unlink()
+    runs.study("first").root.rmdir()
+    trials = searched(first, 2, digest=digest)
+    write(runs, {**study, "lineage": {"data": {"digest": digest}}}, *trials)
+    assert run.main(arguments) == 1
+    assert record_sentence(begun_with[0]) == "2 trials known from first"

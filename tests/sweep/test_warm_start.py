@@ -337,12 +337,12 @@ def trials_to(regret, ledger):
 def test_a_warm_started_search_needs_fewer_trials_to_the_same_regret(tmp_path):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     counts = {"cold": 0, "warm": 0}
-    for seed in range(3):
+    for seed in range(2):
         seeds = {"study": seed}
         folder = tmp_path / str(seed)
         folder.mkdir()
         source = finished(folder, seeds=seeds, search={"trials": 30})
-        study = warm(seeds={"study": seed + 100}, search={"trials": 24})
+        study = warm(seeds={"study": seed + 100}, search={"trials": 18})
         for name, known in (("cold", None), ("warm", taken(source, study))):
             journal = Journal(folder / f"{name}.jsonl")
             ledger = Play(study, folder, journal=journal, known=known).run()
