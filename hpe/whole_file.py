@@ -1,5 +1,6 @@
-"""Writing files that are whole or absent, whenever the writer is killed."""
+"""Writing files that are whole or absent, whenever the writer is killed; and telling them apart."""
 
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -52,3 +53,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hpe.whole_file import sha256_of
 from sweep.shared_storage import STAGES, STUDIES
-from trainables.artifact_files import sha256_of
 from trainables.remote_folder import RemoteFolder, checked_name, is_uri
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9._-]*:(?!//)")

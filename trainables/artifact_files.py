@@ -1,6 +1,5 @@
 """Artifacts and states as files: safetensors for tensors, JSON for everything else."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hpe.phases.phase import Artifacts
-from hpe.whole_file import replacing, write_text
+from hpe.whole_file import replacing, sha256_of, write_text
 
 FACTS = "facts.json"
 TENSORS = ".safetensors"
@@ -39,9 +38,3 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, durable: bool) -
     with replacing(path, durable=durable) as temporary:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
         return sha256_of(temporary)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

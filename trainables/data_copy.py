@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from trainables.artifact_files import sha256_of
+from hpe.whole_file import sha256_of
 from trainables.file_lock import lock_file
 from trainables.remote_folder import RemoteFolder
 

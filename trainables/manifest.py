@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpe.whole_file import write_text
-from trainables.artifact_files import sha256_of
+from hpe.whole_file import sha256_of, write_text
 from trainables.sealed_json import DamagedRecord, read_sealed, sealed
 
 MANIFEST = "manifest.json"

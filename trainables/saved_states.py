@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from hpe.phases.phase import State
 from hpe.phases.state import join_state, split_state
-from hpe.whole_file import write_text
-from trainables.artifact_files import TENSORS, sha256_of, write_tensors
+from hpe.whole_file import sha256_of, write_text
+from trainables.artifact_files import TENSORS, write_tensors
 from trainables.sealed_json import DamagedRecord, read_sealed, sealed
 
 STATES_KEPT = 2

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpe.whole_file import is_temporary, write_text
-from trainables.artifact_files import sha256_of
+from hpe.whole_file import is_temporary, sha256_of, write_text
 from trainables.manifest import MANIFEST, read_manifest
 from trainables.remote_folder import RemoteFolder
 

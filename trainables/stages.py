@@ -20,10 +20,9 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +31,10 @@ from hpe.whole_file import is_temporary, write_text
 from trainables.artifact_files import FACTS, TENSORS, read_artifacts, write_artifacts
 from trainables.assignment import Stage
 from trainables.file_lock import lock_file
-from trainables.manifest import (
-    CorruptStage,
-    has_its_files,
-    read_manifest,
-    verified,
-    write_manifest,
-)
-from trainables.remote_folder import RemoteFolder
+from trainables.finished_stages import HISTORY, FinishedStages
+from trainables.manifest import CorruptStage, read_manifest, verified, write_manifest
 from trainables.saved_states import History, SavedState, read_last_state, write_state
-from trainables.stage_remote import StageRemote, linked_remote
 
-HISTORY = "history.json"
 KEPT = "kept"
 STATES = "state"
 CORRUPT = ".corrupt-"
@@ -53,35 +44,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class StageStore:
+class StageStore(FinishedStages):
     """Stages below one folder, which every worker and the driver can reach."""
-
-    root: Path
-
-    @cached_property
-    def _remote(self) -> StageRemote | None:
-        uri = linked_remote(self.root)
-        return None if uri is None else StageRemote(RemoteFolder.at(uri))
-
-    def folder(self, key: str) -> Path:
-        """Return where a stage is, or will be."""
-        return self.root / key
-
-    def is_committed(self, key: str) -> bool:
-        """Say whether the stage is finished and its files are there; what is in them is not read.
-
-        Raises:
-            StageFormat: If it is in a format that this program does not read.
-        """
-        folder = self.folder(key)
-        try:
-            if self._remote is not None:
-                self._remote.bring_manifest(folder)
-                read_manifest(folder)
-                return self._remote.is_committed(key)
-            return has_its_files(folder, read_manifest(folder))
-        except (FileNotFoundError, CorruptStage):
-            return False
 
     def set_aside(self, key: str) -> Path | None:
         """Put a stage out of the way if it was committed and is damaged, to be trained again.
@@ -114,44 +78,17 @@ class StageStore:
         """Return what a committed stage left behind.
 
         Raises:
-            CorruptStage: If a file does not match the manifest.
-            FileNotFoundError: If the stage is not committed.
-            StageFormat: If it is in a format that this program does not read.
+            CorruptStage, FileNotFoundError, StageFormat: As `files` does.
         """
         folder, manifest = self.folder(key), self.manifest(key)
         tensors = [n for n in manifest["files"] if "/" not in n and n.endswith(TENSORS)]
         return read_artifacts(self._verified(folder, manifest, [*tensors, FACTS]))
-
-    def manifest(self, key: str) -> dict[str, Any]:
-        """Return the manifest of a committed stage: files, stage and lineage."""
-        folder = self.folder(key)
-        if self._remote is not None:
-            self._remote.bring_manifest(folder)
-        return read_manifest(folder)
-
-    def files(self, key: str) -> list[Path]:
-        """Return all files of a committed stage, the manifest apart, as they were committed.
-
-        Raises:
-            CorruptStage, FileNotFoundError, StageFormat: As `artifacts` does.
-        """
-        manifest = self.manifest(key)
-        return self._verified(self.folder(key), manifest, list(manifest["files"]))
 
     def bring_epochs(self, key: str) -> None:
         """Have the states and the kept epochs of a stage in its folder, where they are read."""
         if self._remote is not None:
             self._remote.bring_folder(self.folder(key) / STATES)
             self._remote.bring_folder(self.folder(key) / KEPT)
-
-    def metrics(self, key: str) -> list[dict[str, Any]]:
-        """Return `{"epoch", "metrics"}` of every epoch of a committed stage.
-
-        Raises:
-            CorruptStage, FileNotFoundError, StageFormat: As `artifacts` does.
-        """
-        (path,) = self._verified(self.folder(key), self.manifest(key), [HISTORY])
-        return list(json.loads(path.read_text(encoding="utf-8")))
 
     def save_state(
         self, stage: Stage, state: State, *, epoch: int, history: History, rank: int = 0
@@ -248,13 +185,6 @@ class StageStore:
             shutil.rmtree(folder / STATES, ignore_errors=True)
             if self._remote is not None:
                 self._remote.drop_folder(folder / STATES)
-
-    def _verified(
-        self, folder: Path, manifest: Mapping[str, Any], names: Sequence[str]
-    ) -> list[Path]:
-        if self._remote is not None:
-            self._remote.bring(folder, names)
-        return verified(folder, manifest, names)
 
     @contextmanager
     def _locked(self, key: str, *, shared: bool = False) -> Iterator[None]:

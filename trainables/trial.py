@@ -16,8 +16,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError
 from ray.tune import Trainable
 
 from trainables.assignment import Assignment, Event, SlotReport
+from trainables.finished_stages import FinishedStages
 from trainables.manifest import CorruptStage
-from trainables.stages import StageStore
 
 WAIT_S = 0.7
 CALL_S = 0.9
@@ -45,7 +45,7 @@ class TrialTrainable(Trainable):
         """Record what to do."""
         self._assignments = [Assignment.from_json(data) for data in config["assignments"]]
         self._slot_name: str = config["slot"]
-        self._store = StageStore(Path(config["store"]))
+        self._store = FinishedStages(Path(config["store"]))
         self._slot: Any = None
         self._index = 0
         self._posted = False
@@ -196,7 +196,7 @@ class TrialTrainable(Trainable):
             self._slot.withdraw.remote(self._assignment.id, None)
 
 
-def _reused(assignment: Assignment, store: StageStore) -> SlotReport:
+def _reused(assignment: Assignment, store: FinishedStages) -> SlotReport:
     stage = assignment.stage
     history: list[Mapping[str, Any]] = list(store.metrics(stage.key))
     return SlotReport(
