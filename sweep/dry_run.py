@@ -10,6 +10,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from sweep.ablation.forecast import forecast
 from sweep.early_stop import rung_epochs, rungs_of
 from sweep.messages import counted
 from sweep.objectives import bound_text, targets
@@ -42,6 +43,7 @@ def describe_study(
         ("trials", _trials(checked)),
         *([] if known is None else [("from", known)]),
         ("early stop", _early_stop(checked)),
+        *_again(checked),
         ("slots", str(fit)),
         ("folder", folder),
     ]
@@ -104,6 +106,28 @@ def _trials(checked: CheckedStudy) -> str:
     total = checked.arm_trials + checked.searched_trials
     seeds = counted(len(study.seeds.trials), "trial seed")
     return f"{' + '.join(parts)}, {seeds} each: {total} in all"
+
+
+def _again(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
+    """Say what is trained again once the search is over, and how often at most."""
+    study = checked.study
+    if study.search.trials == 0:
+        return
+    if study.final.top_k > 0:
+        points = min(study.final.top_k, study.search.trials)
+        arms = f" and {counted(len(checked.arms), 'arm')}" if checked.arms else ""
+        seeds = counted(study.final.seeds, "fresh seed")
+        most = (points + len(checked.arms)) * study.final.seeds
+        yield "verdict", f"the best {points}{arms} again on {seeds}: {most} replicates at most"
+    if study.ablation.seeds > 0:
+        found = forecast(checked)
+        pairs = f", then without {counted(found.pairs, 'pair')}" if found.pairs else ""
+        yield (
+            "ablation",
+            f"the winner, as it is and without each of its parts ({found.parts} at most){pairs}, "
+            f"on {counted(study.ablation.seeds, 'fresh seed')}: {found.trainings} trainings at "
+            f"most, of which late parts share early phases",
+        )
 
 
 def _early_stop(checked: CheckedStudy) -> str:

@@ -102,7 +102,7 @@ def interactions_of(
     """Return how the factors of each pair interact.
 
     On each seed: the whole point, less what it is without one, less what it is without the other,
-    plus what it is without both. Intervals are Sidak's for all pairs of factors, not these alone,
+    plus what it is without both. Intervals are Šidák's for all pairs of factors, not these alone,
     so that they hold although these were chosen for what the same seeds say of each factor.
 
     Args:

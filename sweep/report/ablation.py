@@ -91,7 +91,7 @@ def ablation_chart(ablation: Ablation, study: Study) -> Chart | None:
         caption=f"{trial_name(ablation.source)[0].upper()}{trial_name(ablation.source)[1:]} was "
         f"trained again as it is and without each of its parts, on the same {left}. To the right: "
         f"better with the part. Intervals hold for all parts together with {CONFIDENCE:.0%} "
-        "confidence (Dunnett); what they leave on both sides of zero is grey.",
+        "confidence (Dunnett); grey is what may as well be worth nothing.",
         png=_drawn(rows, f"better with it: {metric_words(study.objective.metric)}"),
         columns=COLUMNS,
         rows=tuple(_rows(ablation.effects, ablation)),
@@ -109,7 +109,7 @@ def interactions_chart(ablation: Ablation, study: Study) -> Chart | None:
         caption="How much more one is worth where the other is there. To the right: they need each "
         "other; to the left: each can stand in for the other; around zero: their worths add up. "
         f"Intervals hold for all pairs that there could be together with {CONFIDENCE:.0%} "
-        "confidence (Sidak), so that it does not matter which were chosen.",
+        "confidence (Šidák), so that it does not matter which were chosen.",
         png=_drawn(rows, f"interaction: {metric_words(study.objective.metric)}"),
         columns=COLUMNS,
         rows=tuple(_rows(ablation.interactions, ablation)),
