@@ -148,6 +148,27 @@ def test_it_may_be_asked_for_when_the_study_is_long_over(tmp_path):
     assert reason.endswith("(4 trials, 12 trainings of the ablation)")
 
 
+def test_more_seeds_and_pairs_may_be_asked_for_later(tmp_path):
+    Play(study_of(), tmp_path).run()
+    more = study_of(ablation={"seeds": 3, "interactions": 3})
+    ledger = Play(more, tmp_path).run()
+    ablation = ablation_of(more, ledger)
+    assert ablation.is_over
+    assert len(ledger.replicates) == 3 * (1 + 5 + 2)
+    assert len(ledger.ablations) == 1
+
+
+def test_another_winner_has_an_ablation_of_its_own(tmp_path):
+    Play(study_of(), tmp_path).run()
+    better = {"settings": {"weigh/loss/near_weight": 9.0, "compose/augment/turn/enabled": True}}
+    study = study_of(arms={"all": {"settings": EVERYTHING}, "bare": {}, "better": better})
+    ledger = Play(study, tmp_path).run()
+    ablation = ablation_of(study, ledger)
+    assert ablation.source.arm == "better"
+    assert {names for names, _ in ablation.begun} == {(), ("compose/augment/turn",)}
+    assert len(ledger.ablations) == 2
+
+
 def test_the_search_knows_nothing_of_it(tmp_path):
     longer = {"sampler": "tpe", "trials": 5}
     Play(study_of(), tmp_path).run()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sweep.verdict.dunnett import dunnett_quantile
-from sweep.verdict.race import Entrant, Race, run_race
-from sweep.verdict.verdict import LAST_LOOK, probability_best, verdict_of
+from sweep.verdict.race import Entrant, Left, Race, run_race
+from sweep.verdict.verdict import LAST_LOOK, first_of, probability_best, verdict_of
 
 ENTRANTS = (
     Entrant("a", is_control=False),
@@ -75,3 +75,14 @@ def test_probabilities_of_being_best_are_of_rounds_drawn_together():
     shares = probability_best({"a": seed_effect + 1, "b": seed_effect, "c": seed_effect - 1})
     assert shares == {"a": 1.0, "b": 0.0, "c": 0.0}
     assert probability_best({"a": [1.0, 2.0], "b": [1.0, 2.0]}) == {"a": 0.5, "b": 0.5}
+
+
+def test_first_is_the_winner_or_the_strongest_control_where_no_candidate_stayed():
+    race = Race(ENTRANTS, 4, {}, "all rounds are run")
+    assert first_of(race, VALUES, direction="minimize") == "a"
+    worse = {**VALUES, "a": [30.0] * 4}
+    assert first_of(race, worse, direction="minimize") == "b"
+    left = {"a": Left(4, "it failed"), "b": Left(4, "it failed")}
+    race = Race(ENTRANTS, 4, left, "no candidate is left")
+    assert first_of(race, VALUES, direction="minimize") == "strong"
+    assert first_of(race, {}, direction="minimize") is None
