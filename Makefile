@@ -1,11 +1,11 @@
-# make run | test | ui | doctor | env | requirements | hooks | clean
+# make run | test | ui | doctor | docs | env | requirements | hooks | clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: run test lint ui doctor env requirements hooks clean
+.PHONY: run test lint ui doctor docs env requirements hooks clean
 
 run: requirements  ## the quickstart study, or its result where it is finished
 	$(BIN)/python sweep/run.py quickstart
@@ -25,6 +25,11 @@ ui: requirements  ## MLflow on what was run, on this machine only
 doctor: requirements
 	$(BIN)/python sweep/doctor.py
 
+docs:  ## the pages as a site, in site/; every link is checked
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet -r requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
 env: $(BIN)/python
 
 $(BIN)/python:
@@ -43,4 +48,4 @@ hooks: requirements  ## lint before every commit
 	chmod +x .git/hooks/pre-commit
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) .venv-docs site build .mypy_cache .ruff_cache .import_linter_cache *.egg-info
