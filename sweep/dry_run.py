@@ -13,6 +13,7 @@ from optuna.distributions import (
 from sweep.ablation.forecast import forecast
 from sweep.early_stop import rung_epochs, rungs_of
 from sweep.messages import counted
+from sweep.naming import percent
 from sweep.objectives import bound_text, targets
 from sweep.points import shared_settings
 from sweep.slot_fit import SlotFit
@@ -146,7 +147,7 @@ def _early_stop(checked: CheckedStudy) -> str:
             places.append(f"{step.label} after epoch {' and '.join(map(str, at))}")
     if not places:
         return f"{rule.rule}, but the phases are too short for a decision"
-    return f"{rule.rule}: the best {rule.keep:.0%} go on; {', '.join(places)}"
+    return f"{rule.rule}: the best {percent(rule.keep)} go on; {', '.join(places)}"
 
 
 def _arms(checked: CheckedStudy) -> Iterator[tuple[str, str]]:

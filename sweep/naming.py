@@ -71,3 +71,8 @@ def better(value: float, other: float, direction: str) -> bool:
 def best_of(values: Iterable[float], direction: str) -> float:
     """Return the best of some values; there must be one."""
     return min(values) if direction == "minimize" else max(values)
+
+
+def percent(share: float) -> str:
+    """Return a share in words: `95 %`."""
+    return f"{100 * share:.0f} %"

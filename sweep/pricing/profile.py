@@ -17,6 +17,7 @@ from sweep.job import Job
 from sweep.ledger import Ledger
 from sweep.machine import Machine, free_disk
 from sweep.messages import counted
+from sweep.naming import percent
 from sweep.points import Point, shared_settings
 from sweep.pricing.estimate import Price, estimate
 from sweep.pricing.findings import Findings, read_findings
@@ -264,7 +265,7 @@ def _budget_warnings(job: Job, price: Price, fit: SlotFit) -> Iterator[str]:
     ):
         if limit_h is not None and needed.expected > limit_h * 3600:
             share = limit_h * 3600 / needed.expected
-            yield f"budget/{name} = {limit_h:g} pays for about {share:.0%} of the study."
+            yield f"budget/{name} = {limit_h:g} pays for about {percent(share)} of the study."
 
 
 def _assumptions(job: Job, tried: _Tried, fit: SlotFit) -> Iterator[str]:

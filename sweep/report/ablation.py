@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sweep.ablation.effects import Effect
 from sweep.ablation.variants import Ablation
 from sweep.messages import counted
-from sweep.naming import metric_words, part_name, shown_number, trial_name, with_unit
+from sweep.naming import metric_words, part_name, percent, shown_number, trial_name, with_unit
 from sweep.report.style import (
     ARMS,
     FAINT,
@@ -90,7 +90,7 @@ def ablation_chart(ablation: Ablation, study: Study) -> Chart | None:
         title=f"What the parts of {trial_name(ablation.source)} are worth",
         caption=f"{trial_name(ablation.source)[0].upper()}{trial_name(ablation.source)[1:]} was "
         f"trained again as it is and without each of its parts, on the same {left}. To the right: "
-        f"better with the part. Intervals hold for all parts together with {CONFIDENCE:.0%} "
+        f"better with the part. Intervals hold for all parts together with {percent(CONFIDENCE)} "
         "confidence (Dunnett); grey is what may as well be worth nothing.",
         png=_drawn(rows, f"better with it: {metric_words(study.objective.metric)}"),
         columns=COLUMNS,
@@ -108,7 +108,7 @@ def interactions_chart(ablation: Ablation, study: Study) -> Chart | None:
         title="Pairs of its strongest parts",
         caption="How much more one is worth where the other is there. To the right: they need each "
         "other; to the left: each can stand in for the other; around zero: their worths add up. "
-        f"Intervals hold for all pairs that there could be together with {CONFIDENCE:.0%} "
+        f"Intervals hold for all pairs that there could be together with {percent(CONFIDENCE)} "
         "confidence (Šidák), so that it does not matter which were chosen.",
         png=_drawn(rows, f"interaction: {metric_words(study.objective.metric)}"),
         columns=COLUMNS,

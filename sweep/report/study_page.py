@@ -8,7 +8,7 @@ from sweep.candidates import Candidate, candidates, in_order
 from sweep.display import shown_duration
 from sweep.ledger import Ledger
 from sweep.messages import counted, shown_size
-from sweep.naming import metric_words, shown_number
+from sweep.naming import metric_words, percent, shown_number
 from sweep.report.comparison import paired_difference
 from sweep.report.result import StudyResult
 from sweep.report.words import (
@@ -76,7 +76,7 @@ def _verdict(result: StudyResult) -> Iterator[str]:
                 str(rounds),
                 shown_number(verdict.means[name]),
                 "" if lead is None else _ahead(lead),
-                "" if chance is None else f"{chance:.0%}",
+                "" if chance is None else percent(chance),
             )
         )
     metric = metric_words(objective.metric)

@@ -6,7 +6,7 @@ from typing import Any
 from sweep.candidates import Candidate
 from sweep.ledger import Ledger
 from sweep.messages import counted
-from sweep.naming import metric_words, shown_number, with_unit
+from sweep.naming import metric_words, percent, shown_number, with_unit
 from sweep.report.comparison import Answer
 from sweep.report.style import (
     BEST,
@@ -175,7 +175,7 @@ def _lead(lead: Lead, objective: Objective) -> str:
     mean = with_unit(lead.mean, objective.metric, 3)
     if lead.is_separated:
         low = with_unit(lead.low, objective.metric, 3)
-        return f"{mean} (at least {low} with {CONFIDENCE:.0%} confidence)"
+        return f"{mean} (at least {low} with {percent(CONFIDENCE)} confidence)"
     high = with_unit(lead.high, objective.metric, 3)
     return f"{mean} apart, interval {shown_number(lead.low, 3)} to {high}"
 
@@ -185,10 +185,9 @@ def _certainty(replication: Replication, verdict: Verdict) -> str:
     points = sum(not entrant.is_control for entrant in race.entrants)
     ran = sum(len(row) for row in replication.values.values())
     most = len(race.entrants) * len(replication.seeds)
-    parts = [
-        f"Trained again on {counted(race.rounds, 'fresh seed')}: {ran} of {most} replicates, as "
-        "who cannot win leaves."
-    ]
+    seeds = counted(race.rounds, "fresh seed")
+    spared = ", as who cannot win any more leaves" if ran < most else ""
+    parts = [f"Trained again on {seeds}: {ran} of {most} replicates{spared}."]
     if verdict.leads:
         parts.append(
             f"Intervals are of differences paired by seed and make up for choosing the best of "
@@ -196,7 +195,7 @@ def _certainty(replication: Replication, verdict: Verdict) -> str:
         )
     chances = sorted(verdict.probability_best.items(), key=lambda item: -item[1])
     if len(chances) > 1:
-        told = ", ".join(f"{name} {chance:.0%}" for name, chance in chances)
+        told = ", ".join(f"{name} {percent(chance)}" for name, chance in chances)
         parts.append(f"Best of those who stayed, seeds resampled: {told}.")
     if race.ended_by is None:
         parts.append("The race is not over.")

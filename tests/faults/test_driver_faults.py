@@ -109,6 +109,7 @@ def test_f2_f3_a_driver_killed_and_one_whose_raylet_is_killed_leave_a_study_that
     assert_as_if_nothing_had_happened(tmp_path)
 
 
+@pytest.mark.soak
 def test_f14_a_second_sigint_ends_at_once_with_130(tmp_path):
     slow = make_study(settings={"walk/rest_s": 60.0})
     with driver(slow, tmp_path) as process:

@@ -90,6 +90,7 @@ def test_f8_f9_weights_that_are_nan_and_memory_that_is_out_are_failures_others_d
     assert all(map(is_undisturbed, others))
 
 
+@pytest.mark.soak
 def test_two_slots_stay_warm_while_there_is_nothing_to_do_and_leave_nothing_in_the_end(
     tmp_path, monkeypatch
 ):

@@ -71,6 +71,7 @@ def test_two_studies_that_start_together_share_an_unfinished_stage(tmp_path, add
     assert not list((tmp_path / "stages" / ".claims").iterdir())
 
 
+@pytest.mark.soak
 def test_a_parent_that_was_damaged_since_it_was_trained_is_trained_again(tmp_path, address):
     """F6 for a finished stage: the second study needs what the first one left, and it is broken."""
 

@@ -128,6 +128,7 @@ def test_every_slot_keeps_its_tune_actor_and_a_finished_study_leaves_nothing(tmp
     assert all(group["state"] == "REMOVED" for group in placement_group_table().values())
 
 
+@pytest.mark.soak
 def test_a_study_that_fails_gives_back_all_it_held(tmp_path, monkeypatch):
     def fail(conductor, number, attempt, reports):
         raise OSError(28, "No space left on device")
@@ -236,6 +237,7 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
+@pytest.mark.soak
 def test_a_prefix_that_is_taken_over_trains_nothing_again(tmp_path):
     study = make_study(arms={}, search={"trials": 8, "reuse": 1.0})
     ledger = run(study, tmp_path)

@@ -173,6 +173,7 @@ def test_a_slot_without_work_is_given_back_and_started_again_when_there_is_some(
     assert pool.close() == []
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_broken_slot_is_started_afresh_after_a_while(ray_cluster, tmp_path, monkeypatch):
@@ -201,6 +202,7 @@ def _poll_until(pool, happened):
     return notes
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 def test_slots_that_cannot_work_are_told_with_the_reason(ray_cluster, tmp_path):
