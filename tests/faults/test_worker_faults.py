@@ -69,6 +69,7 @@ def test_f1_a_worker_killed_at_a_random_step_costs_no_reported_epoch_and_changes
     assert sum(record["kind"] == "end" for record in records) == 3
 
 
+@pytest.mark.soak
 def test_f8_f9_weights_that_are_nan_and_memory_that_is_out_are_failures_others_do_not_feel(
     tmp_path,
 ):

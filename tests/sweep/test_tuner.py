@@ -140,6 +140,7 @@ def test_a_study_that_fails_gives_back_all_it_held(tmp_path, monkeypatch):
     assert {group["state"] for group in placement_group_table().values()} == {"REMOVED"}
 
 
+@pytest.mark.soak
 def test_more_trials_pause_than_there_are_slots_and_the_study_goes_on(tmp_path):
     rules = {"rule": "asha", "promote": True, "rungs": [0.34, 0.67], "keep": 0.4}
     study = make_study(early_stop=rules, arms={}, search={"trials": 8, "sampler": "random"})

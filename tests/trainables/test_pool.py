@@ -141,6 +141,7 @@ def test_work_that_comes_after_its_withdrawal_does_not_keep_the_slot(pool, store
     pool.give_back(slot)
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_slot_without_work_is_given_back_and_started_again_when_there_is_some(
@@ -223,6 +224,7 @@ def test_slots_that_cannot_work_are_told_with_the_reason(ray_cluster, tmp_path):
     pool.close()
 
 
+@pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_slot_that_is_gone_for_good_is_replaced_and_its_placement_group_removed(

@@ -196,6 +196,7 @@ def test_a_killed_controller_is_replaced_and_the_trial_goes_on(slot, store):
     assert trial.epochs() == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.soak
 def test_an_assignment_that_kills_every_worker_ends_as_worker_lost(slot, store):
     last = Trial(slot, store, assignment(19, trouble="kill")).run()[-1]
     assert (last["event"], last["error_class"]) == ("failed", "worker_lost")
