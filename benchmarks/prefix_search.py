@@ -290,18 +290,7 @@ def play(seed: int, *, share: float, reuse: float) -> Regrets:
             "seeds": {"study": seed},
         }
     )
-    book = Book(Unwritten(Path("unwritten")))
-    conductor = Conductor(
-        study,
-        phases=PHASES,
-        space=SPACE,
-        stages_of=stages_of,
-        stages=stages,
-        slots=OneSlot(),
-        num_slots=1,
-        store_root="",
-        book=book,
-    )
+    conductor, book = conductor_of(study, SPACE, stages)
     conductor.open({})
     regrets = np.full(BUDGET + 1, np.inf)
     best_mm = np.inf
@@ -314,6 +303,23 @@ def play(seed: int, *, share: float, reuse: float) -> Regrets:
         if objective < best_mm:
             best_mm = objective
             regrets[stages.spent :] = stages.regret_mm(last)
+
+
+def conductor_of(study: Study, space: Space, stages: Stages) -> tuple[Conductor, Book]:
+    """Return who plays a study on one slot, and the book of it, which is kept in memory alone."""
+    book = Book(Unwritten(Path("unwritten")))
+    conductor = Conductor(
+        study,
+        phases=PHASES,
+        space=space,
+        stages_of=stages_of,
+        stages=stages,
+        slots=OneSlot(),
+        num_slots=1,
+        store_root="",
+        book=book,
+    )
+    return conductor, book
 
 
 def run_trial(conductor: Conductor, stages: Stages) -> tuple[int, Stage]:

@@ -20,7 +20,6 @@ Takes about three minutes on one core.
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,8 @@ import optuna
 from prefix_search import (
     PHASES,
     SPACE,
-    OneSlot,
     Stages,
-    Unwritten,
+    conductor_of,
     plant,
     ratio_interval,
     run_trial,
@@ -38,8 +36,6 @@ from prefix_search import (
 )
 
 from search_spaces.space import Space
-from sweep.book import Book
-from sweep.conductor import Conductor
 from sweep.ledger import Ledger
 from sweep.source import Source
 from sweep.study import Study
@@ -68,18 +64,7 @@ def play(
 ) -> Searched:
     """Play a study on a planted problem."""
     stages = Stages(plant(problem, FINETUNINGS_SHARE))
-    book = Book(Unwritten(Path("unwritten")))
-    conductor = Conductor(
-        study,
-        phases=PHASES,
-        space=space,
-        stages_of=stages_of,
-        stages=stages,
-        slots=OneSlot(),
-        num_slots=1,
-        store_root="",
-        book=book,
-    )
+    conductor, book = conductor_of(study, space, stages)
     conductor.open({}, known)
     regrets, best_mm = [], np.inf
     for _ in range(TRIALS):

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config, operational
-from hpe.data.folder import Progress, folder_data, held_out_splits, num_ids, official_split
+from hpe.data.folder import Progress, folder_data
 from hpe.data.hands import HandData, HandSample, mirrored
 from hpe.data.index import Index, read_index, whole_rows, write_index
 from hpe.data.interhand_files import (
@@ -27,7 +27,7 @@ from hpe.data.interhand_files import (
     part_source,
 )
 from hpe.data.pictures import read_rgb
-from hpe.data.sample_folder import annotations_of_samples, require_no_final, scored_alone
+from hpe.data.sample_folder import annotations_of_samples, require_no_final, splits_of_parts
 from hpe.data.splits import require_training_share
 from hpe.geometry.camera import project
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
@@ -92,24 +92,7 @@ def open_interhand(config: InterHandConfig, root: Path) -> HandData:
     parts = _parts(config, root)
     indices: dict[str, Index] = {part: _read(config, root, part) for part in parts}
     chosen = {part: (index, _chosen(config, index)) for part, index in indices.items()}
-    if "samples" in chosen:
-        splits = scored_alone(*chosen["samples"], read_hand, max_bad_share=config.max_bad_share)
-    else:
-        splits = held_out_splits(
-            *chosen["train"],
-            read_hand,
-            val_share=config.val_share,
-            test_share=config.test_share,
-            seed=config.split_seed,
-            max_bad_share=config.max_bad_share,
-        )
-    if config.final:
-        splits["test"] = official_split(
-            *chosen["test"],
-            read_hand,
-            first_id=num_ids(indices["train"]),
-            max_bad_share=config.max_bad_share,
-        )
+    splits = splits_of_parts(config, chosen, read_hand, train="train", test="test")
     return folder_data(
         config,
         chosen,

@@ -21,16 +21,10 @@ from pydantic import Field, model_validator
 
 from hpe.config import Config, operational
 from hpe.data.flat_hands import read_flat_hand
-from hpe.data.folder import (
-    Progress,
-    as_names,
-    folder_data,
-    held_out_splits,
-    num_ids,
-    official_split,
-)
+from hpe.data.folder import Progress, as_names, folder_data
 from hpe.data.hands import HandData
 from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
+from hpe.data.sample_folder import splits_of_parts
 from hpe.data.splits import require_training_share
 
 FOLDER_NAMES = ("mpii_hands", "mpii_dataset", "hand_labels")
@@ -95,22 +89,9 @@ def open_mpii_hands(config: MpiiHandsConfig, root: Path) -> HandData:
     """
     indices: dict[str, Index] = {part: _read(root, part) for part in _parts(config)}
     chosen = {part: (index, np.arange(len(index))) for part, index in indices.items()}
-    train = indices["manual_train"]
-    splits = held_out_splits(
-        *chosen["manual_train"],
-        read_flat_hand,
-        val_share=config.val_share,
-        test_share=config.test_share,
-        seed=config.split_seed,
-        max_bad_share=config.max_bad_share,
+    splits = splits_of_parts(
+        config, chosen, read_flat_hand, train="manual_train", test="manual_test"
     )
-    if config.final:
-        splits["test"] = official_split(
-            *chosen["manual_test"],
-            read_flat_hand,
-            first_id=num_ids(train),
-            max_bad_share=config.max_bad_share,
-        )
     return folder_data(
         config,
         chosen,
@@ -118,7 +99,7 @@ def open_mpii_hands(config: MpiiHandsConfig, root: Path) -> HandData:
         left_out_without_keypoints={
             part: int(index.arrays["num_left_out"]) for part, index in indices.items()
         },
-        photographs=len(np.unique(train.arrays["unique_id"])),
+        photographs=len(np.unique(indices["manual_train"].arrays["unique_id"])),
         has_depth=False,
         test_is_official_test_part=config.final,
         source=HOME_PAGE,

@@ -26,10 +26,10 @@ from pydantic import Field, model_validator
 from hpe.config import Config, operational
 from hpe.data.coco_json import annotated_pictures, points_of
 from hpe.data.flat_hands import FlatHand, flat_arrays, read_flat_hand
-from hpe.data.folder import Progress, folder_data, held_out_splits, num_ids, official_split
+from hpe.data.folder import Progress, folder_data
 from hpe.data.hands import HandData
 from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
-from hpe.data.sample_folder import annotations_of_samples, require_no_final, scored_alone
+from hpe.data.sample_folder import annotations_of_samples, require_no_final, splits_of_parts
 from hpe.data.splits import require_training_share
 from hpe.geometry.skeleton import NUM_JOINTS
 
@@ -99,26 +99,7 @@ def open_onehand10k(config: OneHand10KConfig, root: Path) -> HandData:
     parts = _parts(config, root)
     indices: dict[str, Index] = {part: _read(config, root, part) for part in parts}
     chosen = {part: (index, np.arange(len(index))) for part, index in indices.items()}
-    if "samples" in chosen:
-        splits = scored_alone(
-            *chosen["samples"], read_flat_hand, max_bad_share=config.max_bad_share
-        )
-    else:
-        splits = held_out_splits(
-            *chosen["Train"],
-            read_flat_hand,
-            val_share=config.val_share,
-            test_share=config.test_share,
-            seed=config.split_seed,
-            max_bad_share=config.max_bad_share,
-        )
-    if config.final:
-        splits["test"] = official_split(
-            *chosen["Test"],
-            read_flat_hand,
-            first_id=num_ids(indices["Train"]),
-            max_bad_share=config.max_bad_share,
-        )
+    splits = splits_of_parts(config, chosen, read_flat_hand, train="Train", test="Test")
     return folder_data(
         config,
         chosen,

@@ -18,7 +18,7 @@ from sweep.ablation.plan import Plan, plan_from
 from sweep.candidates import leading
 from sweep.ledger import Ledger, Trial, TrialState
 from sweep.study import Study
-from sweep.verdict.replicates import replication_of
+from sweep.verdict.replicates import finished_rounds, fresh_seeds, replication_of
 from sweep.verdict.verdict import first_of
 
 FIRST_SEED = 2000
@@ -94,7 +94,10 @@ class Ablation:
 
         Of rounds that all who are in them have finished.
         """
-        rows = {names: self._row(names) for names in dict.fromkeys(n for n, _ in self.begun)}
+        rows = {
+            names: finished_rounds(self.begun.get((names, seed)) for seed in self.seeds)
+            for names in dict.fromkeys(names for names, _ in self.begun)
+        }
         finished = min(len(rows.get(names, ())) for names in (WHOLE, *self.singles))
         return {names: row[:finished] for names, row in rows.items()}
 
@@ -115,16 +118,6 @@ class Ablation:
                 pairs = zip(whole.stages, variant.stages, strict=False)
                 return sum(ours.key == theirs.key for ours, theirs in pairs)
         return 0
-
-    def _row(self, names: Names) -> list[float | None]:
-        """Return the objectives up to the first seed that has not ended."""
-        row: list[float | None] = []
-        for seed in self.seeds:
-            trial = self.begun.get((names, seed))
-            if trial is None or not _has_ended(trial):
-                break
-            row.append(trial.objective if trial.state is TrialState.COMPLETE else None)
-        return row
 
     def _first_missing(self, variants: Sequence[Names]) -> tuple[Names, int] | None:
         rounds = ((names, seed) for seed in self.seeds for names in variants)
@@ -161,9 +154,7 @@ def ablation_of(study: Study, ledger: Ledger) -> Ablation | None:
 
 def ablation_seeds(study: Study) -> tuple[int, ...]:
     """Return the trial seeds of the rounds: from 2000 on, without those of the search."""
-    candidates = range(FIRST_SEED, FIRST_SEED + study.ablation.seeds + len(study.seeds.trials))
-    fresh = [seed for seed in candidates if seed not in study.seeds.trials]
-    return tuple(fresh[: study.ablation.seeds])
+    return fresh_seeds(study, FIRST_SEED, study.ablation.seeds)
 
 
 def _winner(study: Study, ledger: Ledger) -> Trial | None:

@@ -1,7 +1,8 @@
 """Which points run again on fresh seeds for the verdict, and what they have reached there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count, islice
 
 from sweep.candidates import candidates, in_order, keeps_constraints
 from sweep.ledger import Ledger, Trial, TrialState
@@ -66,24 +67,33 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
         for trial in ledger.replicates.values()
         if trial.replicate_of is not None and trial.without is None
     }
-    values = {name: _values(source, seeds, begun) for name, source in sources.items()}
+    values = {
+        name: finished_rounds(begun.get((source.number, seed)) for seed in seeds)
+        for name, source in sources.items()
+    }
     race = run_race(entrants, values, rounds=len(seeds), direction=study.objective.direction)
     return Replication(sources, seeds, begun, values, race)
 
 
 def final_seeds(study: Study) -> tuple[int, ...]:
     """Return the trial seeds of the rounds: from 1000 on, without those of the search."""
-    fresh = (
-        seed for seed in range(FIRST_SEED, FIRST_SEED + 10**6) if seed not in study.seeds.trials
-    )
-    return tuple(next(fresh) for _ in range(study.final.seeds))
+    return fresh_seeds(study, FIRST_SEED, study.final.seeds)
 
 
-def _values(source: Trial, seeds: tuple[int, ...], begun: Begun) -> list[float | None]:
-    """Return the objective of each replicate that ended, up to the first that has not."""
+def fresh_seeds(study: Study, first: int, number: int) -> tuple[int, ...]:
+    """Return so many trial seeds from the first on, without those of the search."""
+    fresh = (seed for seed in count(first) if seed not in study.seeds.trials)
+    return tuple(islice(fresh, number))
+
+
+def finished_rounds(trials: Iterable[Trial | None]) -> list[float | None]:
+    """Return what trials of one point reached, up to the first that has not ended or not begun.
+
+    Args:
+        trials: In the order of rounds. Of one that did not complete there is no objective.
+    """
     values: list[float | None] = []
-    for seed in seeds:
-        trial = begun.get((source.number, seed))
+    for trial in trials:
         if trial is None or trial.state is TrialState.RUNNING:
             break
         values.append(trial.objective if trial.state is TrialState.COMPLETE else None)
