@@ -24,7 +24,7 @@ from sweep.report.words import difference_text, interval_text
 from sweep.study import Objective
 
 VERDICTS: Mapping[bool | None, str] = {True: "yes", False: "not separated", None: "one seed"}
-HEADLINES = (BOX_SHARE, "miou", "mpjpe_mm", "pa_mpjpe_mm")
+HEADLINES = (BOX_SHARE, "miou", "mpjpe_mm", "pa_mpjpe_mm", "pckh_50", "pckh_50_head_bone")
 """What arms are compared by where nothing is said: the first of these that there is."""
 
 TrialScores = Mapping[int, Mapping[str, Score]]

@@ -35,7 +35,10 @@ class BodySample:
             stay in one split.
         subject: Who it is, as the data set names people; None where unknown.
         action: What the person does, for scores by action; None where unknown.
-        head_px: Length of the head by which PCKh measures (MPII's rule); None where unknown.
+        head_px: Length of the head by which PCKh measures: MPII's, from its head boxes; None where
+            unknown.
+        head_bone_px: Distance of the upper neck from the top of the head, where both are annotated
+            as MPII does it: another length, by which PCKh measures where there are no boxes.
     """
 
     image: UInt8[np.ndarray, "height width 3"]
@@ -50,6 +53,7 @@ class BodySample:
     subject: str | None = None
     action: str | None = None
     head_px: float | None = None
+    head_bone_px: float | None = None
 
     def joints_mm(self) -> Float[np.ndarray, "17 3"]:
         """Return the joints in camera coordinates, in mm: keypoints at their depths, through K.

@@ -3,7 +3,8 @@
 In the JSON layout of S4 and of most work (records of `image`, `joints` 16 x 2, `joints_vis`):
 
     annot/train.json, annot/valid.json      or annotations/mpii_train.json, mpii_val.json
-    annot/gt_valid.mat                      if it is there: head boxes of `valid`, for PCKh
+    annot/gt_valid.mat                      if it is there: head boxes of `valid`, for PCKh; without
+                                            it, PCKh goes by the bone from neck to top of the head
     images/<image>
 
 Nothing is known of depths or cameras (`BodySample.has_depth`). Joints are put into Human3.6M's
@@ -25,7 +26,7 @@ from hpe.data.bodies import BodyData, BodySample
 from hpe.data.folder import Progress, as_names, folder_data, num_ids, official_split
 from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
 from hpe.data.pictures import read_rgb
-from hpe.geometry.body_skeleton import BODY_FROM_MPII_WITH_SPINE
+from hpe.geometry.body_skeleton import BODY_FROM_MPII_WITH_SPINE, HEAD, NECK
 from hpe.metrics.body_pose import HEAD_BOX_SHARE
 
 FOLDER_NAMES = ("mpii", "MPII", "mpii_human_pose")
@@ -112,18 +113,29 @@ def open_mpii(config: MpiiConfig, root: Path) -> BodyData:
 def read_person(index: Index, row: int) -> BodySample:
     """Read one sample of an index."""
     head_px = float(index.arrays["head_px"][row])
+    keypoints_px = np.array(index.arrays["keypoints_px"][row])
+    visible = np.array(index.arrays["visible"][row])
     return BodySample(
         image=read_rgb(index.picture_path(row)),
-        keypoints_px=np.array(index.arrays["keypoints_px"][row]),
+        keypoints_px=keypoints_px,
         depth_mm=np.zeros(len(BODY_FROM_MPII_WITH_SPINE)),
-        visible=np.array(index.arrays["visible"][row]),
+        visible=visible,
         has_depth=False,
         intrinsics=np.eye(3),
         pelvis_mm=np.zeros(3),
         box_px=np.array(index.arrays["box_px"][row]),
         unique_id=int(index.arrays["unique_id"][row]),
         head_px=head_px if np.isfinite(head_px) else None,
+        head_bone_px=head_bone_px(keypoints_px, visible),
     )
+
+
+def head_bone_px(
+    keypoints_px: Float[np.ndarray, "17 2"], visible: Bool[np.ndarray, " 17"]
+) -> float | None:
+    """Return the distance of the upper neck from the top of the head, where both are known."""
+    length_px = float(np.linalg.norm(keypoints_px[HEAD] - keypoints_px[NECK]))
+    return length_px if visible[[NECK, HEAD]].all() and length_px > 0 else None
 
 
 def box_around(

@@ -3,9 +3,15 @@
 from hpe.data.bodies import BodySplit
 from hpe.evaluation.body_model import BodyModel, load_body_model
 from hpe.evaluation.hand_pose_scores import Score
-from hpe.evaluation.split_scores import Asked, SplitScores, require_one_view
+from hpe.evaluation.split_scores import Asked, Means, SplitScores, require_one_view
 from hpe.metrics.body_pose import PROTOCOLS
-from hpe.phases.body_evaluation import PROTOCOL, BodyEvaluation, score_bodies
+from hpe.phases.body_evaluation import (
+    PROTOCOL,
+    BodyEvaluation,
+    KeypointScores,
+    score_bodies,
+    score_keypoints,
+)
 from hpe.phases.loaders import Batch
 from hpe.phases.phase import Artifacts
 
@@ -16,31 +22,46 @@ OF_ACTIONS = "mpjpe_actions_mm"
 def score_body_split(artifacts: Artifacts, split: BodySplit, asked: Asked) -> SplitScores:
     """Let a body network predict the first samples of a split.
 
+    Data sets that know keypoints alone, such as MPII, are scored in the image alone.
+
     Raises:
-        ValueError: If the artifacts hold none, or no sample has all its joints in space.
+        ValueError: If the artifacts hold none, or no sample has an annotated joint.
     """
     require_one_view(asked)
     model = load_body_model(artifacts, asked.device)
     rows = predicted_rows(model, split, asked)
+    size = {"width_px": model.width_px, "height_px": model.height_px}
+    flat = score_keypoints(rows["output"], rows, **size)
     deep = int((rows["visible"].all(dim=1) & rows["has_depth"]).sum())
-    count = {"epe_2d_px": int(rows["visible"].any(dim=1).sum())}
-    scored = score_bodies(
-        rows["output"], rows, template=None, width_px=model.width_px, height_px=model.height_px
-    )
+    if not deep:
+        return _in_the_image(flat, model)
+    scored = score_bodies(rows["output"], rows, template=None, **size)
     scores = [
-        Score(name, value, count.get(name, deep), PROTOCOL[name])
+        Score(name, value, flat.counts.get(name, deep), PROTOCOL[name])
         for name, value in scored.metrics.items()
     ]
-    tables = {"joints": {name: {"mpjpe_mm": v} for name, v in scored.by_joint_mm.items()}}
+    tables: dict[str, Means] = {
+        "joints": {name: {"mpjpe_mm": v} for name, v in scored.by_joint_mm.items()}
+    }
     if scored.by_action_mm:
         mean_mm = sum(scored.by_action_mm.values()) / len(scored.by_action_mm)
         scores.append(Score(OF_ACTIONS, mean_mm, deep, PROTOCOLS[OF_ACTIONS]))
         tables["actions"] = {name: {"mpjpe_mm": v} for name, v in scored.by_action_mm.items()}
-    looked = (
-        f"the crop of each true box, once, at {model.width_px} x {model.height_px} px; "
-        f"{PROTOCOL['lifting']}"
-    )
-    return SplitScores(looked, scores, tables)
+    tables["keypoints"] = flat.by_joint
+    return SplitScores(f"{_looked(model)}; {PROTOCOL['lifting']}", scores, tables)
+
+
+def _in_the_image(flat: KeypointScores, model: BodyModel) -> SplitScores:
+    scores = [
+        Score(name, value, flat.counts[name], PROTOCOL[name])
+        for name, value in flat.metrics.items()
+    ]
+    looked = f"{_looked(model)}; in 2D alone: no sample has all joints and their depths"
+    return SplitScores(looked, scores, {"keypoints": flat.by_joint})
+
+
+def _looked(model: BodyModel) -> str:
+    return f"the crop of each true box, once, at {model.width_px} x {model.height_px} px"
 
 
 def predicted_rows(model: BodyModel, split: BodySplit, asked: Asked) -> Batch:

@@ -8,6 +8,7 @@ or selection `A_FROM_B` turns an array in order B into order A by indexing, as i
 PELVIS = 0
 SPINE = 7
 THORAX = 8
+NECK = 9
 HEAD = 10
 
 BODY_JOINTS: tuple[str, ...] = (

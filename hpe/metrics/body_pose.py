@@ -19,6 +19,9 @@ from hpe.geometry.body_skeleton import BODY_JOINTS, FOURTEEN_JOINTS, PELVIS, SPI
 from hpe.metrics.alignment import align_similarity
 
 PCK_THRESHOLD_MM = 150.0
+PCKH_SHARE = 0.5
+PCKH_JOINTS = [n for n in range(len(BODY_JOINTS)) if n not in (PELVIS, SPINE, THORAX)]
+"""Those that PCKh counts: MPII leaves out pelvis and thorax, and has no spine."""
 HEAD_BOX_SHARE = 0.6
 """MPII's head size is this share of the diagonal of the annotated head box."""
 
@@ -38,6 +41,9 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
         "pelvis left out",
         "pckh_50": "share of annotated 2D joints within half a head's length (MPII: 0.6 of the "
         "head box's diagonal); all joints pooled, without pelvis, spine and thorax",
+        "pckh_50_head_bone": "as pckh_50, with the distance of the annotated upper neck from the "
+        "top of the head for a head's length, for want of head boxes: not MPII's PCKh, and not "
+        "to be compared with it",
     }
 )
 """What each score is. Predictions are lifted to camera coordinates with the true depth of the
@@ -156,7 +162,7 @@ def pckh(
     *,
     visible: Bool[Tensor, "batch 17"],
     head_px: Float[Tensor, " batch"],
-    share: float = 0.5,
+    share: float = PCKH_SHARE,
 ) -> Float[Tensor, ""]:
     """Share of 2D joints within a share of the head's size: `PROTOCOLS["pckh_50"]`.
 
@@ -164,22 +170,48 @@ def pckh(
     (and without the spine, which MPII does not have); a distance equal to the threshold counts.
 
     Args:
-        predicted_px: Keypoints in source pixels.
+        predicted_px: Keypoints, in pixels of any one scale per sample.
         true_px: As above.
         visible: Which are annotated.
-        head_px: Size of each head in source pixels, as `head_size_px` gives it.
+        head_px: Size of each head in the same pixels, as `head_size_px` gives it.
         share: Of the head's size.
 
     Raises:
         ValueError: If no joint counts.
     """
-    counted = visible.clone()
-    counted[:, [PELVIS, SPINE, THORAX]] = False
+    counted = _counted_by_pckh(visible)
     if not counted.any():
         raise ValueError("PCKh needs annotated joints, got none in the whole set.")
-    distances_px = (predicted_px - true_px).square().sum(-1).sqrt()
-    hits = distances_px <= share * head_px[:, None]
+    hits = keypoint_errors_px(predicted_px, true_px) <= share * head_px[:, None]
     return hits[counted].to(true_px.dtype).mean()
+
+
+def pckh_by_joint(
+    predicted_px: Float[Tensor, "batch 17 2"],
+    true_px: Float[Tensor, "batch 17 2"],
+    *,
+    visible: Bool[Tensor, "batch 17"],
+    head_px: Float[Tensor, " batch"],
+    share: float = PCKH_SHARE,
+) -> dict[str, float]:
+    """Return each joint's `pckh`; NaN for joints that do not count or are never annotated."""
+    counted = _counted_by_pckh(visible)
+    hits = keypoint_errors_px(predicted_px, true_px) <= share * head_px[:, None]
+    shares = (hits & counted).sum(dim=0) / counted.sum(dim=0)
+    return dict(zip(BODY_JOINTS, shares.tolist(), strict=True))
+
+
+def keypoint_errors_px(
+    predicted_px: Float[Tensor, "batch 17 2"], true_px: Float[Tensor, "batch 17 2"]
+) -> Float[Tensor, "batch 17"]:
+    """Return each keypoint's distance from its place."""
+    return (predicted_px - true_px).square().sum(-1).sqrt()
+
+
+def _counted_by_pckh(visible: Bool[Tensor, "batch 17"]) -> Bool[Tensor, "batch 17"]:
+    counted = torch.zeros_like(visible)
+    counted[:, PCKH_JOINTS] = visible[:, PCKH_JOINTS]
+    return counted
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hpe.data.bodies import BodySplit
-from hpe.metrics.body_pose import PROTOCOLS, body_scores, root_aligned
+from hpe.geometry.body_skeleton import BODY_JOINTS
+from hpe.metrics.body_pose import (
+    PCKH_JOINTS,
+    PROTOCOLS,
+    body_scores,
+    keypoint_errors_px,
+    pckh,
+    pckh_by_joint,
+    root_aligned,
+)
 from hpe.metrics.body_template import TemplateBody, score_body_template
 from hpe.phases.body_rows import (
     ReferenceCrops,
@@ -32,13 +40,17 @@ BODY_SCORES = (
     "pck_150",
 )
 SCORES = (*BODY_SCORES, "template_mpjpe_mm", "template_pa_mpjpe_mm", "epe_2d_px")
+"""What every epoch reports. Where the data know heads, one of `HEAD_LENGTHS` comes to it."""
+
+HEAD_LENGTHS = MappingProxyType({"pckh_50": "head_px", "pckh_50_head_bone": "head_bone_px"})
+"""PCKh by the length that it measures by: the first that is known of any sample is reported."""
 
 RANKING_METRIC = f"val/{SCORES[0]}"
 """Ranks epochs unless the settings say otherwise."""
 
 PROTOCOL = MappingProxyType(
     {
-        **{name: PROTOCOLS[name] for name in BODY_SCORES},
+        **{name: PROTOCOLS[name] for name in (*BODY_SCORES, *HEAD_LENGTHS)},
         "lifting": "joints are back-projected with the true depth of the pelvis and the true "
         "intrinsics, from one view that is not augmented; samples with all joints and depth",
         "template_mpjpe_mm": "mpjpe_mm of the mean training body, pelvis at the origin",
@@ -57,7 +69,7 @@ class BodySplitScores:
     """How a network does on a split.
 
     Attributes:
-        metrics: All of `SCORES`.
+        metrics: All of `SCORES`, and PCKh where the data know heads.
         by_joint_mm: Joint -> mean error, pelves aligned.
         by_action_mm: Action -> `mpjpe_mm` of its samples; empty where actions are not known.
     """
@@ -153,9 +165,62 @@ def score_bodies(
     metrics = {
         **{name: scored.values[name] for name in BODY_SCORES},
         **({} if template is None else score_body_template(template, true_mm)),
-        "epe_2d_px": _epe_2d_px(output, rows, width_px=width_px, height_px=height_px),
+        **score_keypoints(output, rows, width_px=width_px, height_px=height_px).metrics,
     }
     return BodySplitScores(metrics, dict(scored.by_joint_mm), dict(scored.by_action_mm))
+
+
+@dataclass(frozen=True)
+class KeypointScores:
+    """How a network does on a split in the image.
+
+    Attributes:
+        metrics: `epe_2d_px`, and PCKh where the data know heads.
+        counts: Samples behind each.
+        by_joint: Joint -> the same scores, NaN where there is nothing to score.
+    """
+
+    metrics: dict[str, float]
+    counts: dict[str, int]
+    by_joint: dict[str, dict[str, float]]
+
+
+def score_keypoints(
+    output: Float[Tensor, "batch 17 3"], rows: Batch, *, width_px: int, height_px: int
+) -> KeypointScores:
+    """Return what points in S4's coordinates are worth in the image; see `score_bodies`.
+
+    Raises:
+        ValueError: If no joint is annotated.
+    """
+    if not rows["visible"].any():
+        raise ValueError(
+            f"scores in the image need annotated joints, got none in {len(output)} samples."
+        )
+    predicted_px, true_px = (
+        keypoints_px_of(points.double(), width_px=width_px, height_px=height_px)
+        for points in (output, rows["points"])
+    )
+    seen = rows["visible"]
+    errors_px = keypoint_errors_px(predicted_px, true_px)
+    means_px = ((errors_px * seen).sum(dim=0) / seen.sum(dim=0)).tolist()
+    metrics = {"epe_2d_px": float(errors_px[seen].mean())}
+    counts = {"epe_2d_px": int(seen.any(dim=1).sum())}
+    by_joint = {
+        name: {"epe_2d_px": mean_px} for name, mean_px in zip(BODY_JOINTS, means_px, strict=True)
+    }
+    for name, length in HEAD_LENGTHS.items():
+        known = rows[length].isfinite() & seen[:, PCKH_JOINTS].any(dim=1)
+        if not known.any():
+            continue
+        points_px = (predicted_px[known], true_px[known])
+        heads = {"visible": seen[known], "head_px": rows[length][known]}
+        metrics[name] = float(pckh(*points_px, **heads))
+        counts[name] = int(known.sum())
+        for joint, share in pckh_by_joint(*points_px, **heads).items():
+            by_joint[joint][name] = share
+        break
+    return KeypointScores(metrics, counts, by_joint)
 
 
 class BodyFigures:
@@ -196,14 +261,3 @@ class BodyFigures:
             "visible": figures["visible"],
             "has_depth": figures["has_depth"],
         }
-
-
-def _epe_2d_px(
-    output: Float[Tensor, "batch 17 3"], rows: Batch, *, width_px: int, height_px: int
-) -> float:
-    predicted_px, true_px = (
-        keypoints_px_of(points.double(), width_px=width_px, height_px=height_px)
-        for points in (output, rows["points"])
-    )
-    distances_px = torch.linalg.vector_norm(predicted_px - true_px, dim=-1)
-    return float(distances_px[rows["visible"]].mean())

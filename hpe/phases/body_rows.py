@@ -1,5 +1,6 @@
 """Bodies as rows for a network: augmented for training, reference crops for scoring."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,9 +38,13 @@ class BodyRows:
     seed: int
 
     def __call__(self, draw: Draw) -> Row:
-        """Return the image, the joints in S4's coordinates, and what turns those into mm."""
+        """Return the image, the joints in S4's coordinates, and what turns those into mm.
+
+        Lengths of the head are in pixels of the view, NaN where unknown.
+        """
         sample = self.split[self.indices[draw[1]]]
         view = self.make_view(sample, view_rng(draw, seed=self.seed, view=0))
+        zoom = math.hypot(*view.source_to_view[:, 0])  # the same along all directions
         return {
             "image": view.image,
             "points": points_of_view(view),
@@ -48,6 +53,8 @@ class BodyRows:
             "depth_range_mm": np.array(view.depth_range_mm, dtype=np.float64),
             "intrinsics": homogeneous(view.source_to_view) @ sample.intrinsics,
             "pelvis_depth_mm": np.array(sample.pelvis_mm[2], dtype=np.float64),
+            "head_px": _length(sample.head_px, zoom),
+            "head_bone_px": _length(sample.head_bone_px, zoom),
             "action": _encoded(sample.action or ""),
         }
 
@@ -154,6 +161,10 @@ def rows_of(crops: ReferenceCrops, network: nn.Module | None = None) -> Batch:
             rows["output"] = network(batch["image"]).to("cpu", torch.float64)
         parts.append(rows)
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _length(source_px: float | None, zoom: float) -> Float[np.ndarray, ""]:
+    return np.array(np.nan if source_px is None else zoom * source_px, dtype=np.float64)
 
 
 def _encoded(action: str) -> UInt8[np.ndarray, " characters"]:

@@ -110,7 +110,8 @@ class PhaseSpec:
         config: The settings model, validated wherever settings enter.
         run: The generator function.
         metrics: Given the settings, every metric key its last epoch reports. Earlier epochs report
-            the same, except that a proxy may be due less often.
+            the same, except that a proxy may be due less often, and that scores may come to it
+            which only some data allow (PCKh, where head sizes are known).
         epochs: Given the settings, how many reports it makes.
         proxy: The reported metric that may stand in for a later objective, if there is one.
         ranked_by: The reported metric that ranks its epochs unless the settings name another one.

@@ -89,6 +89,12 @@ def test_head_sizes_come_from_the_head_boxes(tmp_path):
     assert data.card["has_head_boxes"]
 
 
+def test_the_heads_bone_is_there_where_both_of_its_ends_are(tmp_path):
+    body = written(tmp_path, [person("a.jpg")], [person("b.jpg", visible=9)])
+    assert body.splits["train"][0].head_bone_px == pytest.approx(5**0.5)  # (1, 2) px apart
+    assert body.splits["val"][0].head_bone_px is None  # the top of the head is the tenth
+
+
 def test_head_boxes_of_another_number_of_people_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"shape \(2, 2, 1\).*got \(2, 2, 3\)"):
         written(tmp_path, [person("a.jpg")], [person("b.jpg")], heads=np.zeros((2, 2, 3)))

@@ -51,6 +51,27 @@ def test_a_split_is_scored_whole_by_joint_and_by_action():
     assert "true depth of the pelvis" in scored.looked
 
 
+def test_keypoints_alone_are_scored_in_the_image_alone():
+    split = FakeBodies(first=0, count=3, flat_every=1, head_px=40.0)
+    scored = score_body_split(body_artifacts(), split, Asked(num_samples=3, device=CPU))
+    model = load_body_model(body_artifacts(), CPU)
+    make = build_body_view(BodyViewConfig(), width_px=WIDTH_PX, height_px=HEIGHT_PX, seed=0)
+    hits, counted = 0, 0
+    for number in range(3):
+        view = make(split[number], np.random.default_rng(0))
+        points = model.network(torch.from_numpy(view.image)[None])[0].double().numpy()
+        found_px = view.source_keypoints_px((points[:, :2] + 0.5) * [WIDTH_PX, HEIGHT_PX])
+        errors_px = np.linalg.norm(found_px - split[number].keypoints_px, axis=1)
+        counts = [j for j in np.flatnonzero(view.visible) if j not in (0, 7, 8)]
+        hits, counted = hits + (errors_px[counts] <= 20).sum(), counted + len(counts)
+    values = {score.name: score.value for score in scored.scores}
+    assert set(values) == {"epe_2d_px", "pckh_50"}
+    assert 0 < values["pckh_50"] < 1
+    assert values["pckh_50"] == pytest.approx(hits / counted)
+    assert set(scored.tables) == {"keypoints"}
+    assert "in 2D alone" in scored.looked
+
+
 def test_what_is_no_body_network_is_refused():
     artifacts = body_artifacts()
     headless = Artifacts(tensors={"encoder": artifacts.tensors["encoder"]}, facts=artifacts.facts)

@@ -1,5 +1,7 @@
 """Body metrics against hand-computed values, scipy's Procrustes and MPII's own way of counting."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from hpe.metrics.body_pose import (
     pa_mpjpe,
     pck,
     pckh,
+    pckh_by_joint,
 )
 from hpe.metrics.direction import direction_of
 
@@ -152,6 +155,24 @@ def test_pckh_agrees_with_mpiis_way_of_counting():
     assert found == pytest.approx(pckh_as_mpii_counts(predicted, true, visible, head, 0.5))
 
 
+def test_pckh_of_each_joint_and_of_all_pooled():
+    true = torch.zeros(2, 17, 2, dtype=torch.float64)
+    predicted = true.clone()
+    predicted[0, 13] = torch.tensor([3.0, 4.0])  # 5 px: half of a head of 10 px, and counts
+    predicted[1, 13] = torch.tensor([6.0, 8.0])  # 10 px: more than half of a head of 19 px
+    predicted[:, 0] = 100.0  # the pelvis does not count
+    predicted[0, 5] = 100.0
+    visible = torch.ones(2, 17, dtype=torch.bool)
+    visible[:, 7] = False
+    visible[0, 5] = False  # not annotated
+    options = {"visible": visible, "head_px": torch.tensor([10.0, 19.0])}
+    assert pckh(predicted, true, **options).item() == pytest.approx(26 / 27)
+    by_joint = pckh_by_joint(predicted, true, **options)
+    assert by_joint["left_wrist"] == 0.5
+    assert by_joint["left_knee"] == 1
+    assert math.isnan(by_joint["hip"]) and math.isnan(by_joint["thorax"])
+
+
 def test_pckh_without_annotated_joints_is_refused():
     points = torch.zeros(1, 17, 2)
     only_pelvis = torch.arange(17)[None] == 0
@@ -171,7 +192,7 @@ def test_no_sample_has_no_score():
 
 def test_every_score_says_its_protocol_and_its_direction():
     scores = body_scores(bodies(), bodies(seed=1), actions=["a"] * 5)
-    assert {*scores.values, "pckh_50"} == set(PROTOCOLS)
+    assert {*scores.values, "pckh_50", "pckh_50_head_bone"} == set(PROTOCOLS)
     for name in PROTOCOLS:
         expected = "maximize" if name.startswith("pck") else "minimize"
         assert direction_of(f"val/{name}") == expected

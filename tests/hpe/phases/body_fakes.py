@@ -45,11 +45,15 @@ class FakeBodies:
         first: Unique id of the first.
         count: How many.
         flat_every: Each nth sample knows keypoints only, some of them; 0 for none.
+        head_px: Length of all heads.
+        head_bone_px: Length of the bone to the top of all heads.
     """
 
     first: int
     count: int
     flat_every: int = 0
+    head_px: float | None = None
+    head_bone_px: float | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -76,6 +80,8 @@ class FakeBodies:
             unique_id=self.first + index,
             subject="S1",
             action=ACTIONS[index % 2],
+            head_px=self.head_px,
+            head_bone_px=self.head_bone_px,
         )
 
 
@@ -87,7 +93,9 @@ def _drawn(keypoints_px: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def fake_bodies(*, train: int = 12, val: int = 5, flat_every: int = 0) -> BodyData:
+def fake_bodies(
+    *, train: int = 12, val: int = 5, flat_every: int = 0, head_px: float | None = None
+) -> BodyData:
     """Build a data set; its splits share no sample."""
     return BodyData(
         name="fake_bodies",
@@ -95,7 +103,7 @@ def fake_bodies(*, train: int = 12, val: int = 5, flat_every: int = 0) -> BodyDa
         splits={
             "unlabelled": FakeBodies(0, 0),
             "train": FakeBodies(10_000, train, flat_every),
-            "val": FakeBodies(20_000, val, flat_every),
+            "val": FakeBodies(20_000, val, flat_every, head_px),
             "test": FakeBodies(30_000, val),
         },
         card={},

@@ -66,6 +66,14 @@ def test_artifacts_hold_weights_predictions_and_their_meaning(drain):
     assert "pelvi" in artifacts.facts["protocol"]["mpjpe_mm"]
 
 
+def test_data_that_know_heads_are_scored_by_pckh_beside(drain):
+    config = settings(epochs=1, steps_per_epoch=1)
+    reports, artifacts = drain(body_pose(config, inputs(val=3, head_px=9.0)))
+    assert set(reports[0].metrics) == {*body_pose_metrics(config), "val/pckh_50"}
+    assert 0 <= reports[0].metrics["val/pckh_50"] <= 1
+    assert "0.6 of the head box" in artifacts.facts["protocol"]["pckh_50"]
+
+
 CASES = {
     "volumes, augmented": {"augment": AUGMENT},
     "volumes, bf16, frozen, accumulating": {

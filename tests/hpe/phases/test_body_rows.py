@@ -1,13 +1,15 @@
 """Rows of bodies: S4's targets, the way back to millimetres, and what scores see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from hpe.augment.body_views import BodyViewConfig, build_body_view
+from hpe.augment.body_views import BodyViewConfig, at_aspect, build_body_view
 from hpe.geometry.body_skeleton import LEFT_RIGHT_PAIRS
 from hpe.metrics.body_template import fit_body_template
-from hpe.phases.body_evaluation import SCORES, score_bodies
+from hpe.phases.body_evaluation import SCORES, score_bodies, score_keypoints
 from hpe.phases.body_rows import BodyRows, ReferenceCrops, actions_of, joints_mm_of, rows_of
 from hpe.phases.loaders import collate
 from tests.hpe.phases.body_fakes import fake_bodies
@@ -15,8 +17,8 @@ from tests.hpe.phases.body_fakes import fake_bodies
 SIZE = {"width_px": 48, "height_px": 64}
 
 
-def split(flat_every=0):
-    return fake_bodies(val=4, flat_every=flat_every).splits["val"]
+def split(flat_every=0, **heads):
+    return replace(fake_bodies(val=4, flat_every=flat_every).splits["val"], **heads)
 
 
 def reference_rows(samples):
@@ -111,8 +113,44 @@ def test_scores_in_mm_need_a_sample_in_space():
         score_bodies(rows["points"], rows, template=template, **SIZE)
 
 
+def test_a_heads_length_is_in_pixels_of_the_view():
+    samples = split(head_px=9.0)
+    box_width_px = at_aspect(samples[0].box_px, (48, 64))[2]
+    row = made(samples, 0, scale={"enabled": True}, rotate={"enabled": True, "prob": 1.0})
+    scale = float(row["depth_range_mm"] / made(samples, 0)["depth_range_mm"])
+    assert scale != 1
+    assert row["head_px"] == pytest.approx(9 * 48 / box_width_px / scale)
+    assert np.isnan(row["head_bone_px"])
+
+
+@pytest.mark.parametrize(
+    ("known", "name"),
+    [
+        ({"head_px": 9.0, "head_bone_px": 90.0}, "pckh_50"),
+        ({"head_bone_px": 9.0}, "pckh_50_head_bone"),
+    ],
+)
+def test_pckh_goes_by_the_head_box_or_else_by_the_bone_and_says_so(known, name):
+    rows = reference_rows(split(**known))
+    length = {"pckh_50": "head_px", "pckh_50_head_bone": "head_bone_px"}[name]
+    rows[length][3] = torch.nan  # a head without length: of 4 bodies 3 count
+    half_px = rows[length] / 2
+    output = rows["points"].clone()
+    output[0, 16, 0] += 0.99 * half_px[0] / 48  # just near enough
+    output[1, 16, 0] += 1.01 * half_px[1] / 48  # just too far
+    output[2, 16, 1] -= 1.01 * half_px[2] / 64
+    output[3, 5] += 9
+    output[:, 0] += 9  # pelves do not count
+    scored = score_keypoints(output, rows, **SIZE)
+    assert set(scored.metrics) == {"epe_2d_px", name}
+    assert scored.metrics[name] == pytest.approx((3 * 14 - 2) / (3 * 14))
+    assert scored.counts == {"epe_2d_px": 4, name: 3}
+    assert scored.by_joint["right_wrist"][name] == pytest.approx(1 / 3)
+    assert scored.by_joint["left_knee"][name] == 1
+
+
 def test_crops_that_do_not_fit_in_memory_are_the_same(monkeypatch):
     kept = reference_rows(split())
     monkeypatch.setattr("hpe.phases.body_rows.CACHE_BYTES", 0)
     for name, values in reference_rows(split()).items():
-        assert torch.equal(values, kept[name])
+        torch.testing.assert_close(values, kept[name], rtol=0, atol=0, equal_nan=True)
