@@ -15,6 +15,9 @@ from sweep.study import Objective
 
 CONFIDENCE = 0.95
 
+NAMED = 3
+"""How many arms a sentence tells apart, the nearest first; a table has them all."""
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -167,6 +170,10 @@ def _interval(pair: PairedDifference) -> str:
 
 
 def _listed(parts: Sequence[str]) -> str:
+    """Return what is said of the nearest, which come first, and how many others there are."""
+    rest = len(parts) - NAMED
+    if rest > 1:
+        parts = [*parts[:NAMED], f"{rest} arms that are further behind"]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 

@@ -74,6 +74,19 @@ def test_the_answer_says_what_is_separated_and_what_is_not(compared_records):
     assert "3 trial seeds; 2 comparisons" in told.certainty
 
 
+def test_of_many_arms_the_answer_names_the_nearest_and_counts_the_rest(journal_script):
+    script = journal_script(seeds={"study": 0, "trials": [0, 1]})
+    for arm in range(6):
+        for seed in (0, 1):
+            error_mm = 50.0 + 10 * arm + (0.1 * seed if arm else 0.0)
+            script.trial(2 * arm + seed, arm=f"a{arm}", seed=seed, error_mm=error_mm)
+    told = answer(Ledger(script.records), LOWER)
+    assert [
+        name for name in ("a1", "a2", "a3", "a4", "a5") if f"arm {name} by" in told.sentence
+    ] == [*("a1", "a2", "a3")]
+    assert told.sentence.endswith(") and 2 arms that are further behind.")
+
+
 def test_a_search_with_one_seed_claims_no_certainty(searched_records):
     told = answer(Ledger(searched_records), LOWER)
     assert told.separated is None
