@@ -12,8 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
 
-import cv2  # noqa: E402 - after the path is right
-import numpy as np  # noqa: E402 - the same
+import numpy as np  # noqa: E402 - after the path is right
 import torch  # noqa: E402 - the same
 
 from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
@@ -28,11 +27,11 @@ from hpe.evaluation.single_hand import (  # noqa: E402 - the same
     camera_of,
     predict_hand,
 )
-from hpe.viz.hands import Image, captioned, draw_skeleton, enlarged  # noqa: E402 - the same
-from hpe.viz.pose_space import draw_in_space  # noqa: E402 - the same
+from hpe.viz.hands import Image  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.camera_loop import camera_loop, open_camera, show_in_window  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
+from sweep.drawn_hand import NOT_RECOGNISED, drawn_hand  # noqa: E402 - the same
 from sweep.first_boxes import FirstBoxes, parse_box, read_boxes  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.found_model import find_model  # noqa: E402 - the same
@@ -43,12 +42,14 @@ from sweep.picture_files import (  # noqa: E402 - the same
     say,
     write_picture,
 )
-from sweep.predicted_pictures import SHOWN_PHASES, Pictures  # noqa: E402 - the same
+from sweep.predicted_pictures import (  # noqa: E402 - the same
+    ASKED_OF,
+    SHOWN_PHASES,
+    Looking,
+    Pictures,
+)
 
 CAMERA = "camera"
-DRAWN_PX = 384
-NOT_RECOGNISED = "NOT RECOGNISED: it would have left the first box by far; the first look is kept"
-CROP_COLOR = (255, 255, 255)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,12 +68,18 @@ def _run(options: argparse.Namespace) -> None:
     uri = options.tracking_uri or runs.mlflow_uri
     found = find_model(options.run, runs=runs, tracking_uri=uri, epoch=options.epoch)
     say(f"network   {found.told}")
-    show = SHOWN_PHASES.get(str(found.artifacts.facts.get("phase")))
-    if show is not None:
-        _require_files_alone(options, is_camera=is_camera)
-        show(
+    phase = str(found.artifacts.facts.get("phase"))
+    _require_meant(options, phase, is_camera=is_camera)
+    if phase in SHOWN_PHASES:
+        looking = Looking(
+            bone_mm=options.scale_mm,
+            rotations=options.rotations,
+            mirrored=options.mirrored,
+            refinements=options.refinements,
+        )
+        SHOWN_PHASES[phase](
             found.artifacts,
-            Pictures(paths, boxes, options.focal, options.out, network=found.told),
+            Pictures(paths, boxes, options.focal, options.out, network=found.told, looking=looking),
         )
         return
     if options.onnx is not None:
@@ -88,20 +95,24 @@ def _run(options: argparse.Namespace) -> None:
         _predict_files(model, paths, boxes, options, network=found.told)
 
 
-def _require_files_alone(options: argparse.Namespace, *, is_camera: bool) -> None:
-    """Refuse what only hands are asked."""
+def _require_meant(options: argparse.Namespace, phase: str, *, is_camera: bool) -> None:
+    """Refuse what networks of this phase are not asked."""
     asked = {
         "camera": is_camera,
         "--onnx": options.onnx is not None,
         "--scale-mm": options.scale_mm is not None,
         "--rotations": options.rotations != 1,
+        "--mirrored": options.mirrored,
         "--refinements": options.refinements != REFINEMENTS,
     }
-    if any(asked.values()):
-        raise ValueError(
-            f"{', '.join(name for name, is_asked in asked.items() if is_asked)}: for networks of "
-            "hand pose alone; leave it out."
-        )
+    meant = ASKED_OF[phase] if phase in SHOWN_PHASES else set(asked) - {"--mirrored"}
+    refused = [name for name, is_asked in asked.items() if is_asked and name not in meant]
+    if not refused:
+        return
+    kind = "of hand pose" if phase != "encoder_decoder" else "of finetuned hand pose"
+    if refused == ["--mirrored"]:
+        kind = "of the phase encoder_decoder"
+    raise ValueError(f"{', '.join(refused)}: for networks {kind} alone; leave it out.")
 
 
 def _predict_files(
@@ -188,27 +199,6 @@ def _camera(options: argparse.Namespace, *, height_px: int, width_px: int) -> Ca
     return camera_of(options.focal, height_px=height_px, width_px=width_px)
 
 
-def drawn_hand(image: Image, hand: PredictedHand, *, told: str) -> Image:
-    """Return the photograph with the hand on it, and the hand from the front and from its side."""
-    height_px, width_px = image.shape[:2]
-    scale = DRAWN_PX / max(height_px, width_px)
-    canvas = np.full((DRAWN_PX, DRAWN_PX, 3), 255, dtype=np.uint8)
-    photograph = enlarged(image, side_px=DRAWN_PX)
-    canvas[: photograph.shape[0], : photograph.shape[1]] = photograph
-    corners = [
-        tuple(round((c + sign * hand.crop.half_side_px) * scale) for c in hand.crop.center_px)
-        for sign in (-1, 1)
-    ]
-    cv2.rectangle(canvas, corners[0], corners[1], CROP_COLOR, 1, cv2.LINE_AA)
-    flat = draw_skeleton(canvas, hand.keypoints_px * scale, side_px=DRAWN_PX)
-    space = draw_in_space(hand.joints, side_px=DRAWN_PX)
-    unsure = ", NOT RECOGNISED: the first look" if hand.limited else ""
-    return captioned(
-        np.concatenate([flat, space], axis=1),
-        f"{told}{unsure} | from the front | from the side",
-    )
-
-
 def _first_boxes(options: argparse.Namespace) -> FirstBoxes:
     if options.box is not None and options.boxes is not None:
         raise ValueError("--box is for all pictures, --boxes for each its own: give one of them.")
@@ -232,6 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--focal", type=_above_zero, metavar="PX", help="the camera's focal length in pixels")
     add("--scale-mm", type=_above_zero, metavar="MM", help="length of the middle MCP-PIP bone")
     add("--rotations", type=int, default=1, metavar="N", help="mean over N turned views")
+    add("--mirrored", action="store_true", help="and over as many mirrored ones (encoder_decoder)")
     add(
         "--refinements",
         type=_count,

@@ -1,4 +1,4 @@
-"""`sweep/predict.py` for segmenters and body networks: pictures, and what is seen in them."""
+"""`sweep/predict.py` for networks of all phases but finetuning: pictures, and what is seen."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,26 +10,47 @@ from typing import Any
 import numpy as np
 
 from hpe.data.hand_masks import HANDS, NUM_CLASSES
+from hpe.evaluation.axis_model import AxisModel, load_axis_model
 from hpe.evaluation.body_model import load_body_model
-from hpe.evaluation.boxes import Box
+from hpe.evaluation.boxes import Box, crop_of_box
 from hpe.evaluation.mask_model import load_mask_model
 from hpe.evaluation.pose_model import best_device
+from hpe.evaluation.single_axes import PredictedAxes, predict_hand_by_axes
 from hpe.evaluation.single_body import PredictedBody, centered_rectangle, predict_body
-from hpe.evaluation.single_hand import assumed_camera, camera_of
+from hpe.evaluation.single_hand import REFINEMENTS, assumed_camera, camera_of
 from hpe.evaluation.single_masks import predict_masks
 from hpe.phases.phase import Artifacts
+from hpe.viz.axis_sheets import draw_distributions
 from hpe.viz.body_sheets import draw_body
 from hpe.viz.hands import Image, captioned, enlarged
 from hpe.viz.segmentation_sheets import overlaid
 from hpe.viz.stick_figures import draw_stick_figure
 from hpe.whole_file import write_text
+from sweep.drawn_hand import DRAWN_PX, NOT_RECOGNISED, drawn_hand
 from sweep.first_boxes import FirstBoxes
 from sweep.messages import shown_path
 from sweep.picture_files import read_picture, say, write_picture
 
-DRAWN_PX = 384
 WHOLE = "the whole picture (no box was given)"
+WHOLE_FRAME = "the whole picture, about its middle"
 RECTANGLE = "the largest 3:4 rectangle in the middle (no box was given)"
+
+
+@dataclass(frozen=True)
+class Looking:
+    """How an encoder-decoder looks at a hand.
+
+    Attributes:
+        bone_mm: Length of the index finger's MCP-PIP bone; None where nobody says.
+        rotations: Views, evenly over a full turn, that the result is the mean of.
+        mirrored: Whether as many mirrored ones are averaged with them.
+        refinements: How often it crops anew around what it sees.
+    """
+
+    bone_mm: float | None
+    rotations: int
+    mirrored: bool
+    refinements: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,7 @@ class Pictures:
         focal_px: The camera's focal length; None where nobody says.
         folder: Where to write.
         network: Which network looks, in words.
+        looking: How it looks, for those that can look in several ways.
     """
 
     paths: Sequence[Path]
@@ -49,6 +71,7 @@ class Pictures:
     focal_px: float | None
     folder: Path
     network: str
+    looking: Looking
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write what was seen, beside the pictures."""
@@ -114,6 +137,74 @@ def show_bodies(artifacts: Artifacts, pictures: Pictures) -> None:
     pictures.write({"bodies": records})
 
 
+def show_axes(artifacts: Artifacts, pictures: Pictures) -> None:
+    """Write each picture with its hand on it and in space, what axes say of it, and its joints.
+
+    Raises:
+        ValueError: If a picture cannot be read, the artifacts hold no encoder-decoder, or it is
+            asked to look where or how it cannot.
+    """
+    model = load_axis_model(artifacts, best_device())
+    looking = pictures.looking
+    _require_way_of_looking(model, pictures)
+    pictures.folder.mkdir(parents=True, exist_ok=True)
+    records = []
+    for path in pictures.paths:
+        image = read_picture(path)
+        size = {"height_px": image.shape[0], "width_px": image.shape[1]}
+        focal_px = pictures.focal_px
+        camera = assumed_camera(**size) if focal_px is None else camera_of(focal_px, **size)
+        crop, told = None, WHOLE_FRAME
+        if model.frame == "hand":
+            box, told = pictures.boxes.box_in(path.name, **size)
+            crop = crop_of_box(box)
+        predicted = predict_hand_by_axes(
+            model,
+            image,
+            crop,
+            camera,
+            bone_m=None if looking.bone_mm is None else looking.bone_mm / 1000,
+            rotations=looking.rotations,
+            mirrored=looking.mirrored,
+            refinements=looking.refinements,
+        )
+        hand = predicted.hand
+        target = pictures.folder / f"{path.stem}.hand.png"
+        write_picture(target, _drawn_axes(image, predicted, told))
+        records.append({"image": str(path), "first_box": told, **hand.as_json()})
+        unsure = f"; {NOT_RECOGNISED}" if hand.limited else ""
+        say(f"{path.name}: starts from {told}; drawn in {shown_path(target)}{unsure}")
+    if pictures.focal_px is None:
+        say(
+            "focal     1.2 times the longer side is assumed: poses are fine, distances are not "
+            "(--focal PX)"
+        )
+    if model.space.unit != "mm" and looking.bone_mm is None:
+        say("scale     unknown: 3D is in lengths of the index finger's first bone (--scale-mm MM)")
+    ways = {"rotations": looking.rotations, "mirrored": looking.mirrored}
+    pictures.write({**ways, "refinements": looking.refinements, "hands": records})
+
+
+def _require_way_of_looking(model: AxisModel, pictures: Pictures) -> None:
+    if model.space.unit == "mm" and pictures.looking.bone_mm is not None:
+        raise ValueError("--scale-mm: this network says millimetres by itself; leave it out.")
+    boxes = pictures.boxes
+    has_box = boxes.for_all is not None or boxes.file is not None
+    if model.frame != "hand" and (has_box or pictures.looking.refinements != REFINEMENTS):
+        raise ValueError(
+            "this network was trained on whole pictures and looks at nothing else; leave --box, "
+            "--boxes and --refinements out."
+        )
+
+
+def _drawn_axes(image: Image, predicted: PredictedAxes, told: str) -> Image:
+    beside = None
+    if predicted.mass.shape[-1] > 0:
+        drawn = draw_distributions(predicted.mass, predicted.shares)
+        beside = ("what it says along each axis, upright", drawn)
+    return drawn_hand(image, predicted.hand, told=f"starts from {told}", beside=beside)
+
+
 def _drawn_masks(image: Image, masks: np.ndarray) -> Image:
     panels = [captioned(enlarged(image, side_px=DRAWN_PX), "picture")]
     panels += [
@@ -141,6 +232,15 @@ SHOWN_PHASES: Mapping[str, Callable[[Artifacts, Pictures], None]] = MappingProxy
         "pseudo_labels": show_masks,
         "paired": show_masks,
         "body_pose": show_bodies,
+        "encoder_decoder": show_axes,
     }
 )
-"""By the phase that the artifacts' facts name; all others are shown as hands."""
+"""By the phase that the artifacts' facts name; all others are shown as finetuned hands."""
+
+ASKED_OF: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        **{phase: frozenset() for phase in SHOWN_PHASES},
+        "encoder_decoder": frozenset({"--scale-mm", "--rotations", "--mirrored", "--refinements"}),
+    }
+)
+"""Options, beside boxes and focal length, that mean something to each of these."""

@@ -11,11 +11,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from hpe.augment.crop import Frame, normalized_from_source, picture_square
-from hpe.augment.geometric import robust_poses
+from hpe.augment.geometric import Pose, robust_poses
 from hpe.augment.warp import warp
-from hpe.geometry.affine import compose, homogeneous, pixels_from_normalized
+from hpe.evaluation.boxes import HandCrop
+from hpe.geometry.affine import Affine, compose, homogeneous, pixels_from_normalized
 from hpe.geometry.target_space import TargetSpace
 from hpe.models.axis_decoders import DecoderConfig, build_decoder
+from hpe.models.decoded_axes import DecodedAxes
 from hpe.models.encoder_decoder import EncoderDecoder
 from hpe.models.encoders import EncoderConfig, build_encoder
 from hpe.phases.encoder_decoder_config import TargetConfig, target_space
@@ -44,10 +46,14 @@ class AxisModel:
     frame: Frame
 
     @torch.no_grad()
+    def decoded(self, images: UInt8[Tensor, "batch side side 3"]) -> DecodedAxes:
+        """Return where it says joints are, in shares of its box, and the distributions behind."""
+        said: DecodedAxes = self.network(self.numerics.network_input(images))
+        return said
+
     def points(self, images: UInt8[Tensor, "batch side side 3"]) -> Float[Tensor, "batch 21 3"]:
         """Return where it says joints are, in the unit of its space."""
-        decoded = self.network(self.numerics.network_input(images))
-        points: Tensor = self.space.box.points(decoded.shares)
+        points: Tensor = self.space.box.points(self.decoded(images).shares)
         return points
 
 
@@ -114,24 +120,67 @@ def predict_pictures(
         )
     if unit_m is None:
         unit_m = torch.full((len(pictures),), 1e-3, dtype=torch.float64)
+    squares = [
+        whole_picture(model, picture, matrix)
+        for picture, matrix in zip(pictures, intrinsics, strict=True)
+    ]
+    poses = robust_poses(rotations=rotations, mirrored=mirrored)
+    return hands_in_squares(model, pictures, intrinsics, squares, poses=poses, unit_m=unit_m)
+
+
+def whole_picture(
+    model: AxisModel, picture: Picture, intrinsics: Float[np.ndarray, "3 3"]
+) -> HandCrop:
+    """Return the square that a network for whole pictures looks at."""
+    height_px, width_px = picture.shape[:2]
+    (x, y), half_side_px = picture_square(
+        height_px=height_px,
+        width_px=width_px,
+        intrinsics=intrinsics if model.frame == "principal_point" else None,
+    )
+    return HandCrop((float(x), float(y)), half_side_px)
+
+
+def hands_in_squares(
+    model: AxisModel,
+    pictures: Sequence[Picture],
+    intrinsics: Float[np.ndarray, "pictures 3 3"],
+    squares: Sequence[HandCrop],
+    *,
+    poses: Sequence[Pose],
+    unit_m: Float[Tensor, " pictures"],
+) -> Float[Tensor, "pictures 21 3"]:
+    """Return the hands in squares of pictures, in camera coordinates, in metres.
+
+    Args:
+        model: The network.
+        pictures: RGB.
+        intrinsics: Their K.
+        squares: Where to look in each.
+        poses: How the views lie over the squares; the result is the mean over them, turned back.
+        unit_m: Length of the network's unit for each hand.
+    """
     hands = []
-    for pose in robust_poses(rotations=rotations, mirrored=mirrored):
-        views, view_intrinsics = [], []
-        for picture, matrix in zip(pictures, intrinsics, strict=True):
-            center_px, half_side_px = picture_square(
-                height_px=picture.shape[0],
-                width_px=picture.shape[1],
-                intrinsics=matrix if model.frame == "principal_point" else None,
-            )
-            crop = normalized_from_source(center_px, half_side_px)
-            side_px = model.space.side_px
-            to_view = compose(pixels_from_normalized(side_px), compose(pose.affine(), crop))
-            views.append(warp(picture, source_to_view=to_view, side_px=side_px).image)
-            view_intrinsics.append(homogeneous(to_view) @ matrix)
-        points = model.points(torch.from_numpy(np.stack(views))).double().cpu()
-        stacked = torch.from_numpy(np.stack(view_intrinsics))
-        hands.append(model.space.joints_m(points, stacked, unit_m=unit_m))
+    for pose in poses:
+        seen = [
+            view_in_pose(model, picture, square, pose)
+            for picture, square in zip(pictures, squares, strict=True)
+        ]
+        points = model.points(torch.from_numpy(np.stack([image for image, _ in seen])))
+        matrices = [homogeneous(a) @ k for (_, a), k in zip(seen, intrinsics, strict=True)]
+        stacked = torch.from_numpy(np.stack(matrices))
+        hands.append(model.space.joints_m(points.double().cpu(), stacked, unit_m=unit_m))
     return torch.stack(hands).mean(dim=0)
+
+
+def view_in_pose(
+    model: AxisModel, picture: Picture, square: HandCrop, pose: Pose
+) -> tuple[UInt8[np.ndarray, "side side 3"], Affine]:
+    """Return what the network sees, and the map to it from the picture's pixels."""
+    crop = normalized_from_source(np.array(square.center_px), square.half_side_px)
+    side_px = model.space.side_px
+    to_view = compose(pixels_from_normalized(side_px), compose(pose.affine(), crop))
+    return warp(picture, source_to_view=to_view, side_px=side_px).image, to_view
 
 
 def _settings(facts: Mapping[str, Any]) -> tuple[EncoderConfig, DecoderConfig, TargetConfig]:

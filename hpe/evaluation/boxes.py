@@ -1,6 +1,7 @@
 """Where a hand is in a photograph: boxes, the square crops they come to, and views of those."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,42 @@ def is_near(crop: HandCrop, first: HandCrop) -> bool:
     pairs = zip(crop.center_px, first.center_px, strict=True)
     is_inside = all(abs(value - middle) <= reach for value, middle in pairs)
     return is_inside and reach / MAX_RESIZE <= crop.half_side_px <= reach * MAX_RESIZE
+
+
+def refined(
+    first: Sequence[HandCrop],
+    wanted: Callable[[Sequence[HandCrop]], Sequence[HandCrop]],
+    *,
+    refinements: int,
+) -> tuple[tuple[HandCrop, ...], tuple[bool, ...]]:
+    """Crop anew around what a network sees, a few times.
+
+    Args:
+        first: Where it looks first.
+        wanted: From crops to those around what the network sees in them.
+        refinements: How often.
+
+    Returns:
+        The crops to look at last, and for each whether a wanted one was not near the first one
+        (`is_near`): that hand was not recognised, and its crop is the first one for good.
+
+    Raises:
+        ValueError: If the number of refinements is negative.
+    """
+    if refinements < 0:
+        raise ValueError(f"crops are refined 0 times or more, got {refinements}.")
+    crops, limited = tuple(first), (False,) * len(first)
+    for _ in range(refinements):
+        found = wanted(crops)
+        limited = tuple(
+            gave_up or not is_near(crop, start)
+            for gave_up, crop, start in zip(limited, found, first, strict=True)
+        )
+        crops = tuple(
+            start if gave_up else crop
+            for gave_up, crop, start in zip(limited, found, first, strict=True)
+        )
+    return crops, limited
 
 
 def view_affine(crop: HandCrop, *, image_px: int, turn_deg: float = 0.0) -> Affine:

@@ -11,7 +11,7 @@ from torch import Tensor
 from hpe.evaluation.boxes import (
     HandCrop,
     crop_of_keypoints,
-    is_near,
+    refined,
     view_affine,
     view_of,
 )
@@ -81,22 +81,14 @@ def predict_poses(
     Raises:
         ValueError: If the number of refinements is negative.
     """
-    if refinements < 0:
-        raise ValueError(f"crops are refined 0 times or more, got {refinements}.")
-    first, limited = crops, [False] * len(crops)
-    for _ in range(refinements):
+
+    def wanted(crops: Sequence[HandCrop]) -> list[HandCrop]:
         seen_px, _ = _look(model, images, crops, (0.0,))
-        wanted = [crop_of_keypoints(points, root=model.root) for points in seen_px.numpy()]
-        limited = [
-            gave_up or not is_near(crop, start)
-            for gave_up, crop, start in zip(limited, wanted, first, strict=True)
-        ]
-        crops = [
-            start if gave_up else crop
-            for gave_up, crop, start in zip(limited, wanted, first, strict=True)
-        ]
-    keypoints_px, depth_rel = _look(model, images, crops, turns)
-    return PredictedPoses(keypoints_px, depth_rel, tuple(crops), tuple(limited))
+        return [crop_of_keypoints(points, root=model.root) for points in seen_px.numpy()]
+
+    last, limited = refined(crops, wanted, refinements=refinements)
+    keypoints_px, depth_rel = _look(model, images, last, turns)
+    return PredictedPoses(keypoints_px, depth_rel, last, limited)
 
 
 def hands_in_camera(

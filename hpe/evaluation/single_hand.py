@@ -38,11 +38,12 @@ class PredictedHand:
     Attributes:
         keypoints_px: In the photograph.
         joints: Camera coordinates, in lengths of the scale bone, or metres where that is known.
-        unit: `m`, or `bone` for lengths of the middle finger's first bone.
+        unit: `m`, or `bone` for lengths of a bone.
         crop: What was looked at last.
         limited: Whether the network wanted to look far from the first crop in size or place: it
             did not recognise the hand, and this is what it said at the first look.
         camera: The camera that was used.
+        bone: The (parent, child) whose length is the unit `bone`.
     """
 
     keypoints_px: Float[np.ndarray, "21 2"]
@@ -51,6 +52,7 @@ class PredictedHand:
     crop: HandCrop
     limited: bool
     camera: Camera
+    bone: tuple[int, int] = SCALE_BONE
 
     def as_json(self) -> dict[str, Any]:
         """Return the hand as JSON data, joints by name."""
@@ -59,7 +61,7 @@ class PredictedHand:
             "keypoints_px": dict(zip(JOINTS, self.keypoints_px.tolist(), strict=True)),
             f"joints_{self.unit}": dict(zip(JOINTS, self.joints.tolist(), strict=True)),
             f"joints_from_wrist_{self.unit}": dict(zip(JOINTS, relative.tolist(), strict=True)),
-            "scale_bone": [JOINTS[number] for number in SCALE_BONE],
+            "scale_bone": [JOINTS[number] for number in self.bone],
             "crop": {
                 "center_px": list(self.crop.center_px),
                 "half_side_px": self.crop.half_side_px,
