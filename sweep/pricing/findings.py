@@ -9,6 +9,7 @@ from sweep.pricing.estimate import Costs
 from sweep.pricing.measuring import NO_PARENT, OUT_OF_MEMORY, Found
 from sweep.pricing.room import Need
 from sweep.pricing.samples import PREFETCHED, Sample, config_identity, cut_short
+from sweep.slot_fit import SlotFit
 from trainables.plans import PlanStep
 
 
@@ -38,7 +39,7 @@ def read_findings(
     samples: Sequence[Sample],
     found: Mapping[str, Found],
     *,
-    workers: int,
+    fit: SlotFit,
     sizes: Mapping[str, int],
     tried_sizes: Mapping[str, int],
     common: Mapping[str, Any],
@@ -48,7 +49,7 @@ def read_findings(
     Args:
         samples: What was tried.
         found: Shortened settings' identity -> what its tryout found.
-        workers: Of a slot.
+        fit: The slots.
         sizes: Samples of each split of the study's data.
         tried_sizes: The same of the data it was tried on.
         common: The study's settings, which need not be named.
@@ -56,7 +57,7 @@ def read_findings(
     findings = Findings()
     of_arms: dict[str, list[StageCost]] = {}
     for sample in samples:
-        plan, short = sample.point.plan, cut_short(sample.point, workers=workers)
+        plan, short = sample.point.plan, cut_short(sample.point, fit)
         for step in plan:
             result = found.get(config_identity(plan, short, step.label))
             if result is None:

@@ -14,6 +14,7 @@ from hpe.data.mixture import MixtureConfig
 from sweep.data_fit import split_sizes
 from sweep.pricing.samples import Sample, cut_short
 from sweep.pricing.tryout import folder_bytes
+from sweep.slot_fit import SlotFit
 
 FEWEST_SAMPLES = 96  # of a split; where a step takes more, twice as many until it is filled
 
@@ -114,13 +115,13 @@ def shrunk(config: Config, counts: Mapping[str, int]) -> Config:
 
 
 def sizes_to_try(
-    samples: Sequence[Sample], sizes: Mapping[str, int], *, workers: int
+    samples: Sequence[Sample], sizes: Mapping[str, int], fit: SlotFit
 ) -> dict[str, int]:
     """Return how few samples each split may have for every tryout to have as many steps."""
     works = [
         (step.spec.workload, configs[step.label])
         for sample in samples
-        for configs in [cut_short(sample.point, workers=workers)]
+        for configs in [cut_short(sample.point, fit)]
         for step in sample.point.plan
         if step.spec.workload is not None
     ]

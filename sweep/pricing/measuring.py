@@ -14,6 +14,7 @@ from typing import Any
 from sweep.lineage import PROJECT
 from sweep.pricing.samples import Sample, config_identity, cut_short
 from sweep.pricing.tryout import Request
+from sweep.slot_fit import SlotFit
 from trainables.assignment import Assignment, Stage
 from trainables.keys import Execution
 from trainables.plans import make_stages
@@ -79,7 +80,7 @@ class Bench:
 def plan_tryouts(
     samples: Sequence[Sample],
     *,
-    workers: int,
+    fit: SlotFit,
     data: Mapping[str, Any],
     given: Mapping[str, str],
 ) -> dict[str, Tryout]:
@@ -87,13 +88,13 @@ def plan_tryouts(
 
     Args:
         samples: The configurations.
-        workers: Of a slot.
+        fit: The slots.
         data: As for `make_stages`.
         given: Plan label -> key of the stage that stands for the plan up to there.
     """
     tryouts: dict[str, Tryout] = {}
     for sample in samples:
-        plan, configs = sample.point.plan, cut_short(sample.point, workers=workers)
+        plan, configs = sample.point.plan, cut_short(sample.point, fit)
         imported = {label: key for label, key in given.items() if label in configs}
         stages = make_stages(
             plan, configs, data=data, seed=0, execution=Execution(), imported=imported

@@ -120,13 +120,13 @@ def _try(job: Job, fit: SlotFit, machine: Machine, console: Console) -> _Tried:
         )
         bench = _bench(folder, fit, machine)
         given = _given(job, StageStore(bench.store_root))
-        tryouts = plan_tryouts(samples, workers=fit.workers, data=material.data, given=given)
+        tryouts = plan_tryouts(samples, fit=fit, data=material.data, given=given)
         with progress("trying configurations", console=console) as advance:
             found = run_tryouts(tryouts, bench, advance=advance)
     findings = read_findings(
         samples,
         found,
-        workers=fit.workers,
+        fit=fit,
         sizes=material.sizes,
         tried_sizes=material.tried_sizes,
         common=shared_settings(job.scope.study),
@@ -147,7 +147,7 @@ def _material(
     own = open_material(config, job.data_root)
     if own is not None:
         return own
-    tried = sizes_to_try(samples, split_sizes(config), workers=fit.workers)
+    tried = sizes_to_try(samples, split_sizes(config), fit)
     with progress("making a few samples", console=console) as advance:
         return make_material(config, tried, folder=folder, processes=machine.cpus, advance=advance)
 
@@ -280,6 +280,11 @@ def _assumptions(job: Job, tried: _Tried, fit: SlotFit) -> Iterator[str]:
             f"the data is not there yet: {made} samples were made in a temporary folder, and "
             f"making all is counted from that."
         )
+    if not fit.gpus_per_worker and _have_children(tried.samples):
+        yield (
+            "workers made their batches themselves, whatever loader_workers says: without a GPU "
+            "both take the same cores."
+        )
     rule = job.scope.study.early_stop.rule
     if rule != "none" and job.scope.searched_trials:
         yield (
@@ -296,3 +301,12 @@ def _assumptions(job: Job, tried: _Tried, fit: SlotFit) -> Iterator[str]:
         yield f"one worker was tried with its share of a batch; {fit.workers} talking is not."
     if job.options.address is not None:
         yield "the cluster's machines are as fast as this one."
+
+
+def _have_children(samples: Sequence[Sample]) -> bool:
+    """Say whether batches would be made in child processes."""
+    return any(
+        getattr(config, "loader_workers", 0) > 0
+        for sample in samples
+        for config in sample.point.configs.values()
+    )

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
 from sweep.points import Point, searched_point
+from sweep.slot_fit import SlotFit
 from sweep.study_check import CheckedStudy
 from sweep.unit_cube import value_at
 from trainables.plans import Configs, Plan, configure, default_settings, setting_of
@@ -119,17 +120,19 @@ class LatinHypercube(optuna.samplers.BaseSampler):
         return value_at((stratum + self._rng.random()) / self._count, param_distribution)
 
 
-def cut_short(point: Point, *, workers: int) -> Configs:
+def cut_short(point: Point, fit: SlotFit) -> Configs:
     """Return a point's settings with few epochs of few steps each; a step stays what it was.
 
     Args:
         point: The configuration.
-        workers: Of a slot; one is tried, with its share of each batch.
+        fit: The slots; one worker is tried, with its share of each batch. Where it has no GPU, its
+            batches are made in its own process: child processes would take the same cores, and
+            passing over what they made ahead would take many steps more.
     """
     paths = default_settings(point.plan)
     changes: dict[str, Any] = {}
     for step in point.plan:
-        for path, value in _short(point.configs, step.label, workers=workers).items():
+        for path, value in _short(point.configs, step.label, fit).items():
             if path in paths:
                 changes[path] = value
     return configure(point.plan, {**point.settings, **changes})
@@ -141,20 +144,22 @@ def config_identity(plan: Plan, configs: Configs, label: str) -> str:
     return f"{step.phase} {configs[label].model_dump_json()}"
 
 
-def _short(configs: Configs, label: str, *, workers: int) -> dict[str, Any]:
+def _short(configs: Configs, label: str, fit: SlotFit) -> dict[str, Any]:
     def of(path: str) -> Any:
         try:
             return setting_of(configs, f"{label}/{path}")
         except KeyError:
             return None
 
-    steps = STEPS + 2 * PREFETCHED * (of("loader_workers") or 0)
+    children = (of("loader_workers") or 0) if fit.gpus_per_worker else 0
+    steps = STEPS + 2 * PREFETCHED * children
     changes = {
+        f"{label}/loader_workers": children,
         f"{label}/epochs": min(EPOCHS, of("epochs") or EPOCHS),
         f"{label}/limit_batches": min(steps, of("limit_batches") or steps),
     }
     if of("probe/every"):
         changes[f"{label}/probe/every"] = 1
     if of("batch_size") is not None:
-        changes[f"{label}/batch_size"] = max(2, of("batch_size") // workers)
+        changes[f"{label}/batch_size"] = max(2, of("batch_size") // fit.workers)
     return changes

@@ -5,6 +5,7 @@ import pytest
 from hpe.phases.catalog import PHASES
 from sweep.points import searched_point
 from sweep.pricing.samples import LatinHypercube, choose_samples, cut_short, draw_points
+from sweep.slot_fit import SlotFit
 from sweep.study import Study
 from sweep.study_check import check_study
 
@@ -17,6 +18,10 @@ QUICK = {
     "objective": {"metric": "finetune/val/root_epe_mm"},
     "search": {"trials": 20},
 }
+
+
+def slots(*, workers=1, gpu=0.0):
+    return SlotFit(count=1, workers=workers, cpus_per_worker=1, gpus_per_worker=gpu, threads=1)
 
 
 def checked(**changes):
@@ -56,7 +61,7 @@ def test_a_tryout_has_few_epochs_of_few_steps_and_everything_else_as_it_was():
         "finetune/limit_batches": 1,
     }
     point = searched_point(checked().study, settings, PHASES)
-    short = cut_short(point, workers=2)
+    short = cut_short(point, slots(workers=2, gpu=1.0))
     pretrain = short["pretrain"]
     assert (pretrain.epochs, pretrain.limit_batches, pretrain.probe.every) == (3, 11, 1)
     assert (pretrain.batch_size, pretrain.loader_workers) == (32, 2)
@@ -64,6 +69,12 @@ def test_a_tryout_has_few_epochs_of_few_steps_and_everything_else_as_it_was():
     assert short["finetune"].image_px == point.configs["finetune"].image_px
 
 
+def test_a_worker_without_a_gpu_makes_its_batches_itself():
+    point = searched_point(checked().study, {"pretrain/loader_workers": 8}, PHASES)
+    short = cut_short(point, slots())["pretrain"]
+    assert (short.loader_workers, short.limit_batches) == (0, 3)
+
+
 def test_a_probe_that_never_runs_is_not_tried_either():
     point = searched_point(checked().study, {"pretrain/probe/every": 0}, PHASES)
-    assert cut_short(point, workers=1)["pretrain"].probe.every == 0
+    assert cut_short(point, slots())["pretrain"].probe.every == 0
