@@ -36,7 +36,7 @@ from sweep.messages import Refused, counted, refusing, shown_path
 from sweep.mirror import StudyMirror
 from sweep.notification import Notifier
 from sweep.outcome import Outcome, Tracked, show_outcome
-from sweep.preflight import prove_shared
+from sweep.preflight import proven_terms
 from sweep.report.best import PlainDumper
 from sweep.shared_storage import DATA, SharedStorage
 from sweep.slot_fit import (
@@ -52,6 +52,7 @@ from sweep.status_page import StatusPage
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
 from sweep.warm_start import known_record
+from trainables.admission import Terms
 from trainables.data_copy import put_data
 from trainables.pool import NoSlotLeft, SlotShape
 from trainables.sealed_json import StageFormat
@@ -100,7 +101,7 @@ class Execution:
                 data = self._data()
                 self._refuse_other(self.records, data)
                 known = self._known(fit, data)
-                self._share(data)
+                terms = self._share(stack, data)
                 book = self._book(stack, data)
                 if self.storage is not None:
                     there = self.storage.study(job.folder)
@@ -112,7 +113,7 @@ class Execution:
                     _let_children_import_the_project()
                     local = local_cluster(cpus=resources.cpus, gpus=resources.gpus)
                     stack.enter_context(local)
-                ledger = self._train(book, fit, data, tracker, known)
+                ledger = self._train(book, fit, data, tracker, known, terms)
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 tracker.add_folder(job.folder.report, "report")
@@ -185,18 +186,28 @@ class Execution:
         require_training_samples(data, config)
         return data
 
-    def _share(self, data: OpenedData[Any]) -> None:
-        """See to it that every machine of a cluster has the stages and the data."""
+    def _share(self, stack: ExitStack, data: OpenedData[Any]) -> Terms | None:
+        """See to it that every machine of a cluster has the stages and the data.
+
+        Returns:
+            What those must show that join later; None without a cluster.
+        """
         job, place = self.job, self._data_uri()
         if place is not None:
             self.console.print("putting the data into the storage", style="dim")
             put_data(job.data_root, place, digest=data.digest)
-        if job.options.address is not None and (self.storage is not None or num_nodes() > 1):
-            job.runs.stages.mkdir(parents=True, exist_ok=True)
-            uri = job.runs.root.resolve().as_uri() if self.storage is None else self.storage.uri
-            root = job.data_root.resolve()
-            proven = prove_shared(uri, data=root if place is None and root.exists() else None)
-            self.console.print(f"{counted(proven, 'machine')} can work with {uri}", style="dim")
+        if job.options.address is None:
+            return None
+        job.runs.stages.mkdir(parents=True, exist_ok=True)
+        uri = job.runs.root.resolve().as_uri() if self.storage is None else self.storage.uri
+        root = job.data_root.resolve()
+        brought = root if place is None and root.exists() else None
+        is_alone = self.storage is None and num_nodes() == 1
+        terms = stack.enter_context(proven_terms(uri, data=brought, is_alone=is_alone))
+        if not is_alone:
+            machines = counted(len(terms.admitted), "machine")
+            self.console.print(f"{machines} can work with {uri}", style="dim")
+        return terms
 
     def _data_uri(self) -> str | None:
         """Return where in object storage the data lies, if it was made here."""
@@ -239,6 +250,7 @@ class Execution:
         data: OpenedData[Any],
         tracker: MlflowTracker,
         known: Mapping[str, Any] | None,
+        terms: Terms | None,
     ) -> Ledger:
         job, study = self.job, self.job.scope.study
         lineage = describe(machine=self.machine, slots=fit, data=data, data_config=study.data)
@@ -253,7 +265,7 @@ class Execution:
                 return run_study(
                     study,
                     book=book,
-                    machinery=_machinery(job, fit, data.digest, self._data_uri()),
+                    machinery=_machinery(job, fit, data.digest, self._data_uri(), terms),
                     folder=job.folder,
                     lineage=lineage,
                     known=known,
@@ -282,7 +294,7 @@ def known_here(job: Job, source: Source, fit: SlotFit, *, digest: str) -> dict[s
         ValueError: If nothing does.
     """
     assert job.scope.space is not None, "only a search begins with another"
-    machinery = _machinery(job, fit, digest, None)
+    machinery = _machinery(job, fit, digest)
     return known_record(
         source,
         job.scope.study,
@@ -292,7 +304,13 @@ def known_here(job: Job, source: Source, fit: SlotFit, *, digest: str) -> dict[s
     )
 
 
-def _machinery(job: Job, fit: SlotFit, digest: str, data_uri: str | None) -> Machinery:
+def _machinery(
+    job: Job,
+    fit: SlotFit,
+    digest: str,
+    data_uri: str | None = None,
+    terms: Terms | None = None,
+) -> Machinery:
     study, address = job.scope.study, job.options.address
     slots = study.slots
     follows = address is not None and slots.count == "auto"
@@ -316,6 +334,7 @@ def _machinery(job: Job, fit: SlotFit, digest: str, data_uri: str | None) -> Mac
         ),
         imported=study.from_weights,
         spaces=spaces,
+        terms=terms,
     )
 
 

@@ -1,132 +1,117 @@
 """Before any training on a cluster: every machine proves that it shares storage, data and code.
 
-The head writes a token that each machine reads, and each writes one that the head reads.
+The head writes a token that each machine reads, and each writes one that the head reads. The head's
+stays while the study runs, for machines that join later (`trainables.admission`).
 """
 
-import hashlib
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweep.lineage import PROJECT
+from trainables.admission import HEAD, Terms, refusal, terms_here
 from trainables.remote_folder import RemoteFolder
 
-FOLDER = "preflight"
-TRAINING_PACKAGES = ("hpe", "trainables")
 PATIENCE_S = 120.0
 
 
-def prove_shared(uri: str, *, data: Path | None) -> int:
+@dataclass(frozen=True)
+class Answer:
+    """What a machine said.
+
+    Attributes:
+        node: What Ray calls it.
+        name: What it goes by in messages, and answers as in the storage.
+        fault: What keeps it from working with the storage.
+    """
+
+    node: str
+    name: str
+    fault: str | None
+
+
+@contextmanager
+def proven_terms(uri: str, *, data: Path | None, is_alone: bool = False) -> Iterator[Terms]:
     """Prove on every node of the connected cluster that it reads and writes the storage.
 
     Args:
         uri: The storage.
         data: A data set that every machine must have under this path; None where it is brought.
+        is_alone: Whether the driver's machine is the only one and has nothing to prove to itself.
 
-    Returns:
-        The number of nodes that did.
+    Yields:
+        The terms for machines that join later, with those admitted that are there now.
 
     Raises:
-        ValueError: If one does not: which, and why.
+        ValueError: If one is not fit: which, and why.
     """
-    token = secrets.token_hex(16)
+    terms = terms_here(uri, data=data)
     there = RemoteFolder.at(uri)
-    name = f"{FOLDER}/{token}"
     try:
-        there.write(f"{name}/head", _signed(token))
+        there.write(f"{terms.folder}/{HEAD}", terms.token.encode())
     except OSError as error:
         raise ValueError(f"{uri}: this machine cannot write there: {error}") from error
     try:
-        answers = _ask_every_node(uri, name, token, data)
-        faults = {node: fault for node, fault in answers.items() if fault is not None}
-        faults |= _unseen(there, name, [node for node in answers if node not in faults])
+        if is_alone:
+            admitted = frozenset({ray.get_runtime_context().get_node_id()})
+        else:
+            admitted = _admitted(terms, there)
+        yield replace(terms, admitted=admitted)
     finally:
-        for left in there.below(name).names():
-            there.delete(f"{name}/{left}")
+        with suppress(OSError):  # a study does not fail for want of tidiness
+            for left in there.below(terms.folder).names():
+                there.delete(f"{terms.folder}/{left}")
+
+
+def probe(terms: Terms, name: str) -> str | None:
+    """Say what keeps this machine from working on these terms, or None; runs on every node."""
+    try:
+        return refusal(terms, node=name)
+    except OSError as error:
+        return str(error)
+
+
+def _admitted(terms: Terms, there: RemoteFolder) -> frozenset[str]:
+    answers = _ask_every_node(terms)
+    faults = {answer.name: answer.fault for answer in answers if answer.fault is not None}
+    faults |= {
+        answer.name: "what it wrote there does not reach the head"
+        for answer in answers
+        if answer.fault is None and not there.has(f"{terms.folder}/{answer.name}")
+    }
     if faults:
-        lines = "\n".join(f"  {node}: {fault}" for node, fault in sorted(faults.items()))
+        lines = "\n".join(f"  {name}: {fault}" for name, fault in sorted(faults.items()))
         raise ValueError(
-            f"{uri}: not every machine can work with it:\n{lines}\n"
+            f"{terms.storage}: not every machine can work with it:\n{lines}\n"
             f"Give a --storage that all of them see: a shared folder, s3://... or gs://..."
         )
-    return len(answers)
+    return frozenset(answer.node for answer in answers)
 
 
-def probe(uri: str, name: str, token: str, node: str, data: Path | None) -> str | None:
-    """Say what keeps this machine from working with the storage, or None; runs on every node.
-
-    Args:
-        uri: The storage.
-        name: The folder of this preflight in it.
-        token: What the head wrote there.
-        node: What to write there as.
-        data: As in `prove_shared`.
-    """
-    try:
-        there = RemoteFolder.at(uri)
-        try:
-            seen = there.read(f"{name}/head")
-        except FileNotFoundError:
-            return "it does not see what the head wrote there: this is another, unshared place"
-        if not seen.startswith(token.encode()):
-            return "it sees something else than the head wrote there"
-        if seen != _signed(token):
-            return "it has other code than the head; ray up brings it there"
-        there.write(f"{name}/{node}", token.encode())
-    except (OSError, ValueError) as error:
-        return str(error)
-    if data is not None and not data.exists():
-        return f"it has no data set at {data}"
-    return None
-
-
-def code_digest(project: Path) -> str:
-    """Return a digest of the code that trains: of every module of the packages workers import."""
-    digest = hashlib.sha256()
-    for package in TRAINING_PACKAGES:
-        for path in sorted((project / package).rglob("*.py")):
-            digest.update(path.relative_to(project).as_posix().encode() + b"\0")
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _signed(token: str) -> bytes:
-    """Return what the head writes: its token, and which code it has."""
-    return f"{token} {code_digest(PROJECT)}".encode()
-
-
-def _unseen(there: RemoteFolder, name: str, nodes: list[str]) -> Mapping[str, str]:
-    """Return the nodes whose answer the head does not find in the storage."""
-    return {
-        node: "what it wrote there does not reach the head"
-        for node in nodes
-        if not there.has(f"{name}/{node}")
-    }
-
-
-def _ask_every_node(uri: str, name: str, token: str, data: Path | None) -> Mapping[str, str | None]:
-    """Return what each live node answers, by the name it goes by."""
+def _ask_every_node(terms: Terms) -> Sequence[Answer]:
+    """Return what each live node answers."""
     asked = {}
-    for node in ray.nodes():
-        if not node["Alive"]:
+    for facts in ray.nodes():
+        if not facts["Alive"]:
             continue
-        label = f"{node['NodeManagerHostname']}-{node['NodeID'][:6]}"
-        here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        node = facts["NodeID"]
+        name = f"{facts['NodeManagerHostname']}-{node[:6]}"
+        here = NodeAffinitySchedulingStrategy(node, soft=False)
         task = ray.remote(probe).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
-        asked[label] = task.remote(uri, name, token, label, data)
+        asked[node, name] = task.remote(terms, name)
     done, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE_S)
-    answers: dict[str, str | None] = {}
-    for label, answer in asked.items():
-        if answer not in done:
-            answers[label] = f"it did not answer for {PATIENCE_S:.0f} s"
-            continue
-        try:
-            answers[label] = ray.get(answer)
-        except RayError as error:
-            first = str(error).strip().splitlines()[-1]
-            answers[label] = f"it cannot run the project ({first}); is it installed there?"
+    answers = []
+    for (node, name), answer in asked.items():
+        fault: str | None = f"it did not answer for {PATIENCE_S:.0f} s"
+        if answer in done:
+            try:
+                fault = ray.get(answer)
+            except RayError as error:
+                first = str(error).strip().splitlines()[-1]
+                fault = f"it cannot run the project ({first}); is it installed there?"
+        answers.append(Answer(node, name, fault))
     return answers

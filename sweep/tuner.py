@@ -32,6 +32,7 @@ from sweep.scheduler import InterruptStopper, StudyScheduler
 from sweep.searcher import StudySearcher
 from sweep.storage import StorageWatch
 from sweep.study import Study
+from trainables.admission import Terms
 from trainables.assignment import Stage
 from trainables.claims import Claims
 from trainables.keys import Execution
@@ -85,6 +86,7 @@ class Machinery:
         phases: The phases by name, and `module:attribute` where workers find the same.
         spaces: The search spaces by name.
         opener: `module:attribute` of the function by which workers open data; None: the pool's own.
+        terms: What a machine that joins later must show before a worker trains on it.
     """
 
     store_root: Path
@@ -98,6 +100,7 @@ class Machinery:
     spaces: Mapping[str, Space] = field(default_factory=lambda: SPACES)
     opener: str | None = None
     limit: Callable[[], int] | None = None
+    terms: Terms | None = None
 
     @property
     def gpus_per_slot(self) -> float:
@@ -265,6 +268,7 @@ def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
         scratch=scratch,
         phases=machinery.phases_at,
         limit=machinery.limit,
+        terms=machinery.terms,
         **options,
     )
 

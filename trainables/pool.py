@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trainables import placement_groups
+from trainables.admission import Terms
 from trainables.mailbox import SlotPhase
 from trainables.placement_groups import UNPLACED, train_groups, why_waiting
 from trainables.slot import SlotActor, SlotConfig, SlotShape
@@ -62,6 +64,7 @@ class SlotPool:
         opener: `module:attribute` of the function that opens a stage's data.
         limit: How many slots the cluster has room for now, which changes as machines come and go;
             None: all of them.
+        terms: What a machine that joins later must show before a worker trains on it.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class SlotPool:
         phases: str = "hpe.phases.catalog:PHASES",
         opener: str = "trainables.stage_data:open_stage_data",
         limit: Callable[[], int] | None = None,
+        terms: Terms | None = None,
     ) -> None:
         if count < 1:
             raise ValueError(f"a pool needs at least 1 slot, got {count}.")
@@ -93,6 +97,7 @@ class SlotPool:
             phases=phases,
             opener=opener,
             remote=linked_remote(store_root),
+            terms=terms,
         )
         self._slots: dict[str, SlotHandle] = {}
         self._ending: dict[ObjectRef, SlotHandle] = {}  # given back, their workers are leaving
@@ -278,6 +283,7 @@ class SlotPool:
         slot.message = status["message"]
         self._notes.extend(f"slot {slot.index}: {note}" for note in status["notes"])
         slot.notes_read += len(status["notes"])
+        self._keep_off(status["refused"])
         if status["assignment"] is not None and not slot.lent:
             # Its trial has left; the withdrawal came before the work, which others sent.
             slot.actor.withdraw.remote(status["assignment"], None)
@@ -289,6 +295,12 @@ class SlotPool:
             slot.broken_at = slot.broken_at or now
         elif slot.phase in (SlotPhase.IDLE, SlotPhase.BUSY):
             del self._setbacks[slot.index]
+
+    def _keep_off(self, refused: Mapping[str, str]) -> None:
+        """Start no slot on machines that a slot found unfit, and tell of each once."""
+        new = refused.keys() - self._config.refused
+        self._notes.extend(refused[node] for node in sorted(new))
+        self._config = replace(self._config, refused=self._config.refused | new)
 
     def _look_after(self, slot: SlotHandle) -> None:
         now = time.monotonic()

@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from trainables.admission import Terms
 from trainables.assignment import Assignment, Directive
 from trainables.mailbox import Mailbox, SlotPhase
 from trainables.posting import Answer
@@ -31,6 +32,7 @@ from trainables.worker import LEAVE, RENEW, serve
 from trainables.worker_group import HANG_S, Leave, Member, Order
 
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
+NODE_LABEL = "ray.io/node-id"
 HOUSEKEEPING_S = 1.0
 RESTART_PAUSE_S = 1.0
 FRUITLESS_RUNS = 3
@@ -85,6 +87,9 @@ class SlotConfig:
             replaced.
         remote: The URI of which the stage store's folder is a cache, on every machine; None where
             the folder itself is shared.
+        terms: What a machine that joined later must show before a worker trains on it; None where
+            none can join.
+        refused: Nodes, as Ray calls them, that did not; no worker is started there.
     """
 
     shape: SlotShape
@@ -95,6 +100,21 @@ class SlotConfig:
     opener: str
     hang_s: float = HANG_S
     remote: str | None = None
+    terms: Terms | None = None
+    refused: frozenset[str] = frozenset()
+
+
+def label_selector(shape: SlotShape, refused: Collection[str]) -> dict[str, str] | None:
+    """Return the labels by which Ray chooses the machines of a worker group; None: any machine.
+
+    Args:
+        shape: What the group needs.
+        refused: Nodes that it must not be on.
+    """
+    selector = {} if shape.accelerator is None else {ACCELERATOR_LABEL: shape.accelerator}
+    if refused:
+        selector[NODE_LABEL] = f"!in({','.join(sorted(refused))})"
+    return selector or None
 
 
 class SlotActor:
@@ -114,6 +134,7 @@ class SlotActor:
             hang_s=config.hang_s,
         )
         self._handles: dict[int, ActorHandle] = {}
+        self._refused: dict[str, str] = {}  # node -> what people should know
         self._myself = ray.get_runtime_context().current_actor
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -231,6 +252,12 @@ class SlotActor:
         self._mailbox.cannot_serve(run, message)
         self._tell_all()
 
+    async def refuse_machine(self, run: str, node: str, reason: str) -> None:
+        """Hear that a worker's machine is not fit; the next Train run keeps off it."""
+        self._refused[node] = reason
+        self._mailbox.run_ended(run, reason)
+        self._tell_all()
+
     # For the pool
 
     async def phase(self) -> SlotPhase:
@@ -244,6 +271,7 @@ class SlotActor:
             "incarnation": self._incarnation,
             "pid": os.getpid(),
             "notes": self._mailbox.notes[notes_after:],
+            "refused": dict(self._refused),
         }
 
     async def close(self, wait_s: float) -> bool:
@@ -331,6 +359,7 @@ class SlotActor:
                 "run": run,
                 "store_root": self._config.store_root,
                 "remote": self._config.remote,
+                "terms": self._config.terms,
                 "threads": shape.threads,
                 "uses_gpu": shape.gpus_per_worker > 0,
                 "phases": self._config.phases,
@@ -341,9 +370,7 @@ class SlotActor:
                 num_workers=shape.workers,
                 use_gpu=shape.gpus_per_worker > 0,
                 resources_per_worker={name: n for name, n in resources.items() if n > 0},
-                label_selector=(
-                    None if shape.accelerator is None else {ACCELERATOR_LABEL: shape.accelerator}
-                ),
+                label_selector=label_selector(shape, self._config.refused | self._refused.keys()),
             ),
             run_config=RunConfig(
                 name=run,

@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 
 from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
+from trainables.admission import Terms, refusal
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom, MemoryUse
 from trainables.saved_states import History
@@ -176,11 +177,17 @@ def serve(config: Mapping[str, Any]) -> None:
     Whatever goes wrong inside an assignment is its result; the worker lives on.
 
     Args:
-        config: `slot` (the actor), `name`, `run`, `store_root`, `remote`, `threads`, `uses_gpu`,
-            `phases`, `opener`.
+        config: `slot` (the actor), `name`, `run`, `store_root`, `remote`, `terms`, `threads`,
+            `uses_gpu`, `phases`, `opener`.
     """
     slot: ActorHandle = config["slot"]
+    context = ray.get_runtime_context()
+    node = context.get_node_id()
     try:
+        fault = machine_fault(config["terms"], node)
+        if fault is not None:
+            ray.get(slot.refuse_machine.remote(config["run"], node, fault))
+            return
         bench = Bench(
             store=_store(Path(config["store_root"]), config["remote"]),
             phases=resolve(config["phases"]),
@@ -192,9 +199,8 @@ def serve(config: Mapping[str, Any]) -> None:
         ray.get(slot.cannot_serve.remote(config["run"], failure_of(error).message))
         return
     room = CleanRoom(threads=config["threads"])
-    context = ray.get_runtime_context()
     group = context.get_placement_group_id()
-    member = {"rank": bench.seat.rank, "pid": os.getpid(), "node_id": context.get_node_id()}
+    member = {"rank": bench.seat.rank, "pid": os.getpid(), "node_id": node}
     if ray.get(slot.join.remote(config["run"], group, member, context.current_actor)):
         _work(bench, slot=slot, group=group, room=room)
 
@@ -219,6 +225,20 @@ def _work(bench: Bench, *, slot: ActorHandle, group: str, room: CleanRoom) -> No
         growth = growth_of(memory, baseline)
         if growth is not None:
             ray.get(slot.recycle.remote(group, growth))
+
+
+def machine_fault(terms: Terms | None, node: str) -> str | None:
+    """Say why this machine must not train, for people; None if it may.
+
+    Args:
+        terms: What it must show; None: nothing.
+        node: What Ray calls it.
+    """
+    if terms is None or node in terms.admitted:
+        return None
+    name = f"{socket.gethostname()}-{node[:6]}"
+    fault = refusal(terms, node=name)
+    return None if fault is None else f"machine {name} is not used: {fault}."
 
 
 def resolve(name: str) -> Any:

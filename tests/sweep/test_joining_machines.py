@@ -1,0 +1,143 @@
+"""What keeps a machine that joins later from training, and how slots keep off it."""
+
+from dataclasses import replace
+
+import pytest
+
+from sweep.preflight import probe
+from trainables import admission
+from trainables.admission import HEAD, code_digest, refusal, terms_here
+from trainables.mailbox import Mailbox, SlotPhase
+from trainables.pool import SlotPool, SlotShape
+from trainables.remote_folder import RemoteFolder
+from trainables.slot import label_selector
+from trainables.slot_handle import SlotHandle
+from trainables.worker import machine_fault
+from trainables.worker_group import Leave, Member
+
+
+@pytest.fixture
+def terms(tmp_path):
+    terms = terms_here(f"file://{tmp_path}/shared", data=None)
+    RemoteFolder.at(terms.storage).write(f"{terms.folder}/{HEAD}", terms.token.encode())
+    return terms
+
+
+def test_a_machine_that_shares_the_storage_answers_in_it(terms):
+    assert refusal(terms, node="b") is None
+    assert RemoteFolder.at(terms.storage).read(f"{terms.folder}/b") == terms.token.encode()
+
+
+def test_a_machine_that_sees_another_place_says_so(terms, tmp_path):
+    other = replace(terms, storage=f"file://{tmp_path}/other")
+    assert "another, unshared place" in refusal(other, node="b")
+    RemoteFolder.at(terms.storage).write(f"{terms.folder}/{HEAD}", b"old")
+    assert "something else" in refusal(terms, node="b")
+
+
+def test_a_machine_without_the_data_says_so(terms, tmp_path):
+    assert refusal(replace(terms, data=tmp_path), node="b") is None
+    assert "no data set at" in refusal(replace(terms, data=tmp_path / "hands"), node="b")
+
+
+def test_a_machine_with_other_code_says_so(terms, tmp_path, monkeypatch):
+    (tmp_path / "hpe").mkdir()
+    (tmp_path / "hpe" / "other.py").write_text("x = 1\n")
+    monkeypatch.setattr(admission, "PROJECT", tmp_path)
+    assert "it has other code than the head" in refusal(terms, node="b")
+
+
+def test_a_machine_with_other_packages_names_them(terms):
+    libraries = {**terms.libraries, "numpy": "1.0", "kornia-of-old": "2.0"}
+    fault = refusal(replace(terms, libraries=libraries), node="b")
+    assert f"numpy {terms.libraries['numpy']} (head: 1.0)" in fault
+    assert "kornia-of-old missing (head: 2.0)" in fault
+    assert "torch" not in fault
+
+
+def test_a_machine_with_another_python_says_so(terms):
+    assert "the head 3.9" in refusal(replace(terms, python="3.9"), node="b")
+
+
+def test_builds_of_the_same_version_are_the_same_package():
+    assert "+" not in str(admission._libraries())
+    assert admission._libraries()["torch"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "no"), OSError(30, "read-only"), OSError("AWS Error ACCESS_DENIED")],
+)
+def test_a_storage_that_cannot_be_written_refuses_the_machine(terms, monkeypatch, error):
+    fails_to_write(monkeypatch, error)
+    assert "it cannot write into the storage" in refusal(terms, node="b")
+
+
+def test_a_storage_that_fails_for_a_while_refuses_nothing(terms, monkeypatch):
+    fails_to_write(monkeypatch, OSError(5, "input/output error"))
+    with pytest.raises(OSError, match="input/output"):
+        refusal(terms, node="b")
+    assert "input/output" in probe(terms, "b"), "before a study starts it counts"
+
+
+def fails_to_write(monkeypatch, error):
+    def write(folder, name, content):
+        raise error
+
+    monkeypatch.setattr(RemoteFolder, "write", write)
+
+
+def test_the_digest_of_code_changes_with_a_modules_name_and_content(tmp_path):
+    (tmp_path / "hpe").mkdir()
+    digests = {code_digest(tmp_path)}
+    (tmp_path / "hpe" / "a.py").write_text("x = 1\n")
+    digests.add(code_digest(tmp_path))
+    (tmp_path / "hpe" / "a.py").write_text("x = 2\n")
+    digests.add(code_digest(tmp_path))
+    (tmp_path / "hpe" / "a.py").rename(tmp_path / "hpe" / "b.py")
+    digests.add(code_digest(tmp_path))
+    assert len(digests) == 4
+
+
+def test_a_worker_on_a_machine_that_was_admitted_proves_nothing_again(terms, tmp_path):
+    elsewhere = replace(terms, storage=f"file://{tmp_path}/other", admitted=frozenset({"old"}))
+    assert machine_fault(None, "new") is None
+    assert machine_fault(elsewhere, "old") is None
+    assert "-newone is not used: it does not see" in machine_fault(elsewhere, "newone")
+
+
+def test_workers_are_kept_off_machines_that_were_refused():
+    assert label_selector(SlotShape(), ()) is None
+    assert label_selector(SlotShape(accelerator="L4"), {"b", "a"}) == {
+        "ray.io/accelerator-type": "L4",
+        "ray.io/node-id": "!in(a,b)",
+    }
+
+
+def test_a_refusal_sends_the_whole_group_away_and_the_slot_starts_another():
+    box = Mailbox(world_size=2, watchdog_s=60.0)
+    box.run_started("first")
+    assert box.join("first", "group", Member(0, pid=1, node_id="good"))
+    box.run_ended("first", "machine b is not used")  # what the actor does when rank 1 refuses
+    assert isinstance(box.take("group", 0, 0), Leave)
+    assert not box.join("first", "group", Member(1, pid=2, node_id="bad"))
+    assert box.phase is SlotPhase.STARTING
+    box.run_started("second")
+    assert box.join("second", "other", Member(0, pid=3, node_id="good"))
+
+
+def test_the_pool_tells_of_a_refused_machine_once_and_keeps_new_slots_off_it(tmp_path):
+    pool = SlotPool(count=2, shape=SlotShape(), store_root=tmp_path)
+    status = {
+        "incarnation": "1",
+        "group": None,
+        "phase": "starting",
+        "message": None,
+        "notes": [],
+        "assignment": None,
+        "refused": {"id-b": "machine b is not used: it has no data set at /hands."},
+    }
+    for index in (0, 1):
+        pool._take_in(SlotHandle(index=index, name=f"slot-{index}", actor=None), status)
+    assert pool._notes == ["machine b is not used: it has no data set at /hands."]
+    assert pool._config.refused == {"id-b"}
