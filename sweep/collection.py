@@ -1,11 +1,13 @@
 """`--gc`: delete from a runs folder what no study needs any more; without `--yes`, only say what.
 
 What the trials of any study name, and what that was built on, stays. A study that was deleted or
-started over names nothing.
+started over names nothing. With `--storage`, what studies of other heads need stays too
+(`sweep.remote_collection`).
 """
 
 import re
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,20 +17,21 @@ from hpe.whole_file import is_temporary
 from sweep.folders import RunsDir
 from sweep.messages import counted, shown_path, shown_size
 from sweep.reachability import Reachable, reachable_stages
+from sweep.remote_collection import (
+    RemoteWaste,
+    delete_remote,
+    reachable_elsewhere,
+    remote_waste,
+)
 from sweep.runs_lock import alone_in
+from sweep.shared_storage import SharedStorage, storage_of
+from sweep.waste import DAMAGED, ENDED, KEY, REASONS, SCRATCH, SURPLUS, UNNAMED
+from trainables.admission import FOLDER as PREFLIGHT
 from trainables.claims import CLAIMS
 from trainables.manifest import MANIFEST
 from trainables.stages import CORRUPT, LOCKS, StageStore
 
-UNNAMED = "finished stages that no study names"
-ENDED = "unfinished stages that no trial goes on with"
-DAMAGED = "stages that were set aside as damaged"
-SURPLUS = "files that writers left in stages"
-SCRATCH = "folders that drivers left"
-REASONS = (UNNAMED, ENDED, DAMAGED, SURPLUS, SCRATCH)
-
-_KEY = re.compile(r"[0-9a-f]{64}")
-_SET_ASIDE = re.compile(rf"[0-9a-f]{{64}}{re.escape(CORRUPT)}[0-9a-f]+")
+_SET_ASIDE = re.compile(rf"{KEY.pattern}{re.escape(CORRUPT)}[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,24 @@ class Waste:
 
 @dataclass(frozen=True)
 class Collection:
-    """What can go from a runs folder, and what stays."""
+    """What can go from a runs folder, and what stays.
+
+    Attributes:
+        waste: What can go of the folder itself.
+        reachable: What its studies need.
+        storage: The object storage of which its stages are a cache, if they are.
+        remote: What can go there.
+    """
 
     waste: Sequence[Waste]
     reachable: Reachable
+    storage: SharedStorage | None = None
+    remote: Sequence[RemoteWaste] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing can go."""
+        return not self.waste and not self.remote
 
 
 def collect(runs: RunsDir, *, delete: bool) -> Collection:
@@ -73,18 +90,28 @@ def collect(runs: RunsDir, *, delete: bool) -> Collection:
                 _delete(waste.path)
             for locks in (LOCKS, CLAIMS):  # nobody holds any of them now
                 shutil.rmtree(runs.stages / locks, ignore_errors=True)
+            if collection.storage is not None:
+                delete_remote(collection.storage, collection.remote)
     return collection
 
 
 def _plan(runs: RunsDir) -> Collection:
+    storage, remote = storage_of(runs, None), None
     try:
-        reachable = reachable_stages(runs)
+        reachable = needed = reachable_stages(runs)
+        if storage is not None:
+            needed = reachable | reachable_elsewhere(storage)
+        if storage is not None and storage.is_remote:
+            remote = remote_waste(storage, needed, now_s=time.time())
     except OSError as error:
         raise ValueError(f"{error}. Nothing was deleted.") from error
     except ValueError as error:
         raise ValueError(f"{error}\nNothing was deleted.") from error
-    waste = [*_stage_waste(runs, reachable), *_scratch(runs)]
-    return Collection(waste=waste, reachable=reachable)
+    if remote is None:
+        waste = [*_stage_waste(runs, needed), *_scratch(runs)]
+        return Collection(waste=waste, reachable=reachable)
+    waste = [*_stage_waste(runs, reachable), *_scratch(runs)]  # of a cache others need nothing
+    return Collection(waste=waste, reachable=reachable, storage=storage, remote=remote)
 
 
 def describe_collection(collection: Collection, runs: RunsDir, *, deleted: bool) -> str:
@@ -103,13 +130,18 @@ def describe_collection(collection: Collection, runs: RunsDir, *, deleted: bool)
     total = shown_size(sum(sizes.values()))
     lines = [f"{shown_path(runs.root)}: {total} of stages stay", *rows]
     verb = "deleted" if deleted else "can go"
-    lines.append(f"{shown_size(sum(waste.num_bytes for waste in collection.waste))} {verb}")
-    for reason in REASONS:
-        found = [waste for waste in collection.waste if waste.reason == reason]
-        if found:
-            size = shown_size(sum(waste.num_bytes for waste in found))
-            lines.append(f"  {len(found)} {reason}: {size}")
+    lines += _describe_waste(collection.waste, verb)
+    if collection.storage is not None:
+        lines += _describe_waste(collection.remote, f"{verb} in {collection.storage.place}")
     return "\n".join(lines)
+
+
+def _describe_waste(waste: Sequence[Waste] | Sequence[RemoteWaste], verb: str) -> Iterator[str]:
+    yield f"{shown_size(sum(found.num_bytes for found in waste))} {verb}"
+    for reason in REASONS:
+        alike = [found.num_bytes for found in waste if found.reason == reason]
+        if alike:
+            yield f"  {len(alike)} {reason}: {shown_size(sum(alike))}"
 
 
 def _stage_waste(runs: RunsDir, reachable: Reachable) -> Iterator[Waste]:
@@ -121,7 +153,7 @@ def _stage_waste(runs: RunsDir, reachable: Reachable) -> Iterator[Waste]:
             yield _waste(path, SURPLUS)
         elif _SET_ASIDE.fullmatch(path.name):
             yield _waste(path, DAMAGED)
-        elif not _KEY.fullmatch(path.name):
+        elif not KEY.fullmatch(path.name):
             continue  # not the store's: it may be anything
         elif store.is_committed(path.name):
             if path.name in named:
@@ -142,8 +174,12 @@ def _surplus(stage: Path, files: set[str]) -> Iterator[Waste]:
 
 
 def _scratch(runs: RunsDir) -> Iterator[Waste]:
-    """Yield what Ray kept for drivers that were killed; none is at work now."""
-    folders = [runs.train_scratch, *(study.scratch for study in runs.studies())]
+    """Yield what drivers that were killed had of Ray's and asked of machines; none is at work."""
+    folders = [
+        runs.train_scratch,
+        runs.root / PREFLIGHT,
+        *(study.scratch for study in runs.studies()),
+    ]
     for folder in folders:
         if folder.is_dir():
             yield from (_waste(path, SCRATCH) for path in sorted(folder.iterdir()))

@@ -28,6 +28,16 @@ class Reachable:
         """Return the finished stages of all studies."""
         return frozenset().union(*self.finished.values())
 
+    def __or__(self, other: "Reachable") -> "Reachable":
+        """Return what either says is needed."""
+        empty: frozenset[str] = frozenset()
+        studies = sorted(self.finished.keys() | other.finished.keys())
+        finished = {
+            study: self.finished.get(study, empty) | other.finished.get(study, empty)
+            for study in studies
+        }
+        return Reachable(finished=finished, unfinished=self.unfinished | other.unfinished)
+
 
 def reachable_stages(runs: RunsDir) -> Reachable:
     """Return what the studies of a runs folder need; a study that was deleted needs nothing.

@@ -66,7 +66,7 @@ def _collect(options: Options, console: Console) -> int:
     with refusing():
         collection = collect(runs, delete=options.yes)
     console.print(describe_collection(collection, runs, deleted=options.yes))
-    if collection.waste and not options.yes:
+    if not collection.is_empty and not options.yes:
         console.print("Nothing was deleted; --gc --yes does it.")
     return 0
 

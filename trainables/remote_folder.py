@@ -1,6 +1,7 @@
 """A folder that is reached by a URI: objects in S3 or Google Cloud Storage, or plain files."""
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,20 @@ def checked_name(name: str) -> str:
     if not all(part.strip() and part not in (".", "..") for part in name.split("/")):
         raise ValueError(f"{name!r} leads out of its folder.")
     return name
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a remote folder.
+
+    Attributes:
+        name: Its name in the folder.
+        changed_s: When it was put there, in seconds since 1970; now where the storage does not say.
+    """
+
+    name: str
+    num_bytes: int
+    changed_s: float
 
 
 @dataclass(frozen=True)
@@ -68,9 +83,21 @@ class RemoteFolder:
 
     def names(self) -> list[str]:
         """Return the names of all files, in order."""
+        return [entry.name for entry in self.entries()]
+
+    def entries(self) -> list[Entry]:
+        """Return all files, in the order of their names."""
         selector = FileSelector(self.base, recursive=True, allow_not_found=True)
         found = [i for i in self.files.get_file_info(selector) if i.type == FileType.File]
-        return sorted(info.path[len(self.base) + 1 :] for info in found)
+        entries = [
+            Entry(
+                name=info.path[len(self.base) + 1 :],
+                num_bytes=info.size,
+                changed_s=time.time() if info.mtime is None else info.mtime.timestamp(),
+            )
+            for info in found
+        ]
+        return sorted(entries, key=lambda entry: entry.name)
 
     def read(self, name: str) -> bytes:
         """Return a small file's content; FileNotFoundError if there is none."""
@@ -92,14 +119,11 @@ class RemoteFolder:
 
     def get(self, name: str, target: Path) -> None:
         """Bring a file here, whole or not at all; FileNotFoundError if there is none."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            self.files.open_input_stream(self._path(name)) as file,
-            replacing(target) as temporary,
-            temporary.open("wb") as local,
-        ):
-            while chunk := file.read(CHUNK_BYTES):
-                local.write(chunk)
+        with self.files.open_input_stream(self._path(name)) as file:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as temporary, temporary.open("wb") as local:
+                while chunk := file.read(CHUNK_BYTES):
+                    local.write(chunk)
 
     def sha256_of(self, name: str) -> str:
         """Return the SHA-256 of a file's content, which is read for it."""
