@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+"""MLflow's own variable: another tracking store than the one in the runs folder."""
+
 
 @dataclass(frozen=True)
 class RunsDir:

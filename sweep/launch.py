@@ -12,12 +12,17 @@ from pathlib import Path
 from sweep.auth_token import ensure_token, token_file
 from sweep.cluster_check import check_cluster
 from sweep.findings import Level
+from sweep.folders import TRACKING_URI
 from sweep.lineage import PROJECT
 from sweep.options import Options
 from sweep.yaml_file import read_yaml
 
 FOLDER = "hand-pose-sweeps"
 """Where cluster files put the project, below the home of the user there."""
+
+MLFLOW_SCRIPT = "cluster/mlflow.sh"
+MLFLOW_PORT = 5000
+"""The program by which a cluster's head keeps MLflow's server running, and where that listens."""
 
 RunCommand = Callable[[Sequence[str], Mapping[str, str]], int]
 """Runs a command with these variables and returns its exit code."""
@@ -32,10 +37,12 @@ class Cluster:
     Attributes:
         path: The file.
         is_local: Whether its machines are one's own.
+        has_mlflow: Whether its head keeps MLflow's server running.
     """
 
     path: Path
     is_local: bool
+    has_mlflow: bool
 
     def ray(self, *arguments: str) -> list[str]:
         """Return a command of Ray's launcher."""
@@ -61,7 +68,12 @@ def usable_cluster(path: Path, *, token: Path) -> Cluster:
     if failures:
         lines = "\n".join(f"  {f.message}{f' -> {f.remedy}' if f.remedy else ''}" for f in failures)
         raise ValueError(f"--cluster {path}: it cannot be used yet:\n{lines}")
-    return Cluster(path, is_local=read_yaml(path).data["provider"]["type"] == "local")
+    config = read_yaml(path).data
+    return Cluster(
+        path,
+        is_local=config["provider"]["type"] == "local",
+        has_mlflow=any(MLFLOW_SCRIPT in line for line in config["head_start_ray_commands"]),
+    )
 
 
 def launch(options: Options, *, run: RunCommand, tell: Tell, token: Path | None = None) -> int:
@@ -89,33 +101,35 @@ def launch(options: Options, *, run: RunCommand, tell: Tell, token: Path | None 
         tell(f"ray up ended with {code}; what it says above is why.")
         return 1
     typed = shlex.join(["python", "sweep/run.py", *there.arguments])
-    command = f"cd {FOLDER} && {typed}"
+    tracked = f"{TRACKING_URI}=http://127.0.0.1:{MLFLOW_PORT} " if cluster.has_mlflow else ""
+    command = f"cd {FOLDER} && {tracked}{typed}"
     detached = [] if options.dry_run else ["--tmux"]
     code = run(cluster.ray("exec", *detached, file, command), environment)
     if code != 0:
         tell(f"ray exec ended with {code}; what it says above is why.")
         return 1
     if not options.dry_run:
-        tell(how_to_go_on(options, file))
+        tell(how_to_go_on(options, file, has_mlflow=cluster.has_mlflow))
     return 0
 
 
-def how_to_go_on(options: Options, file: str) -> str:
+def how_to_go_on(options: Options, file: str, *, has_mlflow: bool) -> str:
     """Return the lines that watch a study on a cluster, look into it, fetch it and end it."""
     study = options.study or ""
     name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
     for path, _, value in (text.partition("=") for text in options.sets):
         name = value if path == "name" else name
     runs, quoted = options.runs_dir, shlex.quote(file)
-    mlflow = (
-        f"mlflow ui --host 127.0.0.1 --port 5000 "
+    ui = (
+        f"mlflow ui --host 127.0.0.1 --port {MLFLOW_PORT} "
         f"--backend-store-uri sqlite:///{FOLDER}/{runs}/mlflow.db"
     )
+    mlflow = "sleep infinity" if has_mlflow else ui  # the tunnel lasts as long as this
     source = options.storage or f"$(ray get-head-ip {quoted} | tail -1):{FOLDER}/{runs}"
     lines = {
         "watch": f"ray attach --tmux {quoted}",
         "dashboard": f"ray dashboard {quoted}",
-        "MLflow": f"ray exec -p 5000 {quoted} {shlex.quote(mlflow)}",
+        "MLflow": f"ray exec -p {MLFLOW_PORT} {quoted} {shlex.quote(mlflow)}",
         "bring home": f"python sweep/copy.py {name} {source} runs",
         "tear down": f"ray down --yes {quoted}",
     }

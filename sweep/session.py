@@ -11,7 +11,7 @@ from hpe.data.catalog import awaits_making, open_data
 from sweep.agenda import is_over
 from sweep.continuation import refuse_changed, refuse_fresh
 from sweep.dry_run import describe_study
-from sweep.folders import RunsDir
+from sweep.folders import TRACKING_URI, RunsDir
 from sweep.job import Job, make_job
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
@@ -27,8 +27,6 @@ from sweep.storage import refuse_full_disk
 from sweep.study import Study
 from sweep.warm_start import known_sentence, record_sentence
 from trainables.stages import StageStore
-
-TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 def run_session(study: Study, options: Options, console: Console) -> int:

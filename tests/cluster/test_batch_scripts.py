@@ -168,7 +168,7 @@ def test_the_job_fails_as_its_study_does(batch):
     assert job.wait(PATIENCE_S) == 1
 
 
-@pytest.mark.parametrize("script", ["allocation.sh", "slurm.sh", "lsf.sh"])
+@pytest.mark.parametrize("script", ["allocation.sh", "slurm.sh", "lsf.sh", "mlflow.sh"])
 def test_the_shell_finds_nothing_to_warn_of(script):
     shellcheck = shutil.which("shellcheck", path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
     if shellcheck is None:

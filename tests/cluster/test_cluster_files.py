@@ -77,6 +77,15 @@ def test_the_head_trains_nothing_and_spot_machines_come_first(name):
     assert types["spot"]["max_workers"] <= config["max_workers"]
 
 
+@pytest.mark.parametrize("name", CLOUDS)
+def test_the_head_keeps_mlflow_running_once_ray_is_up(name):
+    config = load(name)
+    starts = config["head_start_ray_commands"]
+    assert "ray start --head" in starts[-2]
+    assert starts[-1] == "bash ~/hand-pose-sweeps/cluster/mlflow.sh"
+    assert not any("mlflow" in line for line in config["worker_start_ray_commands"])
+
+
 @pytest.fixture
 def aws(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))  # Ray keeps the key pair it makes in ~/.ssh

@@ -61,6 +61,20 @@ def test_a_new_cluster_is_brought_up_and_runs_the_study_detached(cluster, tmp_pa
     assert (tmp_path / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_study_is_logged_to_the_server_that_the_head_keeps_running(cluster, tmp_path):
+    path = Path(cluster)
+    text = path.read_text()
+    end = text.index("worker_start_ray_commands:")
+    path.write_text(f"{text[:end]}  - bash ~/hand-pose-sweeps/cluster/mlflow.sh\n{text[end:]}")
+    terminal = Terminal()
+    terminal.launch(tmp_path, "quickstart", "--cluster", cluster)
+    assert terminal.commands[-1][-1].startswith(
+        "cd hand-pose-sweeps && MLFLOW_TRACKING_URI=http://127.0.0.1:5000 python sweep/run.py "
+    )
+    assert f"ray exec -p 5000 {cluster} 'sleep infinity'" in terminal.told[0]
+    assert "mlflow ui" not in terminal.told[0]
+
+
 def test_a_cluster_that_is_up_is_not_restarted(cluster, tmp_path):
     terminal = Terminal()
     terminal.launch(tmp_path, "quickstart", "--cluster", cluster)

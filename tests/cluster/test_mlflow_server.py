@@ -1,0 +1,96 @@
+"""MLflow's server on a head, kept running by `cluster/mlflow.sh`; a stand-in takes its place."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 30.0
+SERVER = """#!/usr/bin/env bash
+echo "$PPID $MLFLOW_BACKEND_STORE_URI $PWD $*" >> "$RECORD"
+[ ! -e "$RECORD.lives" ] || exec sleep 60
+"""
+
+
+class Head:
+    """A project's folder on a head, whose server ends at once unless told to live."""
+
+    def __init__(self, folder):
+        self.folder, self.record = folder, folder / "record"
+        (folder / "cluster").mkdir()
+        shutil.copy(ROOT / "cluster" / "mlflow.sh", folder / "cluster")
+        server = folder / "mlflow"
+        server.write_text(SERVER)
+        server.chmod(0o755)
+
+    def keep_running(self, **environment):
+        subprocess.run(
+            ["bash", str(self.folder / "cluster" / "mlflow.sh")],
+            cwd="/",
+            env={
+                "PATH": os.environ["PATH"],
+                "RECORD": str(self.record),
+                "SWEEP_MLFLOW": str(self.folder / "mlflow"),
+                "SWEEP_MLFLOW_REST_S": "0.05",
+                **environment,
+            },
+            check=True,
+        )
+
+    def starts(self, at_least):
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            lines = self.record.read_text().splitlines() if self.record.exists() else []
+            if len(lines) >= at_least:
+                return lines
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.02)
+
+    def close(self):
+        """End the program that keeps the server running, and the server with it."""
+        keeper = int(self.starts(1)[0].split()[0])
+        os.killpg(keeper, signal.SIGKILL)
+
+
+@pytest.fixture
+def head(tmp_path):
+    head = Head(tmp_path)
+    Path(f"{head.record}.lives").touch()
+    yield head
+    head.close()
+
+
+def test_it_listens_on_loopback_and_keeps_its_database_beside_the_studies(head):
+    head.keep_running()
+    (line,) = head.starts(1)
+    _, store, folder, *arguments = line.split()
+    assert store == "sqlite:///runs/mlflow.db"
+    assert folder == str(head.folder)
+    assert arguments[0] == "server"
+    assert "--host 127.0.0.1 --port 5000" in " ".join(arguments)
+    assert "--artifacts-destination runs/mlartifacts" in " ".join(arguments)
+
+
+def test_a_head_that_is_started_again_has_one_server_still(head):
+    head.keep_running()
+    head.starts(1)
+    head.keep_running()
+    head.keep_running()
+    assert len(head.starts(1)) == 1
+
+
+def test_another_database_is_named_by_mlflows_own_variable(head):
+    head.keep_running(MLFLOW_BACKEND_STORE_URI="postgresql:///mlflow")
+    assert head.starts(1)[0].split()[1] == "postgresql:///mlflow"
+    assert "postgresql" not in head.starts(1)[0].split(maxsplit=2)[2]
+
+
+def test_a_server_that_ends_is_started_again(head):
+    Path(f"{head.record}.lives").unlink()
+    head.keep_running()
+    head.starts(2)
