@@ -1,7 +1,7 @@
 """`python sweep/convert.py --trust FILE --out NEW.safetensors`: checkpoints of other systems.
 
-Encoders, S3's segmentation networks (G1 with its discriminator to NEW.safetensors, G2 to
-NEW.paired.safetensors) and S4's body network are known.
+Encoders, S2's encoder-decoder, S3's segmentation networks (G1 with its discriminator to
+NEW.safetensors, G2 to NEW.paired.safetensors) and S4's body network are known.
 
 With `--out NEW.npz` it converts pickled annotations (Human3.6M's records and cameras) instead, and
 without `--out` a pickled list (S3's) to JSON beside it.
@@ -23,10 +23,17 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
 
 import numpy as np  # noqa: E402 - after the path is right
+from safetensors import safe_open  # noqa: E402 - the same
 from safetensors.torch import load_file, save_file  # noqa: E402 - after the path is right
 from torch import Tensor  # noqa: E402 - the same
 
 from hpe.config import Config  # noqa: E402 - the same
+from hpe.geometry.axis_bins import Unit  # noqa: E402 - the same
+from hpe.models.s2_checkpoint import (  # noqa: E402 - the same
+    S2Network,
+    is_s2_network,
+    network_of_s2,
+)
 from hpe.models.s3_checkpoint import (  # noqa: E402 - the same
     G1,
     G2,
@@ -45,16 +52,18 @@ from hpe.models.torchvision_format import (  # noqa: E402 - the same
     is_torchvision,
     resnet_name,
 )
+from hpe.phases.encoder_decoder_config import TargetConfig  # noqa: E402 - the same
 from hpe.whole_file import replacing  # noqa: E402 - the same
 from sweep.command import BAD_INPUT  # noqa: E402 - the same
 from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
+from sweep.s2_settings import read_names, unit_of_s2  # noqa: E402 - the same
 from trainables.artifact_files import TENSORS  # noqa: E402 - the same
 
 TRUNK = "trunk."
 S3_PX = 128
 S4_SIZE_PX = (288, 384)
 """Width and height of what S4's published network sees."""
-S2_STEM = "_conv_stem."  # as efficientnet_pytorch calls it
+S2_PX = 224
 RECORDS = ".npz"
 READER = Path(__file__).with_name("unpickling.py")
 TIMEOUT_S = 900
@@ -65,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with refusing():
-            told = _converted(options.trust, options.out)
+            told = _converted(options)
     except Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return BAD_INPUT
@@ -73,17 +82,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _converted(source: Path, target: Path | None) -> str:
+def _converted(options: argparse.Namespace) -> str:
     """Convert to what the target's name says and return in words what was written."""
+    source, target = options.trust, options.out
     if target is None:
         return convert_list(source)
     if target.suffix == RECORDS:
         return convert_records(source, target)
-    return convert(source, target)
+    return convert(source, target, names=options.names, unit=options.unit)
 
 
-def convert(source: Path, target: Path) -> str:
+def convert(
+    source: Path, target: Path, *, names: Path | None = None, unit: Unit | None = None
+) -> str:
     """Write the networks of a checkpoint as safetensors and return in words what they are.
+
+    Args:
+        source: The checkpoint.
+        target: A safetensors file.
+        names: For S2's: a table of its decoder's names (`hpe.models.s2_checkpoint.PLACES`), JSON.
+        unit: For S2's: what its joints are said in, where its hyper-parameters do not say.
 
     Raises:
         ValueError: If the checkpoint cannot be read, or holds no network that this project knows.
@@ -94,6 +112,14 @@ def convert(source: Path, target: Path) -> str:
         written = Path(scratch) / "tensors.safetensors"
         _read(source, written)
         tensors: dict[str, Tensor] = load_file(written)
+        with safe_open(written, "pt") as file:
+            said = file.metadata() or {}
+    if is_s2_network(tensors):
+        places, left_out = ({}, []) if names is None else read_names(names)
+        network = network_of_s2(tensors, places, left_out=left_out)
+        return _write_s2(target, network, unit=unit_of_s2(said, unit))
+    if names is not None or unit is not None:
+        raise ValueError(f"--names and --unit are for S2's checkpoints; {source} is none.")
     if is_s3_wrapper(tensors):
         return _write_s3(target, networks_of_s3(tensors))
     if is_s4_network(tensors):
@@ -104,6 +130,25 @@ def convert(source: Path, target: Path) -> str:
     return (
         f"written    {shown_path(target)}: {name}, {len(encoder)} of {len(tensors)} tensors\n"
         f"use it     --from-weights pretrain={shown_path(target)}"
+    )
+
+
+def _write_s2(target: Path, network: S2Network, *, unit: Unit) -> str:
+    facts = {
+        "phase": "encoder_decoder",
+        "encoder": {"name": network.encoder_name},
+        "decoder": _json(network.decoder_config),
+        "target": _json(TargetConfig(frame="picture", camera="own", unit=unit)),
+        "image_px": S2_PX,
+    }
+    _write(target, {"encoder": network.encoder, "decoder": network.decoder}, facts)
+    places = ", ".join(f"{ours} from {theirs}" for ours, theirs in network.places.items())
+    return (
+        f"written    {shown_path(target)}: S2's network, {network.encoder_name} and a decoder of "
+        f"{network.decoder_config.blocks} blocks, for whole pictures of {S2_PX} px, joints in "
+        f"{unit}\n"
+        f"taken      {places}\n"
+        f"use it     evaluate.py or predict.py with {shown_path(target)}"
     )
 
 
@@ -212,12 +257,6 @@ def encoder_of(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[s
         return encoder, {"name": resnet_name(encoder)}
     own = {name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}
     encoder = {name: tensor for name, tensor in own.items() if name.startswith(TRUNK)}
-    if any(S2_STEM in name for name in tensors):
-        raise ValueError(
-            "S2's networks cannot be taken over: their EfficientNets (of efficientnet_pytorch) pad "
-            "pictures as TensorFlow does, ours do not, so that the same weights would say other "
-            "joints. Train an encoder_decoder here, or start one from an encoder of this project."
-        )
     if not encoder:
         raise ValueError(
             "it holds no encoder: ResNets under torchvision's, PeCLR's or S0's names are known, "
@@ -262,6 +301,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--out", type=Path, metavar="FILE", help="the .safetensors or .npz to write; none for lists"
     )
+    add("--names", type=Path, metavar="FILE", help="S2: a table of names (docs/evaluation.md)")
+    add("--unit", choices=("mm", "bone"), help="S2: what joints are said in, where it does not say")
     return parser
 
 

@@ -33,6 +33,7 @@ from torch import Tensor
 
 MEMORY_BYTES = 32 * 2**30
 CPU_S = 600
+HYPER_PARAMETERS = "hyper_parameters"
 MAX_LISTED = 64
 """Numbers of a tensor in a list, such as a box; one of more belongs to a checkpoint."""
 
@@ -132,8 +133,25 @@ def main(source: str, target: str) -> int:
     if not found:
         sys.stderr.write("there are no tensors in it")
         return 1
-    save_file({name: tensor.contiguous().clone() for name, tensor in found.items()}, target)
+    whole = {name: tensor.contiguous().clone() for name, tensor in found.items()}
+    save_file(whole, target, hyper_parameters(content))
     return 0
+
+
+def hyper_parameters(content: Any) -> dict[str, str]:
+    """Return Lightning's hyper-parameters, as far as they are plain data, as a file's metadata."""
+    settings = content.get(HYPER_PARAMETERS) if isinstance(content, dict) else None
+    plain = _plain_part(settings)
+    return {HYPER_PARAMETERS: json.dumps(plain)} if isinstance(plain, dict) else {}
+
+
+def _plain_part(node: Any) -> Any:
+    """Return numbers and text in lists and dicts; None for anything else."""
+    if isinstance(node, dict):
+        return {str(key): _plain_part(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_plain_part(value) for value in node]
+    return node if isinstance(node, str | int | float) else None
 
 
 def _collect(node: Any, path: str, found: dict[str, Tensor]) -> None:

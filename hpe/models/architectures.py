@@ -27,6 +27,11 @@ EncoderName = Literal[
     "efficientnet_b4",
     "efficientnet_b5",
     "efficientnet_b6",
+    "s2_efficientnet_b0",
+    "s2_efficientnet_b3",
+    "s2_efficientnet_b4",
+    "s2_efficientnet_b5",
+    "s2_efficientnet_b6",
     "convnext_tiny",
     "convnext_small",
     "vit_small",
@@ -37,6 +42,9 @@ MeanStd = tuple[tuple[float, float, float], tuple[float, float, float]]
 IMAGENET_MEAN_STD: MeanStd = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF_MEAN_STD: MeanStd = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """What EfficientNet-lite's and the vision transformer's ImageNet weights were trained with."""
+
+NOT_NORMALISED: MeanStd = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+"""S2 gives its encoders pictures in [0, 1] as they are."""
 
 HRNET_MAP_CHANNELS = 128
 """Whatever its width: the first stage of timm's head widens the branch at 1/4 resolution to it."""
@@ -54,6 +62,8 @@ class Architecture:
         map_channels: Channels of its maps, or None if it has none.
         map_stride: Input pixels per cell of a map, along each side.
         mean_std: Of the RGB images that its weights expect.
+        padded_for_px: Side of pictures by which it pads all (`hpe.models.same_padding`); None where
+            timm's way is kept.
     """
 
     timm_name: str
@@ -61,6 +71,7 @@ class Architecture:
     map_channels: int | None
     map_stride: int = 32
     mean_std: MeanStd = IMAGENET_MEAN_STD
+    padded_for_px: int | None = None
 
 
 def _convolutional(timm_name: str, channels: int, *, mean_std: MeanStd) -> Architecture:
@@ -94,11 +105,32 @@ _CONVOLUTIONAL: Mapping[str, tuple[str, int]] = {
 }
 """The ResNets' weights are torchvision's first ones, which PeCLR's code started from."""
 
+_S2: Mapping[str, tuple[int, int]] = {
+    "b0": (1280, 224),
+    "b3": (1536, 300),
+    "b4": (1792, 380),
+    "b5": (2048, 456),
+    "b6": (2304, 528),
+}
+"""S2's encoders, channels and the side that each was designed for: as efficientnet_pytorch computes
+them, on pictures that are not normalised. The weights of `efficientnet_b4` would say other things
+in `s2_efficientnet_b4`."""
+
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         **{
             name: _convolutional(timm_name, channels, mean_std=IMAGENET_MEAN_STD)
             for name, (timm_name, channels) in _CONVOLUTIONAL.items()
+        },
+        **{
+            f"s2_efficientnet_{size}": Architecture(
+                f"tf_efficientnet_{size}.aa_in1k",
+                channels,
+                channels,
+                mean_std=NOT_NORMALISED,
+                padded_for_px=side_px,
+            )
+            for size, (channels, side_px) in _S2.items()
         },
         "efficientnet_lite0": _convolutional("tf_efficientnet_lite0", 1280, mean_std=HALF_MEAN_STD),
         "hrnet_w18_small": _hrnet("hrnet_w18_small.ms_in1k"),

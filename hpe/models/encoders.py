@@ -18,6 +18,7 @@ from hpe.models.architectures import (
     EncoderName,
 )
 from hpe.models.efficientnet_lite import imagenet_weights
+from hpe.models.same_padding import pad_for_side
 from hpe.models.seeding import seeded_weights
 from hpe.models.small_resnet import (
     FINE_STAGES,
@@ -243,13 +244,14 @@ def _timm_trunk(name: EncoderName, *, pretrained: bool) -> nn.Module:
     patch are padded, and position embeddings are resampled to any size of image.
     """
     timm = import_timm()
-    is_vit = ARCHITECTURES[name].map_stride == VIT_PATCH_PX
+    architecture = ARCHITECTURES[name]
+    is_vit = architecture.map_stride == VIT_PATCH_PX
     options = (
         {"dynamic_img_size": True, "dynamic_img_pad": True} if is_vit else {"global_pool": "avg"}
     )
     try:
         trunk: nn.Module = timm.create_model(
-            ARCHITECTURES[name].timm_name, pretrained=pretrained, num_classes=0, **options
+            architecture.timm_name, pretrained=pretrained, num_classes=0, **options
         )
     except OSError as error:
         raise FileNotFoundError(
@@ -257,4 +259,6 @@ def _timm_trunk(name: EncoderName, *, pretrained: bool) -> nn.Module:
             f"downloaded ({error}). Use encoder/name=efficientnet_lite0, whose weights are "
             "installed with the project, encoder/init=random, or --from-weights with a file."
         ) from error
+    if architecture.padded_for_px is not None:
+        pad_for_side(trunk, architecture.padded_for_px)
     return trunk

@@ -1,10 +1,12 @@
-"""S3's and S4's checkpoints become networks of ours; S2's are refused in words."""
+"""S2's, S3's and S4's checkpoints become networks of ours."""
 
 import pytest
 import torch
 from torch import nn
 
+from hpe.evaluation.axis_model import load_axis_model
 from hpe.evaluation.body_model import load_body_model
+from hpe.geometry.axis_bins import S2_BOXES
 from hpe.models import s3_checkpoint
 from hpe.models.encoders import EncoderConfig, build_encoder
 from hpe.models.mask_discriminators import build_discriminator
@@ -17,6 +19,7 @@ from sweep import convert as command
 from sweep.convert import convert
 from sweep.network_weights import check_networks
 from sweep.weights import read_weights_file
+from tests.hpe.models.s2_module import s2_module
 
 LIGHT = (8, 8, 8, 8, 8)
 SMALL_G1 = SegmenterConfig(encoder="resnet18", decoder_channels=LIGHT)
@@ -136,8 +139,24 @@ def test_resnexts_are_told_from_resnets_of_as_many_blocks():
         assert resnet_name(state) == name
 
 
-def test_s2s_network_is_refused_with_the_reason(tmp_path):
-    source = tmp_path / "f033_6.246.ckpt"
-    torch.save({"encoder._conv_stem.weight": torch.zeros(48, 3, 3, 3)}, source)
-    with pytest.raises(ValueError, match="pad pictures as TensorFlow does"):
-        convert(source, tmp_path / "x.safetensors")
+@pytest.mark.slow
+def test_s2s_checkpoint_becomes_an_encoder_decoder(tmp_path):
+    *_, state = s2_module()
+    source, target = tmp_path / "f033_6.246.ckpt", tmp_path / "s2.safetensors"
+    torch.save(state, source)
+    with pytest.raises(ValueError, match="give --unit mm or --unit bone"):
+        convert(source, target)
+    assert not target.exists()
+    told = convert(source, target, unit="mm")
+    assert "s2_efficientnet_b0 and a decoder of 2 blocks" in told
+    assert "towers.z from model.decoder.z_tower" in told
+    model = load_axis_model(read_weights_file(target), torch.device("cpu"))
+    assert (model.frame, model.space.camera, model.space.side_px) == ("picture", "own", 224)
+    assert model.space.box == S2_BOXES["mm"]
+    assert model.network.decoder.towers["xy"].blocks[0].widen.weight.shape == (320, 4, 4, 4)
+
+
+def test_a_table_of_names_is_for_s2s_alone(tmp_path):
+    torch.save({"trunk.conv1.weight": torch.zeros(1)}, tmp_path / "x.ckpt")
+    with pytest.raises(ValueError, match="are for S2's checkpoints"):
+        convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", unit="mm")
