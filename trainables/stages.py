@@ -6,6 +6,7 @@ Layout of `<root>/<key>/`:
     <group>.safetensors  `Artifacts.tensors`, a file per group
     history.json         metrics of every epoch
     kept/<epoch>/        artifacts of single epochs that the phase's settings ask to keep
+    pictures/<epoch>/    what its predictions looked like then, where the settings ask for it
     state/               states to resume from, while the stage is being trained
 
 A stage that turns out damaged is set aside as `<key>.corrupt-<id>` and trained again.
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from hpe.phases.phase import Artifacts, State
-from hpe.whole_file import is_temporary, write_text
+from hpe.whole_file import is_temporary, replacing, write_text
 from trainables.artifact_files import FACTS, TENSORS, read_artifacts, write_artifacts
 from trainables.assignment import Stage
 from trainables.file_lock import lock_file
@@ -36,6 +37,8 @@ from trainables.manifest import CorruptStage, read_manifest, verified, write_man
 from trainables.saved_states import History, SavedState, read_last_state, write_state
 
 KEPT = "kept"
+PICTURES = "pictures"
+PREDICTIONS = "predictions.png"
 STATES = "state"
 CORRUPT = ".corrupt-"
 LOCKS = ".locks"
@@ -89,6 +92,7 @@ class StageStore(FinishedStages):
         if self._remote is not None:
             self._remote.bring_folder(self.folder(key) / STATES)
             self._remote.bring_folder(self.folder(key) / KEPT)
+            self._remote.bring_folder(self.folder(key) / PICTURES)
 
     def save_state(
         self, stage: Stage, state: State, *, epoch: int, history: History, rank: int = 0
@@ -122,6 +126,17 @@ class StageStore(FinishedStages):
                 write_artifacts(snapshot, artifacts)
                 if self._remote is not None:
                     self._remote.put_folder(snapshot)
+
+    def keep_picture(self, stage: Stage, epoch: int, png: bytes) -> None:
+        """Keep what the predictions of one epoch look like."""
+        with self._locked(stage.key):
+            if not self.is_committed(stage.key):
+                folder = self.folder(stage.key) / PICTURES / f"{epoch:05d}"
+                folder.mkdir(parents=True, exist_ok=True)
+                with replacing(folder / PREDICTIONS) as temporary:
+                    temporary.write_bytes(png)
+                if self._remote is not None:
+                    self._remote.put_folder(folder)
 
     def drop_snapshot(self, stage: Stage, epoch: int) -> None:
         """Forget the kept artifacts of an epoch that fell out of the top k."""
@@ -177,7 +192,12 @@ class StageStore(FinishedStages):
                 files = write_artifacts(folder, artifacts)
                 write_text(folder / HISTORY, json.dumps(list(history), allow_nan=False))
                 _drop_temporaries(folder)
-                kept = [path for path in (folder / KEPT).rglob("*") if path.is_file()]
+                kept = [
+                    path
+                    for name in (KEPT, PICTURES)
+                    for path in (folder / name).rglob("*")
+                    if path.is_file()
+                ]
                 files = [*files, folder / HISTORY, *kept]
                 write_manifest(folder, files, stage=identity, lineage=lineage)
                 if self._remote is not None:

@@ -138,6 +138,8 @@ class EncoderDecoderConfig(Config):
         augment: A flip of the picture makes the target that of the other hand, since no hand of the
             same side looks like it; the network then knows both (S2 did the same).
         robust: Applies to scores alone.
+        pictures_every: Draw the same few validation hands, in the image and along each axis, after
+            every nth epoch; 0 draws them at the end alone.
     """
 
     epochs: int = Field(10, ge=1)
@@ -161,6 +163,7 @@ class EncoderDecoderConfig(Config):
     keep: KeepConfig = KeepConfig()
     limit_batches: int | None = Field(None, ge=1)
     loader_workers: int = operational(0, ge=0)
+    pictures_every: int = operational(0, ge=0)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "EncoderDecoderConfig":

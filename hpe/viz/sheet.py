@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -22,3 +23,9 @@ class Sheet:
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[float | int | str]]
+
+    def as_png(self) -> bytes:
+        """Return the image as a PNG file's content."""
+        encoded, png = cv2.imencode(".png", cv2.cvtColor(self.image, cv2.COLOR_RGB2BGR))
+        assert encoded, "PNG takes any image of three channels"
+        return bytes(png)

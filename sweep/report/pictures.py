@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
-
 from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
 from hpe.viz.sheet import Sheet
@@ -60,13 +58,11 @@ def prediction_sheet(
 
 
 def _chart(sheet: Sheet, *, name: str, title: str, about: str) -> Chart:
-    encoded, png = cv2.imencode(".png", cv2.cvtColor(sheet.image, cv2.COLOR_RGB2BGR))
-    assert encoded
     return Chart(
         name=name,
         title=title,
         caption=f"{about}. {sheet.caption}",
-        png=png.tobytes(),
+        png=sheet.as_png(),
         columns=tuple(sheet.columns),
         rows=tuple(tuple(row) for row in sheet.rows),
     )
