@@ -201,9 +201,9 @@ class Execution:
         job.runs.stages.mkdir(parents=True, exist_ok=True)
         uri = job.runs.root.resolve().as_uri() if self.storage is None else self.storage.uri
         root = job.data_root.resolve()
-        brought = root if place is None and root.exists() else None
+        everywhere = root if place is None and root.exists() else None  # else it is brought
         is_alone = self.storage is None and num_nodes() == 1
-        terms = stack.enter_context(proven_terms(uri, data=brought, is_alone=is_alone))
+        terms = stack.enter_context(proven_terms(uri, data=everywhere, is_alone=is_alone))
         if not is_alone:
             machines = counted(len(terms.admitted), "machine")
             self.console.print(f"{machines} can work with {uri}", style="dim")

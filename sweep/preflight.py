@@ -63,8 +63,7 @@ def proven_terms(uri: str, *, data: Path | None, is_alone: bool = False) -> Iter
         yield replace(terms, admitted=admitted)
     finally:
         with suppress(OSError):  # a study does not fail for want of tidiness
-            for left in there.below(terms.folder).names():
-                there.delete(f"{terms.folder}/{left}")
+            there.below(terms.folder).delete_all()
 
 
 def probe(terms: Terms, name: str) -> str | None:

@@ -336,8 +336,10 @@ class SlotPool:
             free=ray.available_resources(),
             is_unplaced=bool(train_groups(*UNPLACED) - self._foreign),
         )
+        unused = len(self._config.refused)
+        apart = f"; machines that are not used, {unused}, do not count" if unused else ""
         self._notes.append(
-            f"slot {slot.index}: no worker group for {WAITING_SLOT_S:.0f} s; {reason}."
+            f"slot {slot.index}: no worker group for {WAITING_SLOT_S:.0f} s; {reason}{apart}."
         )
         slot.told_waiting = True
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +138,14 @@ class RemoteFolder:
         """Delete a file, if it is there."""
         if self.has(name):
             self.files.delete_file(self._path(name))
+
+    def delete_all(self) -> None:
+        """Delete all files, and what else is left of the folder."""
+        for name in self.names():
+            self.delete(name)
+        if self.files.type_name == "local":
+            with suppress(FileNotFoundError):
+                self.files.delete_dir(self.base)
 
     def _path(self, name: str) -> str:
         return f"{self.base}/{checked_name(name)}"

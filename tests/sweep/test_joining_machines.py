@@ -1,16 +1,18 @@
 """What keeps a machine that joins later from training, and how slots keep off it."""
 
+import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from sweep.preflight import probe
-from trainables import admission
+from trainables import admission, worker
 from trainables.admission import HEAD, code_digest, refusal, terms_here
 from trainables.mailbox import Mailbox, SlotPhase
 from trainables.pool import SlotPool, SlotShape
 from trainables.remote_folder import RemoteFolder
-from trainables.slot import label_selector
+from trainables.slot import SlotActor, label_selector
 from trainables.slot_handle import SlotHandle
 from trainables.worker import machine_fault
 from trainables.worker_group import Leave, Member
@@ -116,14 +118,55 @@ def test_workers_are_kept_off_machines_that_were_refused():
 
 def test_a_refusal_sends_the_whole_group_away_and_the_slot_starts_another():
     box = Mailbox(world_size=2, watchdog_s=60.0)
+    actor = SlotActor.__new__(SlotActor)
+    actor._mailbox, actor._refused = box, {}
+    actor._incarnation, actor._changed = "1", asyncio.Event()
     box.run_started("first")
     assert box.join("first", "group", Member(0, pid=1, node_id="good"))
-    box.run_ended("first", "machine b is not used")  # what the actor does when rank 1 refuses
+    asyncio.run(actor.refuse_machine("first", "id-b", "machine b is not used"))
     assert isinstance(box.take("group", 0, 0), Leave)
     assert not box.join("first", "group", Member(1, pid=2, node_id="bad"))
     assert box.phase is SlotPhase.STARTING
+    assert asyncio.run(actor.status())["refused"] == {"id-b": "machine b is not used"}
     box.run_started("second")
     assert box.join("second", "other", Member(0, pid=3, node_id="good"))
+    asyncio.run(actor.refuse_machine("first", "id-b", "machine b is not used"))
+    assert box.group_id == "other", "what is late changes nothing"
+
+
+class Slot:
+    """Records what a worker tells it."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        def remote(*arguments):
+            self.told.append((name, *arguments))
+
+        return SimpleNamespace(remote=remote)
+
+
+def serve_on(monkeypatch, terms):
+    """Start a worker on a machine that Ray calls id-b; return what it tells its slot."""
+    slot, context = Slot(), SimpleNamespace(get_node_id=lambda: "id-b")
+    monkeypatch.setattr(worker.ray, "get_runtime_context", lambda: context)
+    monkeypatch.setattr(worker.ray, "get", lambda answer: answer)
+    worker.serve({"slot": slot, "run": "run", "terms": terms})
+    return slot.told
+
+
+def test_a_worker_on_an_unfit_machine_says_so_and_leaves(terms, monkeypatch):
+    (told,) = serve_on(monkeypatch, replace(terms, python="3.9"))
+    assert told[:3] == ("refuse_machine", "run", "id-b")
+    assert "is not used: it has Python 3.1" in told[3]
+
+
+def test_a_worker_whose_storage_does_not_answer_breaks_its_slot_for_a_while(terms, monkeypatch):
+    fails_to_write(monkeypatch, OSError(5, "input/output error"))
+    (told,) = serve_on(monkeypatch, terms)
+    assert told[:2] == ("cannot_serve", "run")
+    assert "input/output error" in told[2]
 
 
 def test_the_pool_tells_of_a_refused_machine_once_and_keeps_new_slots_off_it(tmp_path):

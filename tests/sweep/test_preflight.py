@@ -27,12 +27,15 @@ def elsewhere(terms, storage):
     return probe(there, "b")
 
 
-def test_all_that_share_the_storage_are_admitted_and_the_heads_token_stays(uri, monkeypatch):
+def test_all_that_share_the_storage_are_admitted_and_the_heads_token_stays(
+    uri, tmp_path, monkeypatch
+):
     asked(monkeypatch, lambda terms: probe(terms, "b"))
     with proven_terms(uri, data=None) as terms:
         assert terms.admitted == {"id-a", "id-b"}
         assert probe(terms, "c") is None, "a machine that joins later is refused"
     assert RemoteFolder.at(uri).names() == []
+    assert list((tmp_path / "shared" / "preflight").iterdir()) == []
 
 
 def test_the_machine_that_does_not_share_it_is_named(uri, tmp_path, monkeypatch):
