@@ -1,12 +1,12 @@
-"""Drivers as processes that `crash_resume.py` starts, watches and kills."""
+"""Drivers as processes that benchmarks start, watch and kill."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 180.0
 DRIVER_S = 900.0
 RAY_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+QUIET = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "OMP_NUM_THREADS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
 
 
 @dataclass
@@ -33,6 +40,15 @@ class Session:
         for pid in found:
             found += children.get(pid, [])
         return found
+
+    def core_seconds(self, ticks_per_s: float) -> dict[tuple[int, str], float]:
+        """Return what each member has used so far, by process number and start."""
+        used = {}
+        for pid in self.members():
+            with suppress(OSError):
+                stat = _stat(pid)
+                used[pid, stat[19]] = (int(stat[11]) + int(stat[12])) / ticks_per_s
+        return used
 
     def titled(self, title: str) -> list[int]:
         """Return the members with this in their command line."""
@@ -86,25 +102,17 @@ def _command_line(pid: int) -> str:
 
 
 @contextmanager
-def session(role: str, runs: Path, trials: int) -> Iterator[Session]:
-    """Start a driver; it is dead in the end."""
-    runs.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "OMP_NUM_THREADS": "1",
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")]),
-    }
-    driver = "import crash_drivers; crash_drivers.main()"
-    with (runs / "driver.log").open("ab") as log:
+def started(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Session]:
+    """Start a driver whose words are appended to a file; it is dead in the end."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as words:
         process = subprocess.Popen(
-            [sys.executable, "-c", driver, role, str(runs), str(trials)],
-            env=environment,
-            stdout=log,
-            stderr=log,
+            command,
+            env={**os.environ, **QUIET, **(environment or {})},
+            stdout=words,
+            stderr=words,
         )
     running = Session(process)
     try:
@@ -112,6 +120,16 @@ def session(role: str, runs: Path, trials: int) -> Iterator[Session]:
     finally:
         if process.poll() is None:
             running.kill()
+
+
+def session(role: str, runs: Path, trials: int) -> AbstractContextManager[Session]:
+    """Start a driver of `crash_drivers.py`."""
+    driver = "import crash_drivers; crash_drivers.main()"
+    return started(
+        [sys.executable, "-c", driver, role, str(runs), str(trials)],
+        runs / "driver.log",
+        {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])},
+    )
 
 
 def run_to_the_end(role: str, runs: Path, trials: int) -> bool:
