@@ -83,6 +83,8 @@ def predict_hand_by_axes(
         return [crop_of_keypoints(project(seen(crops, upright), camera.intrinsics), root="wrist")]
 
     upright = robust_poses(rotations=1, mirrored=False)
+    last: tuple[HandCrop, ...]
+    limited: tuple[bool, ...]
     if crop is None:
         last, limited = (whole_picture(model, image, camera.intrinsics),), (False,)
     else:

@@ -214,10 +214,11 @@ def score_keypoints(
         if not known.any():
             continue
         points_px = (predicted_px[known], true_px[known])
-        heads = {"visible": seen[known], "head_px": rows[length][known]}
-        metrics[name] = float(pckh(*points_px, **heads))
+        visible, head_px = seen[known], rows[length][known]
+        metrics[name] = float(pckh(*points_px, visible=visible, head_px=head_px))
         counts[name] = int(known.sum())
-        for joint, share in pckh_by_joint(*points_px, **heads).items():
+        shares = pckh_by_joint(*points_px, visible=visible, head_px=head_px)
+        for joint, share in shares.items():
             by_joint[joint][name] = share
         break
     return KeypointScores(metrics, counts, by_joint)

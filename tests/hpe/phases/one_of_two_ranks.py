@@ -6,10 +6,13 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from body_fakes import fake_bodies
 from conftest import fake_data
 from safetensors.torch import save_file
 from torch import nn
 
+from hpe.phases.body_config import BodyPoseConfig
+from hpe.phases.body_pose import body_pose
 from hpe.phases.contrastive_terms import ContrastiveLossConfig, contrastive_terms
 from hpe.phases.distribution import (
     data_parallel,
@@ -44,7 +47,34 @@ ENCODER_DECODER = {
     "target": {"low": (-400.0, -400.0, 100.0), "high": (400.0, 400.0, 2000.0)},
 }
 TOWERS = {**ENCODER_DECODER, "train_encoder": True, "decoder": {"width": 4, "blocks": 2}}
+BODY_POSE = {
+    "epochs": 1,
+    "steps_per_epoch": 1,
+    "batch_size": 4,
+    "accumulate": 2,
+    "width_px": 64,
+    "height_px": 96,
+    "encoder": {"width": 4},
+    "frozen_stages": 5,
+    "head": {"kind": "direct", "hidden": 16},
+    "augment": {"rotate": {"enabled": True}},
+    "loss": {"bone_weight": 0.1},
+    "optimizer": {"milestones": [1]},
+}
+VOLUMES = {**BODY_POSE, "frozen_stages": 2, "head": {"depth": 6, "channels": 8, "upsamplings": 2}}
 BOTH_TERMS = ContrastiveLossConfig(equivariant_weight=0.5)
+
+
+def body_inputs():
+    """Return bodies of which some are known in the image alone, and an odd number to score."""
+    data = fake_bodies(val=5, flat_every=3, head_px=9.0)
+    return PhaseInputs(data=data, parents={}, seed=3, device=torch.device("cpu"))
+
+
+def moments_of(report):
+    """Return the first moments of all weights that are trained, in one row."""
+    weights = report.state()["optimizer"]["state"].values()
+    return torch.cat([weight["exp_avg"].flatten() for weight in weights])
 
 
 def view_pairs():
@@ -80,6 +110,9 @@ def main(folder: Path, rank: int) -> None:
     axis_moments = axes.state()["optimizer"]["state"]
     towers = next(encoder_decoder(EncoderDecoderConfig.model_validate(TOWERS), inputs))
 
+    bodies = next(body_pose(BodyPoseConfig.model_validate(BODY_POSE), body_inputs()))
+    volumes = next(body_pose(BodyPoseConfig.model_validate(VOLUMES), body_inputs()))
+
     network = projection()
     batch = {name: rows[rank::2] for name, rows in view_pairs().items()}
     parallel = data_parallel(network)
@@ -103,6 +136,9 @@ def main(folder: Path, rank: int) -> None:
             "axes.weight": axis_moments[0]["exp_avg"],
             "axes.metrics": torch.tensor(list(axes.metrics.values()), dtype=torch.float64),
             "tower.weight": towers.artifacts().tensors["decoder"]["axes.z.weight"].contiguous(),
+            "bodies.moments": moments_of(bodies),
+            "bodies.metrics": torch.tensor(list(bodies.metrics.values()), dtype=torch.float64),
+            "volumes.weight": volumes.artifacts().tensors["head"]["volumes.weight"].contiguous(),
             "contrastive.grad": network.weight.grad,
             "contrastive.loss": terms["train/loss"].detach(),
             "norm.mean": norm.running_mean,

@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from hpe.phases import distribution
+from hpe.phases.body_config import BodyPoseConfig
+from hpe.phases.body_pose import body_pose
 from hpe.phases.contrastive_terms import contrastive_terms
 from hpe.phases.encoder_decoder import encoder_decoder
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
@@ -61,6 +63,23 @@ def test_two_processes_make_the_encoder_decoder_step_of_one(script, ranks, make_
 @pytest.mark.slow
 def test_two_processes_that_train_towers_stay_one_network(ranks):
     assert torch.equal(ranks[0]["tower.weight"], ranks[1]["tower.weight"])
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_body_step_of_one_and_score_as_it_does(script, ranks):
+    report = next(body_pose(BodyPoseConfig.model_validate(script.BODY_POSE), script.body_inputs()))
+    moments = script.moments_of(report)
+    metrics = torch.tensor(list(report.metrics.values()), dtype=torch.float64)
+    assert {"val/mpjpe_mm", "val/pckh_50"} <= set(report.metrics)
+    assert moments.any()
+    for rank in ranks:
+        torch.testing.assert_close(rank["bodies.moments"], moments, rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(rank["bodies.metrics"], metrics, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_that_train_volumes_stay_one_network(ranks):
+    assert torch.equal(ranks[0]["volumes.weight"], ranks[1]["volumes.weight"])
 
 
 @pytest.mark.slow
