@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -106,14 +107,14 @@ def test_what_a_command_sets_is_what_its_arms_get(options):
                 assert point.settings[path] == study.settings[path]
 
 
-@pytest.mark.parametrize("script", ["evaluate"])
+@pytest.mark.parametrize("script", ["evaluate", "predict"])
 def test_what_looks_at_a_trained_model_takes_these_options(script):
     parser = importlib.import_module(f"sweep.{script}")._parser()
     given = of_script(script)
     assert given
     for arguments in given:
         study, slash, number = parser.parse_args(arguments).run.partition("/")
-        assert study in TRAINED + [options_name(options) for options in RUNS]
+        assert study in known_studies()
         assert number.isdigit() == bool(slash)
 
 
@@ -122,17 +123,18 @@ def test_what_converts_a_file_of_another_system_takes_these_options():
     assert given
     for arguments in given:
         options = importlib.import_module("sweep.convert")._parser().parse_args(arguments)
-        assert options.trust == Path("peclr_rn50.pth")
+        assert options.trust.name in ("peclr_rn50.pth", "f033_6.246.ckpt")
         assert options.out.suffix == TENSORS
 
 
-def options_name(options):
-    return study_of(options).name
+@cache
+def known_studies():
+    return {*TRAINED, *(study_of(options).name for options in RUNS)}
 
 
 def test_every_command_is_of_a_script_that_is_checked_here():
     scripts = {shlex.split(text)[1] for text in commands()}
-    assert scripts == {"sweep/run.py", "sweep/evaluate.py", "sweep/convert.py"}
+    assert scripts == {f"sweep/{name}.py" for name in ("run", "evaluate", "predict", "convert")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
