@@ -8,7 +8,8 @@ from hpe.phases.phase import PhaseSpec
 from sweep.lineage import PROJECT, read_commit
 from sweep.trial_record import TrialRecord
 from trainables.assignment import Stage
-from trainables.keys import NUMERIC_LIBRARIES, Execution, installed_libraries, stage_key
+from trainables.keys import Execution, installed_libraries, stage_key
+from trainables.libraries import NUMERIC_LIBRARIES
 
 SHOWN_DIGITS = 12
 

