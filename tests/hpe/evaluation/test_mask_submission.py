@@ -13,7 +13,7 @@ from hpe.evaluation import mask_model
 from hpe.evaluation.mask_model import load_mask_model
 from hpe.evaluation.mask_submission import predicted_split, write_mask_submission
 from tests.hpe.evaluation.one_part import LEFT_CLASS, RIGHT_CLASS, one_layer, one_part_artifacts
-from tests.hpe.phases.segmentation.conftest import FakeMaskedSplit
+from tests.hpe.phases.scene_fakes import FakeMaskedSplit
 
 
 def some_masks():

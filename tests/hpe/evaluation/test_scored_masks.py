@@ -10,7 +10,7 @@ from hpe.evaluation.scored_masks import score_masks
 from hpe.evaluation.split_scores import Asked
 from hpe.phases.phase import Artifacts
 from tests.hpe.evaluation.one_part import LEFT_CLASS, RIGHT_CLASS, one_layer, one_part_artifacts
-from tests.hpe.phases.segmentation.conftest import FakeMaskedSplit
+from tests.hpe.phases.scene_fakes import FakeMaskedSplit
 
 SPLIT = FakeMaskedSplit(first=3, count=3)
 CPU = torch.device("cpu")

@@ -9,8 +9,11 @@ import torch.distributed as dist
 from body_fakes import fake_bodies
 from conftest import fake_data
 from safetensors.torch import save_file
+from scene_fakes import fake_scenes
 from torch import nn
 
+from hpe.models.seeding import seeded_weights
+from hpe.phases import mask_run
 from hpe.phases.body_config import BodyPoseConfig
 from hpe.phases.body_pose import body_pose
 from hpe.phases.contrastive_terms import ContrastiveLossConfig, contrastive_terms
@@ -24,7 +27,9 @@ from hpe.phases.encoder_decoder import encoder_decoder
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.paired import paired
 from hpe.phases.phase import PhaseInputs
+from hpe.phases.segmentation_config import PairedConfig
 
 FINETUNE = {
     "epochs": 1,
@@ -62,6 +67,14 @@ BODY_POSE = {
     "optimizer": {"milestones": [1]},
 }
 VOLUMES = {**BODY_POSE, "frozen_stages": 2, "head": {"depth": 6, "channels": 8, "upsamplings": 2}}
+SEGMENTATION = {
+    "epochs": 1,
+    "steps_per_epoch": 2,
+    "batch_size": 4,
+    "loss": {"ce_weight": 0.9, "region_weight": 0.0, "class_weights": "uniform"},
+    "adversary": {"trains": True},
+}
+"""What is said of a batch is a mean over its rows: no loss on regions, no weights of classes."""
 BOTH_TERMS = ContrastiveLossConfig(equivariant_weight=0.5)
 
 
@@ -71,9 +84,21 @@ def body_inputs():
     return PhaseInputs(data=data, parents={}, seed=3, device=torch.device("cpu"))
 
 
-def moments_of(report):
-    """Return the first moments of all weights that are trained, in one row."""
-    weights = report.state()["optimizer"]["state"].values()
+def segmentation_report():
+    """Train a light segmenter and its discriminator for an epoch."""
+    inputs = PhaseInputs(data=fake_scenes(val=3), parents={}, seed=3, device=torch.device("cpu"))
+    return next(paired(PairedConfig.model_validate(SEGMENTATION), inputs))
+
+
+def light_segmenter(config, *, seed):
+    """Return a segmenter without batch norm, which would see half a batch."""
+    with seeded_weights(seed):
+        return nn.Sequential(nn.Conv2d(3, 6, 5, padding=2), nn.ReLU(), nn.Conv2d(6, 34, 1))
+
+
+def moments_of(report, optimizer="optimizer"):
+    """Return the first moments of all weights that an optimizer trains, in one row."""
+    weights = report.state()[optimizer]["state"].values()
     return torch.cat([weight["exp_avg"].flatten() for weight in weights])
 
 
@@ -113,6 +138,9 @@ def main(folder: Path, rank: int) -> None:
     bodies = next(body_pose(BodyPoseConfig.model_validate(BODY_POSE), body_inputs()))
     volumes = next(body_pose(BodyPoseConfig.model_validate(VOLUMES), body_inputs()))
 
+    mask_run.build_segmenter = light_segmenter
+    masks = segmentation_report()
+
     network = projection()
     batch = {name: rows[rank::2] for name, rows in view_pairs().items()}
     parallel = data_parallel(network)
@@ -139,6 +167,9 @@ def main(folder: Path, rank: int) -> None:
             "bodies.moments": moments_of(bodies),
             "bodies.metrics": torch.tensor(list(bodies.metrics.values()), dtype=torch.float64),
             "volumes.weight": volumes.artifacts().tensors["head"]["volumes.weight"].contiguous(),
+            "masks.moments": moments_of(masks),
+            "masks.discriminator": moments_of(masks, "discriminator_optimizer"),
+            "masks.metrics": torch.tensor(list(masks.metrics.values()), dtype=torch.float64),
             "contrastive.grad": network.weight.grad,
             "contrastive.loss": terms["train/loss"].detach(),
             "norm.mean": norm.running_mean,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hpe.phases import distribution
+from hpe.phases import distribution, mask_run
 from hpe.phases.body_config import BodyPoseConfig
 from hpe.phases.body_pose import body_pose
 from hpe.phases.contrastive_terms import contrastive_terms
@@ -75,6 +75,22 @@ def test_two_processes_make_the_body_step_of_one_and_score_as_it_does(script, ra
     for rank in ranks:
         torch.testing.assert_close(rank["bodies.moments"], moments, rtol=1e-4, atol=1e-7)
         torch.testing.assert_close(rank["bodies.metrics"], metrics, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_steps_of_one_with_segmenter_and_discriminator(
+    script, ranks, monkeypatch
+):
+    monkeypatch.setattr(mask_run, "build_segmenter", script.light_segmenter)
+    report = script.segmentation_report()
+    metrics = torch.tensor(list(report.metrics.values()), dtype=torch.float64)
+    for name, optimizer in (("moments", "optimizer"), ("discriminator", "discriminator_optimizer")):
+        moments = script.moments_of(report, optimizer)
+        assert moments.any()
+        for rank in ranks:
+            torch.testing.assert_close(rank[f"masks.{name}"], moments, rtol=1e-3, atol=1e-6)
+    for rank in ranks:
+        torch.testing.assert_close(rank["masks.metrics"], metrics, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow
