@@ -12,7 +12,8 @@ from optuna.storages.journal import JournalFileBackend
 from hpe.whole_file import sha256_of
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
+from sweep.trials import Trial
 
 Fields = Mapping[str, Any]
 """Where it stands -> what stands there."""

@@ -37,10 +37,10 @@ from hpe.phases.phase import Phase, PhaseFunction, PhaseInputs, State
 from sweep.book import open_book
 from sweep.cluster import local_cluster
 from sweep.folders import RunsDir
-from sweep.ledger import TrialState
 from sweep.points import arm_point
 from sweep.study import Study
 from sweep.study_file import load_study
+from sweep.trials import TrialState
 from sweep.tuner import Machinery, run_study
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sweep.ablation.variants import ablation_of
 from sweep.book import Book
-from sweep.ledger import FIRST_REPLICATE, Ledger, Trial, TrialState
+from sweep.ledger import FIRST_REPLICATE, Ledger
 from sweep.messages import counted
 from sweep.objectives import is_feasible
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 from sweep.verdict.replicates import replication_of
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.ledger import TrialState
 from sweep.retraining import Epochs, Retrained
 from sweep.study import split_metric
 from sweep.trial_record import TrialRecord
+from sweep.trials import TrialState
 
 OBJECTIVE = "objective"
 ENDING = "ending"

@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.objectives import is_feasible
 from sweep.study import Objective
+from sweep.trials import Trial, TrialState
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Cohorts of searched trials, which synchronous successive halving compares with each other."""
 
 from sweep.agenda import unfinished
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
 from sweep.study import Study
+from sweep.trials import Trial
 
 
 def cohorts(ledger: Ledger, size: int) -> list[list[Trial]]:

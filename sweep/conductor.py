@@ -20,7 +20,6 @@ from sweep.failures import (
     quarantined_twin,
 )
 from sweep.intake import Run, news_in
-from sweep.ledger import Trial, TrialState
 from sweep.new_trials import NewTrials, Prepared, StagesOf, restaged
 from sweep.promotion import Promotions
 from sweep.resources import Claims, FinishedStages, Slots
@@ -28,6 +27,7 @@ from sweep.rungs import RungJudge
 from sweep.sampling import SamplerView
 from sweep.stage_watch import StageWatch
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 from trainables.assignment import Event, Stage
 from trainables.plans import parse_plan
 

@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.agenda import ablations_left, is_of, replicates_left
-from sweep.ledger import PAUSE, Ledger, Record, Trial, TrialState
+from sweep.ledger import Ledger, Record
 from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
+from sweep.trials import PAUSE, Trial, TrialState
 from sweep.warm_start import record_sentence
 
 REFRESHES_PER_S = 4.0

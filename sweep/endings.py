@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.facts import Failure
-from sweep.ledger import STOP, Ledger, RungEntry, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.objectives import others_at_end
 from sweep.rungs import objective_of, plan_is_done
 from sweep.study import Study
+from sweep.trials import STOP, RungEntry, Trial, TrialState
 
 
 @dataclass(frozen=True)

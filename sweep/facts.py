@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.ledger import StageEntry, Trial
+from sweep.trials import StageEntry, Trial
 from trainables.assignment import Event
 
 Report = Mapping[str, Any]

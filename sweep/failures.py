@@ -3,7 +3,8 @@
 from typing import Any, Literal
 
 from sweep.facts import DIVERGED, Failure
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
+from sweep.trials import Trial, TrialState
 
 WORKER_LOST = "worker_lost"
 STAGE_LOST = "stage_lost"

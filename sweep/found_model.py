@@ -23,8 +23,9 @@ from hpe.phases.keep import KeepConfig
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, StageEntry, Trial
+from sweep.ledger import Ledger
 from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
+from sweep.trials import StageEntry, Trial
 from sweep.weights import read_weights_file
 from trainables.artifact_files import FACTS, TENSORS, read_artifacts
 from trainables.saved_states import History, read_last_state

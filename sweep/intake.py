@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.facts import Failure, Report, StoredEpochs, facts_in, failure_in
-from sweep.ledger import Trial
+from sweep.trials import Trial
 
 
 @dataclass

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.ledger import Trial
 from sweep.naming import trial_name
 from sweep.study import Study, split_metric
 from sweep.tree import flattened
+from sweep.trials import Trial
 
 PREDICTS: Mapping[str, str] = {
     "pretrain": "nothing by itself: an encoder of hand crops, to be finetuned",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from sweep.ledger import Trial
+from sweep.trials import Trial
 
 UNITS = ("mm", "px", "deg", "s")
 WRITTEN = {

@@ -9,13 +9,14 @@ from search_spaces.space import Space
 from sweep.ablation.factors import changes_without, parameters_without
 from sweep.ablation.plan import plan_from, plan_record
 from sweep.agenda import Due
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
 from sweep.placement import distributions_to_json, place
 from sweep.points import Point, arm_point, searched_point, shared_settings
 from sweep.prefix_choice import PrefixChoice
 from sweep.prefixes import Prefix, num_shared
 from sweep.sampling import SamplerView
 from sweep.study import Study
+from sweep.trials import Trial
 from trainables.assignment import Stage
 
 StagesOf = Callable[[Point, int], tuple[Stage, ...]]

@@ -8,11 +8,12 @@ from typing import Any
 
 from sweep.agenda import why_over
 from sweep.hooks import LIMIT_S, call_hook, shown_hook
-from sweep.ledger import Ledger, Record, Trial, TrialState
+from sweep.ledger import Ledger, Record
 from sweep.lineage import gpus_per_slot
 from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 
 NOTICE_S = 1.0
 """For hooks that still wait when a signal or an error ends the study."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from sweep.ledger import Ledger, StageEntry, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.study import Constraint, Objective, Target, split_metric
+from sweep.trials import StageEntry, Trial, TrialState
 
 COST_SLOT_S = "cost/slot_s"
 COST_EPOCHS = "cost/epochs"

@@ -20,10 +20,10 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from hpe.whole_file import write_text
-from sweep.ledger import Trial, TrialState
 from sweep.objectives import targets, values_of, violations
 from sweep.placement import distributions_from_json
 from sweep.study import Objective, Study
+from sweep.trials import Trial, TrialState
 
 UNREADABLE = (ValueError, KeyError, TypeError, AssertionError, optuna.exceptions.OptunaError)
 """What Optuna raises on a journal file that was cut or changed."""

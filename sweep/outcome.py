@@ -12,7 +12,7 @@ from hpe.data.catalog import open_data
 from hpe.data.opened import OpenedData
 from sweep.folders import RunsDir
 from sweep.job import Job
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.lineage import cores_per_slot
 from sweep.messages import counted, shown_path
 from sweep.report import result_view, write_report
@@ -23,6 +23,7 @@ from sweep.study import Study
 from sweep.tracking.pictures import trials_view
 from sweep.tracking.served_model import can_be_served
 from sweep.tracking.tracker import without_credentials
+from sweep.trials import TrialState
 from trainables.stages import StageStore
 
 UI_ADDRESS = "http://127.0.0.1:5000"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
 from sweep.parts import Part
 from sweep.prefixes import (
     Prefix,
@@ -17,6 +17,7 @@ from sweep.prefixes import (
 )
 from sweep.samplers import reach_of
 from sweep.study import Study
+from sweep.trials import Trial
 from trainables.assignment import Stage
 from trainables.plans import parse_plan
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from sweep.facts import DIVERGED
-from sweep.ledger import Ledger, StageEntry, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.objectives import violations
 from sweep.parts import Part
 from sweep.study import Study, label_of
+from sweep.trials import StageEntry, Trial, TrialState
 from trainables.plans import Plan
 
 MIN_FRESH = 0.25

@@ -7,10 +7,11 @@ from typing import Any
 from sweep.agenda import is_of, unfinished
 from sweep.cohorts import cohorts
 from sweep.early_stop import Rung, best_share, rungs_of
-from sweep.ledger import Ledger, RungEntry, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.proxies import is_switched_off, switching_off
 from sweep.rungs import values_at
 from sweep.study import Study
+from sweep.trials import RungEntry, Trial, TrialState
 from trainables.plans import Plan
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from hpe.metrics.direction import Direction
 from sweep.early_stop import Rung, proxy_is_useless
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 
 
 def is_switched_off(rung: Rung, ledger: Ledger) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
+from sweep.trials import Trial, TrialState
 from trainables.manifest import CorruptStage
 from trainables.stages import StageStore
 

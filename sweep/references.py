@@ -4,7 +4,8 @@ import re
 
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
+from sweep.trials import Trial
 
 _STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")

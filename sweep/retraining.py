@@ -8,8 +8,8 @@ import torch
 from pydantic import ValidationError
 
 from hpe.phases.phase import PhaseSpec
-from sweep.ledger import StageEntry, TrialState
 from sweep.trial_record import TrialRecord
+from sweep.trials import StageEntry, TrialState
 from trainables.assignment import Assignment, Directive, Stage
 from trainables.clean_room import CleanRoom
 from trainables.keys import Execution

@@ -11,9 +11,10 @@ from sweep.early_stop import (
     rung_epochs,
     rungs_of,
 )
-from sweep.ledger import CONTINUE, PAUSE, STOP, Decision, Ledger, StageEntry, Trial
+from sweep.ledger import Ledger
 from sweep.proxies import is_switched_off, switching_off
 from sweep.study import Study, split_metric
+from sweep.trials import CONTINUE, PAUSE, STOP, Decision, StageEntry, Trial
 from trainables.assignment import Assignment, Stage
 from trainables.plans import Plan
 

@@ -14,12 +14,13 @@ from optuna.trial import FrozenTrial
 from search_spaces.space import Space
 from sweep.grid import grid_point
 from sweep.known_trials import KnownTrials
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
 from sweep.objectives import targets
 from sweep.parts import Part
 from sweep.samplers import SAMPLERS, Question, SamplerKind, reach_of
 from sweep.study import Study, label_of
 from sweep.told_trials import Told, shown, told
+from sweep.trials import Trial
 
 Direction = Literal["minimize", "maximize"]
 

@@ -8,11 +8,12 @@ from hpe.names import nearest
 from sweep.continuation import recorded_study
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
 from sweep.messages import about
 from sweep.objectives import other_metrics
 from sweep.samplers import SAMPLERS
 from sweep.study import Study
+from sweep.trials import Trial
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from hpe.whole_file import write_text
 from sweep.agenda import ablations_left, gpu_hours, is_of, replicates_left
 from sweep.display import RunningTrial, View, expected_trials, seconds_left, shown_duration
 from sweep.folders import StudyDir
-from sweep.ledger import CONTINUE, PAUSE, STOP, Ledger, Record, Trial, TrialState
+from sweep.ledger import Ledger, Record
 from sweep.lineage import gpus_per_slot
 from sweep.naming import best_of, metric_words, shown_number, trial_name, unit_of, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
+from sweep.trials import CONTINUE, PAUSE, STOP, Trial, TrialState
 
 EVERY_S = 3.0
 LAST_EVENTS = 12

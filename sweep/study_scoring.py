@@ -17,11 +17,12 @@ from hpe.evaluation.hand_pose_scores import BOX_SHARE, Score
 from hpe.metrics.direction import direction_of
 from hpe.whole_file import write_text
 from sweep.candidates import Candidate, candidates, in_order
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.report.comparison import PairedDifference, paired_difference
 from sweep.report.ranking import write_csv
 from sweep.report.words import difference_text, interval_text
 from sweep.study import Objective
+from sweep.trials import Trial, TrialState
 
 VERDICTS: Mapping[bool | None, str] = {True: "yes", False: "not separated", None: "one seed"}
 HEADLINES = (BOX_SHARE, "miou", "mpjpe_mm", "pa_mpjpe_mm", "pckh_50", "pckh_50_head_bone")

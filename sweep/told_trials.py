@@ -11,10 +11,10 @@ from optuna.trial import TrialState as OptunaState
 
 from sweep.facts import DIVERGED
 from sweep.known_trials import known_id
-from sweep.ledger import PAUSE, RungEntry, Trial, TrialState
 from sweep.objectives import targets, values_of, violations
 from sweep.samplers import Reach, SamplerKind
 from sweep.study import Objective
+from sweep.trials import PAUSE, RungEntry, Trial, TrialState
 
 MARGIN = 0.1
 """How much worse than the worst value a diverged trial counts, as a share of the values' spread."""

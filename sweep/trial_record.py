@@ -8,8 +8,9 @@ from typing import Any
 from sweep.continuation import recorded_study
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Record, Trial
+from sweep.ledger import Ledger, Record
 from sweep.study import Study
+from sweep.trials import Trial
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
 from sweep.early_stop import rungs_of
 from sweep.facts import DIVERGED
-from sweep.ledger import Ledger, RungEntry, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.messages import counted
 from sweep.new_trials import Prepared, StagesOf
 from sweep.objectives import other_metrics
@@ -23,6 +23,7 @@ from sweep.samplers import SAMPLERS
 from sweep.source import Source
 from sweep.study import Study
 from sweep.tree import flattened
+from sweep.trials import RungEntry, Trial, TrialState
 from trainables.plans import Configs, parse_plan
 
 SHOWN_REASONS = 3

@@ -6,8 +6,9 @@ from itertools import combinations
 from typing import Any
 
 from sweep.ablation.factors import Factor, changes_without, factors_of
-from sweep.ledger import Record, Trial
+from sweep.ledger import Record
 from sweep.points import Point
+from sweep.trials import Trial
 
 NOTHING_READS_IT = "nothing reads it here, so that without it the same would be trained"
 

@@ -16,8 +16,9 @@ from sweep.ablation.effects import (
 )
 from sweep.ablation.plan import Plan, plan_from
 from sweep.candidates import leading
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 from sweep.verdict.replicates import finished_rounds, fresh_seeds, replication_of
 from sweep.verdict.verdict import first_of
 

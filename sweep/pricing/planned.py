@@ -10,11 +10,12 @@ import optuna
 from hpe.phases.phase import PhaseSpec
 from sweep.early_stop import rung_epochs, rungs_of
 from sweep.grid import grid_point
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.points import Point, searched_point
 from sweep.pricing.samples import config_identity, draw_points
 from sweep.study import EarlyStop, Study
 from sweep.study_check import CheckedStudy
+from sweep.trials import TrialState
 from trainables.plans import derive_seed
 
 MEDIAN_SHARE = 0.5

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from sweep.ledger import Epoch, Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.report.history import EpochsOf
 from sweep.study import Objective, split_metric
+from sweep.trials import Epoch, Trial, TrialState
 
 TEMPLATE = "template_"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from sweep.ledger import Trial
 from sweep.naming import trial_name
 from sweep.study import Study
+from sweep.trials import Trial
 
 LONGEST_NAME = 64
 

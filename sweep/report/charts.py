@@ -7,7 +7,7 @@ from itertools import accumulate
 from scipy import stats
 
 from sweep.candidates import Candidate, in_order
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import best_of, metric_words
 from sweep.objectives import is_feasible
 from sweep.report.comparison import PairedDifference
@@ -26,6 +26,7 @@ from sweep.report.style import (
     new_figure,
 )
 from sweep.study import Objective, Study, split_metric
+from sweep.trials import Trial, TrialState
 
 MIN_FOR_CORRELATION = 3
 MANY_PAIRS = 15

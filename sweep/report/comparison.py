@@ -8,10 +8,11 @@ from itertools import combinations
 from scipy import stats
 
 from sweep.candidates import Candidate, candidates, in_order, keeps_constraints, leading
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import best_of, better, metric_words, shown_number, unit_of, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Objective
+from sweep.trials import TrialState
 
 CONFIDENCE = 0.95
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import metric_words
 from sweep.report.history import EpochsOf
 from sweep.report.style import (
@@ -23,6 +23,7 @@ from sweep.report.style import (
     new_figure,
 )
 from sweep.study import Study, split_metric
+from sweep.trials import Trial, TrialState
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import metric_words, trial_name
 from sweep.objectives import bound_text, is_feasible, pareto_front, targets, values_of
 from sweep.report.style import (
@@ -21,6 +21,7 @@ from sweep.report.style import (
     new_figure,
 )
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 
 NAMED = 8
 """As many points of the front are named as a reader can tell apart."""

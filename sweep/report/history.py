@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hpe.phases.phase import Artifacts
-from sweep.ledger import Epoch, StageEntry
+from sweep.trials import Epoch, StageEntry
 from trainables.manifest import CorruptStage
 
 EpochsOf = Callable[[StageEntry], Sequence[Epoch]]

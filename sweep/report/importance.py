@@ -17,11 +17,12 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from sweep.known_trials import KnownTrials, known_id
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.messages import counted
 from sweep.report.style import FAINT, INK, QUIET, Chart, as_png, label, legend, new_figure
 from sweep.study import Study
 from sweep.told_trials import distributions_of
+from sweep.trials import Trial, TrialState
 
 MIN_TRIALS = 20
 """With fewer, the best quarter is less than the five trials that PED-ANOVA needs."""

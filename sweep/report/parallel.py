@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from scipy import stats
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import metric_words, trial_name
 from sweep.report.ranking import shown_value
 from sweep.report.style import (
@@ -25,6 +25,7 @@ from sweep.report.style import (
     new_figure,
 )
 from sweep.study import Objective, Study
+from sweep.trials import Trial, TrialState
 
 MAX_AXES = 8
 OFF = -0.14

@@ -6,10 +6,10 @@ from typing import Any
 from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
 from hpe.viz.sheet import Sheet
-from sweep.ledger import StageEntry, Trial
 from sweep.naming import trial_name
 from sweep.report.history import Stages
 from sweep.report.style import Chart
+from sweep.trials import StageEntry, Trial
 
 
 def augmented_stage(trial: Trial, phases: Mapping[str, PhaseSpec]) -> StageEntry | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.objectives import is_feasible, is_plain, other_metrics, pareto_front
 from sweep.study import Objective
+from sweep.trials import Trial, TrialState
 
 COLUMNS = ("rank", "trial", "arm", "state", "objective", "progress", "duration_s")
 """The leaderboard's first columns. One per parameter follows; before these, where a study has

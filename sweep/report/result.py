@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sweep.ablation.variants import Ablation, ablation_of
 from sweep.agenda import why_over
 from sweep.candidates import Candidate, candidates, in_order
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.lineage import gpus_per_slot
 from sweep.report.baseline import template_value
 from sweep.report.comparison import (
@@ -21,6 +21,7 @@ from sweep.report.history import EpochsOf
 from sweep.report.ranking import Row, ranked
 from sweep.report.verdict import verdict_answer
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 from sweep.verdict.replicates import Replication, replication_of
 from sweep.verdict.verdict import Verdict, verdict_of
 from sweep.warm_start import known_sentence

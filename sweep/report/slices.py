@@ -9,7 +9,6 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sweep.ledger import Trial, TrialState
 from sweep.naming import metric_words
 from sweep.report.importance import Importance
 from sweep.report.ranking import as_cell, shown_value
@@ -27,6 +26,7 @@ from sweep.report.style import (
 )
 from sweep.study import Objective, Study
 from sweep.told_trials import distributions_of
+from sweep.trials import Trial, TrialState
 
 NUM_SLICES = 4
 GRID = 60

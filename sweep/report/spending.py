@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.report.cost import Cost
 from sweep.report.style import (
     ARMS,
@@ -20,6 +20,7 @@ from sweep.report.style import (
     legend,
     new_figure,
 )
+from sweep.trials import Trial, TrialState
 
 ARM, SEARCH, REPLICATE, ABLATION = "arms", "search", "replicates", "ablation"
 STOPPED, FAILED, OPEN = "stopped early", "failed", "not finished"

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.display import shown_duration
-from sweep.ledger import TrialState
 from sweep.messages import counted
 from sweep.naming import metric_words, with_unit
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
+from sweep.trials import TrialState
 
 STATE_WORDS = {
     TrialState.COMPLETE: "completed",

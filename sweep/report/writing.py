@@ -9,7 +9,7 @@ from hpe.data.opened import OpenedData
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from hpe.whole_file import write_text
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
 from sweep.messages import shown_path
 from sweep.report import charts
 from sweep.report.ablation import ablation_chart, interactions_chart
@@ -27,6 +27,7 @@ from sweep.report.style import Chart
 from sweep.report.verdict import REPLICATE_COLUMNS, replicate_rows, verdict_chart
 from sweep.report.weights_file import write_weights
 from sweep.study import Study, label_of
+from sweep.trials import Trial
 from trainables.manifest import CorruptStage
 
 PAGE = "index.html"

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sweep.ledger import Epoch, Ledger, StageEntry, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import trial_name
 from sweep.tree import flattened
+from sweep.trials import Epoch, StageEntry, Trial, TrialState
 
 STUDY = "study"
 """The run key of the study itself; trials are `7`, their phases `7/pretrain`."""

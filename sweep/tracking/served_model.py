@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from hpe.evaluation.boxes import centered_box, crop_of_box
 from hpe.evaluation.pose_model import PoseModel, best_device, load_pose_model
 from hpe.evaluation.single_hand import assumed_camera, predict_hand
-from sweep.ledger import Trial
+from sweep.trials import Trial
 from sweep.weights import read_weights_file
 
 FINETUNE = "finetune"

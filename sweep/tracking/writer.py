@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sweep.ledger import Epoch, Ledger, Record
+from sweep.ledger import Ledger, Record
 from sweep.tracking.faults import Refused
 from sweep.tracking.pictures import (
     STUDY,
@@ -19,6 +19,7 @@ from sweep.tracking.pictures import (
     trial_key,
     trial_picture,
 )
+from sweep.trials import Epoch
 from trainables.manifest import CorruptStage
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from sweep.candidates import candidates, in_order, keeps_constraints
-from sweep.ledger import Ledger, Trial, TrialState
+from sweep.ledger import Ledger
 from sweep.naming import trial_name
 from sweep.study import Study
+from sweep.trials import Trial, TrialState
 from sweep.verdict.race import Entrant, Race, Values, run_race
 
 FIRST_SEED = 1000

@@ -12,7 +12,8 @@ from sweep.evaluation_data import chosen_settings
 from sweep.folders import RunsDir
 from sweep.found_model import FINETUNE
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Trial
+from sweep.ledger import Ledger
+from sweep.trials import Trial
 from trainables.stages import STATES, StageStore
 
 MIXTURE = "mixture"

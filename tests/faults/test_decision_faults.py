@@ -8,7 +8,8 @@ import pytest
 
 from sweep.book import Clock
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import FakeClock, Play, make_study
 
 ROOT = Path(__file__).parents[2]

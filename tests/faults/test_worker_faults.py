@@ -12,7 +12,7 @@ from ray.util.state import list_actors
 
 from sweep.cluster import local_cluster
 from sweep.conductor import Conductor
-from sweep.ledger import TrialState
+from sweep.trials import TrialState
 from tests.faults.processes import descendants, is_running, kill, titled, wait_until
 from tests.faults.walk_driver import is_undisturbed, journal_of, make_study, run
 

@@ -17,9 +17,10 @@ from sweep.cluster import ClusterLost, local_cluster
 from sweep.folders import RunsDir
 from sweep.interruption import Interrupted, terminable
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, Record, Trial
+from sweep.ledger import Ledger, Record
 from sweep.study import Study
 from sweep.tracking import MlflowTracker
+from sweep.trials import Trial
 from sweep.tuner import StudyInterrupted
 from tests.faults.walk_phase import WalkConfig, open_nothing, walk
 from tests.sweep import engine_driver

@@ -11,8 +11,9 @@ from sweep.book import Clock
 from sweep.conductor import FINISHED
 from sweep.failures import MAX_LOSSES
 from sweep.journal import Journal, read_journal
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.sampling import SamplerView
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import (
     FakeClaims,
     FakeClock,

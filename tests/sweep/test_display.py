@@ -14,8 +14,9 @@ from sweep.display import (
     seconds_left,
     shown_duration,
 )
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.study import Study
+from sweep.trials import TrialState
 
 
 def play(records, *, terminal=False, skip=0):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
+from sweep.trials import TrialState
 
 STAGES = [
     {"label": "draft", "key": "d", "phase": "draft", "epochs": 4, "config": {}, "seed": 1},

@@ -7,7 +7,7 @@ import pytest
 
 from sweep.conductor import FINISHED
 from sweep.journal import read_journal
-from sweep.ledger import TrialState
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, assert_ended_once, make_study, summary
 
 PROMOTE = {"rule": "asha", "promote": True, "rungs": [0.34, 0.67], "keep": 0.5}

@@ -2,19 +2,10 @@
 
 import pytest
 
-from sweep.ledger import (
-    CONTINUE,
-    PAUSE,
-    STOP,
-    Epoch,
-    Ledger,
-    RungEntry,
-    StageEntry,
-    Trial,
-    TrialState,
-)
+from sweep.ledger import Ledger
 from sweep.promotion import Promotions
 from sweep.rungs import RungJudge, values_at
+from sweep.trials import CONTINUE, PAUSE, STOP, Epoch, RungEntry, StageEntry, Trial, TrialState
 from tests.sweep.engine_fakes import make_study
 from tests.sweep.engine_phases import PHASES
 from trainables.plans import parse_plan

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sweep.ledger import TrialState
 from sweep.objectives import pareto_front
 from sweep.samplers import SAMPLERS, SamplerKind
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, make_study
 
 GRID = {"draft/x": [1.0, 3.0], "final/y": [0.0, 1.0, 2.0]}

@@ -10,7 +10,8 @@ import ray
 
 from sweep.cluster import local_cluster
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
+from sweep.trials import TrialState
 from tests.sweep.engine_driver import run
 from tests.sweep.engine_fakes import make_study
 from trainables.stages import StageStore

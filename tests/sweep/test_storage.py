@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from sweep.conductor import FINISHED
-from sweep.ledger import TrialState
 from sweep.storage import CHECK_EVERY_S, StorageWatch, bytes_below, refuse_full_disk
 from sweep.study import Storage
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, make_study
 
 

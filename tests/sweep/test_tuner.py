@@ -20,9 +20,10 @@ from ray.util.state import list_actors
 from sweep.cluster import local_cluster
 from sweep.conductor import Conductor
 from sweep.journal import read_journal
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.lock import StudyInUse
 from sweep.scheduler import StudyScheduler
+from sweep.trials import TrialState
 from sweep.tuner import StudyInterrupted
 from tests.sweep.engine_driver import run
 from tests.sweep.engine_fakes import Play, make_study

@@ -11,12 +11,13 @@ from optuna.trial import TrialState as OptunaState
 
 from search_spaces.space import Space
 from sweep.journal import Journal, read_journal
-from sweep.ledger import Ledger, TrialState
+from sweep.ledger import Ledger
 from sweep.report.result import result_of
 from sweep.report.words import cost_sentence
 from sweep.samplers import SAMPLERS
 from sweep.sampling import SamplerView
 from sweep.source import Source
+from sweep.trials import TrialState
 from sweep.warm_start import known_record, known_sentence, record_sentence
 from tests.sweep.engine_fakes import (
     FakeStages,

@@ -5,8 +5,8 @@ import json
 from hpe.config import identity_settings
 from hpe.phases.catalog import PHASES
 from sweep.ablation.plan import NOTHING_READS_IT, plan_from, plan_record
-from sweep.ledger import StageEntry, Trial
 from sweep.points import Point
+from sweep.trials import StageEntry, Trial
 from trainables.plans import configure, parse_plan
 
 PLAN = parse_plan(["encoder_decoder"], PHASES)

@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from sweep.ledger import TrialState
 from sweep.report.ablation import ablation_sentence, ablation_table
 from sweep.report.result import result_of
 from sweep.report.screen import result_view
 from sweep.report.writing import write_report
 from sweep.study import Study
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, make_study
 from tests.sweep.engine_phases import PHASES
 

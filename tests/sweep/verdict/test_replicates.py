@@ -7,10 +7,11 @@ import pytest
 from sweep.agenda import why_over
 from sweep.continuation import changes
 from sweep.journal import read_journal
-from sweep.ledger import FIRST_REPLICATE, Ledger, TrialState
+from sweep.ledger import FIRST_REPLICATE, Ledger
 from sweep.naming import trial_name
 from sweep.study import Study
 from sweep.study_check import check_study
+from sweep.trials import TrialState
 from sweep.verdict.replicates import final_seeds, replication_of
 from tests.sweep.engine_fakes import (
     FakeStages,
