@@ -49,6 +49,7 @@ from sweep.slot_fit import (
 )
 from sweep.source import Source, refuse_source_of_other_data
 from sweep.status_page import StatusPage
+from sweep.study_check import check_lengths
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, StudyInterrupted, run_study
 from sweep.warm_start import known_record
@@ -184,6 +185,7 @@ class Execution:
             prepare_data(config, root, processes=self.machine.cpus, progress=advance)
         data = open_data(config, root)
         require_training_samples(data, config)
+        check_lengths(job.scope, {name: len(split) for name, split in data.splits.items()})
         return data
 
     def _share(self, stack: ExitStack, data: OpenedData[Any]) -> Terms | None:

@@ -128,6 +128,24 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     )
 
 
+def check_lengths(checked: CheckedStudy, lengths: Mapping[str, int]) -> None:
+    """Refuse a study of which a phase could not take one step on the data as it is.
+
+    Args:
+        checked: The study.
+        lengths: Split -> samples, of the data set once it is open.
+
+    Raises:
+        ValueError: With the arm and the phase, what a step takes and what there is.
+    """
+    replaced = _replaced_labels(checked.study, checked.base)
+    if checked.searched_trials > 0:
+        check_data_suffices(checked.base, lengths, replaced=replaced)
+    for name, point in checked.arms.items():
+        with about(f"arms/{name}"):
+            check_data_suffices(point, lengths, replaced=replaced)
+
+
 def _check_sizes(study: Study, base: Point) -> None:
     paths = default_settings(base.plan)
     for name, size in study.sizes.items():

@@ -81,7 +81,11 @@ class StageCost:
 
 @dataclass(frozen=True)
 class Shortened:
-    """A phase's settings and work, whole and as tried; a phase may have no known workload."""
+    """A phase's settings and work, whole and as tried; a phase may have no known workload.
+
+    Attributes:
+        batches: Batches of an optimizer step, over those of a tried one.
+    """
 
     config: Config
     epochs: int
@@ -89,6 +93,7 @@ class Shortened:
     tried_config: Config
     tried_epochs: int
     tried_workload: Workload | None
+    batches: float = 1.0
 
 
 def epoch_times(events: Sequence[Event], *, skipped: int = 0) -> tuple[list[EpochTimes], float]:
@@ -125,7 +130,8 @@ def stage_cost(
     """Return what the whole stage takes.
 
     The first epoch warms up: what it takes beyond the others is counted once per stage. Training
-    grows with the number of steps; what follows the steps, with the number of samples scored.
+    grows with the number of steps and with that of batches in each; what follows the steps, with
+    the number of samples scored.
 
     Args:
         epochs: At least two, better three.
@@ -148,7 +154,9 @@ def stage_cost(
     kept = _snapshots(work.config, work.epochs)
     tried_kept = _snapshots(work.tried_config, work.tried_epochs)
     artifacts_bytes = memory["committed_bytes"] / (1 + tried_kept)
-    epoch_s = train_s * steps_ratio + score_s * samples_ratio * scores_per_epoch + save_s
+    epoch_s = (
+        train_s * steps_ratio * work.batches + score_s * samples_ratio * scores_per_epoch + save_s
+    )
     return StageCost(
         start_s=warming_s + commit_s,
         train_s=work.epochs * epoch_s,

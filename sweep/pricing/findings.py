@@ -103,6 +103,7 @@ def _shortened(
         tried_config=tried,
         tried_epochs=spec.epochs(tried),
         tried_workload=spec.workload(tried, tried_sizes) if spec.workload else None,
+        batches=getattr(config, "accumulate", 1) / getattr(tried, "accumulate", 1),
     )
 
 

@@ -29,6 +29,7 @@ from sweep.pricing.samples import EPOCHS, STEPS, Sample, choose_samples
 from sweep.pricing.table import Bill, describe_bill
 from sweep.pricing.tryout import folder_bytes
 from sweep.slot_fit import SlotFit
+from sweep.study_check import check_lengths
 from trainables.keys import Execution
 from trainables.plans import make_stages
 from trainables.stages import StageStore
@@ -82,8 +83,8 @@ def profile_study(
         console: For how far it is.
 
     Raises:
-        ValueError: If the data is not there and cannot be made here, or slots have GPUs and this
-            machine has none.
+        ValueError: If the data is not there and cannot be made here, or is too little for a step,
+            or slots have GPUs and this machine has none.
     """
     if fit.gpus_per_worker and not torch.cuda.is_available():
         raise ValueError(
@@ -146,6 +147,7 @@ def _material(
     config = job.scope.data
     own = open_material(config, job.data_root)
     if own is not None:
+        check_lengths(job.scope, own.sizes)
         return own
     tried = sizes_to_try(samples, split_sizes(config), fit)
     with progress("making a few samples", console=console) as advance:

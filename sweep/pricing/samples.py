@@ -23,6 +23,7 @@ MAX_SAMPLES = 12
 
 EPOCHS = 3  # the first warms up, the others are timed
 STEPS = 3  # per epoch, so that views, network and optimizer are seen at work several times
+BATCHES = 2  # of a step, at most: further ones cost what these do
 PREFETCHED = 2  # batches that torch's DataLoader has ready per child process, by its default
 
 
@@ -121,7 +122,9 @@ class LatinHypercube(optuna.samplers.BaseSampler):
 
 
 def cut_short(point: Point, fit: SlotFit) -> Configs:
-    """Return a point's settings with few epochs of few steps each; a step stays what it was.
+    """Return a point's settings with few epochs of few steps each.
+
+    A step stays what it was, but for the number of batches whose gradients it adds up.
 
     Args:
         point: The configuration.
@@ -160,6 +163,8 @@ def _short(configs: Configs, label: str, fit: SlotFit) -> dict[str, Any]:
     }
     if of("probe/every"):
         changes[f"{label}/probe/every"] = 1
+    if of("accumulate") is not None:
+        changes[f"{label}/accumulate"] = min(BATCHES, of("accumulate"))
     if of("batch_size") is not None:
         changes[f"{label}/batch_size"] = max(2, of("batch_size") // fit.workers)
     return changes

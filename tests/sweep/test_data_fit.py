@@ -8,7 +8,7 @@ from hpe.phases.catalog import PHASES
 from hpe.phases.phase import Workload
 from sweep.data_fit import require_training_samples, split_sizes
 from sweep.study import Study
-from sweep.study_check import check_study
+from sweep.study_check import check_lengths, check_study
 
 SIZES = {"unlabelled": 1000, "train": 100, "val": 300, "test": 40}
 
@@ -60,6 +60,23 @@ def test_a_mixture_has_what_its_sources_have_where_all_say_it():
 def test_a_step_larger_than_the_split_is_refused_with_both_sizes(changes, message):
     with pytest.raises(ValueError, match=message):
         check(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"^pretrain: .* = 100 samples, but the unlabelled split has 99"),
+        (
+            {"arms": {"big": {}}, "search": {"trials": 0}, "space": None},
+            r"^arms/big: pretrain: .* the unlabelled split has 99",
+        ),
+    ],
+)
+def test_a_step_larger_than_what_lies_in_the_folder_is_refused(changes, message):
+    study = check(data={"name": "freihand"}, **changes)
+    check_lengths(study, {**SIZES, "unlabelled": 100})
+    with pytest.raises(ValueError, match=message):
+        check_lengths(study, {**SIZES, "unlabelled": 99})
 
 
 def test_a_step_that_the_data_just_fills_is_fine():

@@ -1,5 +1,7 @@
 """What a stage costs, from the seconds of a tryout's steps."""
 
+from dataclasses import replace
+
 import pytest
 
 from hpe.config import Config
@@ -80,6 +82,12 @@ def test_a_stage_costs_its_steps_its_scores_and_once_what_warming_up_takes():
     assert cost.start_s == pytest.approx((5.0 - 2.0) + (3.0 - 1.0) * 4 + 0.75)
     assert cost.seconds == pytest.approx(cost.start_s + 10 * cost.epoch_s)
     assert cost.noise == 0.0
+
+
+def test_a_step_of_more_batches_costs_that_many_times_as_much():
+    work = shortened(whole=Workload(50, 5, 400), tried=Workload(2, 3, 100))
+    cost = stage_cost(*epoch_times(EVENTS), replace(work, batches=8.0), MEMORY)
+    assert cost.epoch_s == pytest.approx(2.0 * 25 * 8 + 1.0 * 4 / 2 + 0.5)
 
 
 def test_where_the_work_is_not_known_an_epoch_costs_what_it_did():

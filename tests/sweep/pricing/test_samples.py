@@ -57,6 +57,7 @@ def test_a_tryout_has_few_epochs_of_few_steps_and_everything_else_as_it_was():
         "pretrain/batch_size": 64,
         "pretrain/probe/every": 10,
         "pretrain/loader_workers": 2,
+        "pretrain/accumulate": 16,
         "finetune/epochs": 2,
         "finetune/limit_batches": 1,
     }
@@ -64,7 +65,7 @@ def test_a_tryout_has_few_epochs_of_few_steps_and_everything_else_as_it_was():
     short = cut_short(point, slots(workers=2, gpu=1.0))
     pretrain = short["pretrain"]
     assert (pretrain.epochs, pretrain.limit_batches, pretrain.probe.every) == (3, 11, 1)
-    assert (pretrain.batch_size, pretrain.loader_workers) == (32, 2)
+    assert (pretrain.batch_size, pretrain.accumulate, pretrain.loader_workers) == (32, 2, 2)
     assert (short["finetune"].epochs, short["finetune"].limit_batches) == (2, 1)
     assert short["finetune"].image_px == point.configs["finetune"].image_px
 
