@@ -13,8 +13,12 @@ WRITTEN = {
     "pckh": "PCKh",
     "miou": "mIoU",
     "mpjpe": "MPJPE",
+    "2d": "2D",
 }
 """Word of a metric's name -> how the field writes it."""
+
+PUT_TOGETHER = {"pa EPE": "PA-EPE", "pa MPJPE": "PA-MPJPE", "EPE 2D": "2D EPE"}
+"""The same of words that belong together."""
 
 
 def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
@@ -47,7 +51,9 @@ def metric_words(metric: str, *, unit: bool = True) -> str:
     ending = unit_of(name).strip()
     words = name.removesuffix(f"_{ending}") if ending else name
     text = " ".join(WRITTEN.get(w, w) for w in f"{split}_{words}".split("_"))
-    text = text.replace("pa EPE", "PA-EPE").replace("pa MPJPE", "PA-MPJPE").strip()
+    for name, written in PUT_TOGETHER.items():
+        text = text.replace(name, written)
+    text = text.strip()
     return f"{text} ({ending})" if ending and unit else text
 
 

@@ -12,6 +12,7 @@ from sweep.naming import metric_words
         ("finetune/val/pa_epe_mm", "val PA-EPE (mm)"),
         ("body_pose/test/pa_mpjpe_mm", "test PA-MPJPE (mm)"),
         ("paired_2/val/miou_fg_pooled", "val mIoU fg pooled"),
+        ("finetune/test/epe_2d_px", "test 2D EPE (px)"),
         ("body_pose/val/pck_150", "val PCK 150"),
     ],
 )
