@@ -7,7 +7,6 @@ started over names nothing. With `--storage`, what studies of other heads need s
 
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ def _plan(runs: RunsDir) -> Collection:
         if storage is not None:
             needed = reachable | reachable_elsewhere(storage)
         if storage is not None and storage.is_remote:
-            remote = remote_waste(storage, needed, now_s=time.time())
+            remote = remote_waste(storage, needed)
     except OSError as error:
         raise ValueError(f"{error}. Nothing was deleted.") from error
     except ValueError as error:

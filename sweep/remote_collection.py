@@ -1,7 +1,8 @@
 """`--gc` in the storage that machines share: what no study needs any more of what lies there.
 
 Other heads use the storage too. What their studies need is read off the copies of their journals
-there, which are a minute old at most; whatever changed within the last hour stays in any case.
+there, which are a minute old at most; whatever changed within the last hour, by the storage's
+own clock, stays in any case.
 """
 
 from collections import defaultdict
@@ -57,16 +58,14 @@ def reachable_elsewhere(storage: SharedStorage) -> Reachable:
         return reachable_stages(runs)
 
 
-def remote_waste(
-    storage: SharedStorage, needed: Reachable, *, now_s: float
-) -> Sequence[RemoteWaste]:
+def remote_waste(storage: SharedStorage, needed: Reachable) -> Sequence[RemoteWaste]:
     """Return what can go of the stages in a storage.
 
     Args:
         storage: One that is reached by a URI.
         needed: What the studies of all heads need.
-        now_s: The time, in seconds since 1970.
     """
+    now_s = RemoteFolder.at(storage.below(STAGES)).clock_s()
     stages: dict[str, list[Entry]] = defaultdict(list)
     for entry in RemoteFolder.at(storage.below(STAGES)).entries():
         key = entry.name.partition("/")[0]

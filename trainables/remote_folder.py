@@ -1,7 +1,8 @@
 """A folder that is reached by a URI: objects in S3 or Google Cloud Storage, or plain files."""
 
 import hashlib
-import time
+import math
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,8 @@ class Entry:
 
     Attributes:
         name: Its name in the folder.
-        changed_s: When it was put there, in seconds since 1970; now where the storage does not say.
+        changed_s: When it was put there, in seconds since 1970; infinity where the storage does not
+            say.
     """
 
     name: str
@@ -94,11 +96,24 @@ class RemoteFolder:
             Entry(
                 name=info.path[len(self.base) + 1 :],
                 num_bytes=info.size,
-                changed_s=time.time() if info.mtime is None else info.mtime.timestamp(),
+                changed_s=math.inf if info.mtime is None else info.mtime.timestamp(),
             )
             for info in found
         ]
         return sorted(entries, key=lambda entry: entry.name)
+
+    def clock_s(self) -> float:
+        """Return what time it is by the storage's own clock; minus infinity where it has none.
+
+        A file is put there, asked when it was changed, and deleted.
+        """
+        name = f".clock-{secrets.token_hex(8)}"
+        self.write(name, b"")
+        try:
+            changed = self.files.get_file_info(self._path(name)).mtime
+        finally:
+            self.delete(name)
+        return -math.inf if changed is None else float(changed.timestamp())
 
     def read(self, name: str) -> bytes:
         """Return a small file's content; FileNotFoundError if there is none."""

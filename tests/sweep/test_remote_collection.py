@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -68,6 +69,19 @@ def test_what_changed_within_the_hour_stays(heads):
     heads.ours.finish("old")
     heads.ours.finish("new")
     heads.age(but=["new"])
+    collect(heads.ours.runs, delete=True)
+    assert heads.stages() == {"new"}
+
+
+@pytest.mark.parametrize("off_by_s", [7200.0, -7200.0])
+def test_a_clock_of_this_machine_that_is_off_deletes_no_more_and_no_less(
+    heads, monkeypatch, off_by_s
+):
+    heads.ours.finish("old")
+    heads.ours.finish("new")
+    heads.age(but=["new"])
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + off_by_s)
     collect(heads.ours.runs, delete=True)
     assert heads.stages() == {"new"}
 
