@@ -41,15 +41,6 @@ class Session:
             found += children.get(pid, [])
         return found
 
-    def core_seconds(self, ticks_per_s: float) -> dict[tuple[int, str], float]:
-        """Return what each member has used so far, by process number and start."""
-        used = {}
-        for pid in self.members():
-            with suppress(OSError):
-                stat = _stat(pid)
-                used[pid, stat[19]] = (int(stat[11]) + int(stat[12])) / ticks_per_s
-        return used
-
     def titled(self, title: str) -> list[int]:
         """Return the members with this in their command line."""
         return [pid for pid in self.members() if title in _command_line(pid)]

@@ -33,7 +33,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -45,13 +44,12 @@ sys.path.insert(0, str(ROOT))
 
 from ray.cluster_utils import Cluster  # noqa: E402 - after the variables that Ray reads
 
+from benchmarks.result_table import provenance  # noqa: E402 - after the path is right
 from benchmarks.scale_page import Measured, page, picture  # noqa: E402 - after the path is right
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.cluster import PROCESSES  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.journal import read_journal  # noqa: E402 - the same
-from sweep.lineage import read_commit  # noqa: E402 - the same
-from sweep.machine import see_machine  # noqa: E402 - the same
 
 DRIVERS = Path(__file__).with_name("scale_drivers.py")
 STUDY = "overhead"
@@ -240,17 +238,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _setting(sizes: Sizes) -> list[str]:
-    machine, commit = see_machine(), read_commit(ROOT)
-    memory = "" if machine.memory_bytes is None else f", {machine.memory_bytes / 2**30:.0f} GiB"
-    changed = " with changes" if commit and commit.dirty else ""
     command = (
         f"python benchmarks/scale.py --trials {sizes.trials} --gpus {sizes.gpus} "
         f"--gpus-per-node {sizes.gpus_per_node} --slots {sizes.slots}"
     )
     return [
-        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}",
-        f"machine: {machine.cpus} cores{memory}, {machine.system}, Python {machine.python}",
-        f"commit: {f'{commit.sha[:12]}{changed}' if commit else 'not under git'}",
+        *provenance(command),
         f"cluster: {sizes.nodes} logical nodes of {sizes.gpus_per_node} cores and "
         f"{sizes.gpus_per_node} GPUs each, {sizes.gpus} GPUs in all, and a head without any",
     ]
