@@ -31,13 +31,12 @@ def score_body_split(artifacts: Artifacts, split: BodySplit, asked: Asked) -> Sp
     model = load_body_model(artifacts, asked.device)
     rows = predicted_rows(model, split, asked)
     size = {"width_px": model.width_px, "height_px": model.height_px}
-    flat = score_keypoints(rows["output"], rows, **size)
     deep = int((rows["visible"].all(dim=1) & rows["has_depth"]).sum())
     if not deep:
-        return _in_the_image(flat, model)
+        return _in_the_image(score_keypoints(rows["output"], rows, **size), model)
     scored = score_bodies(rows["output"], rows, template=None, **size)
     scores = [
-        Score(name, value, flat.counts.get(name, deep), PROTOCOL[name])
+        Score(name, value, scored.keypoints.counts.get(name, deep), PROTOCOL[name])
         for name, value in scored.metrics.items()
     ]
     tables: dict[str, Means] = {
@@ -47,7 +46,7 @@ def score_body_split(artifacts: Artifacts, split: BodySplit, asked: Asked) -> Sp
         mean_mm = sum(scored.by_action_mm.values()) / len(scored.by_action_mm)
         scores.append(Score(OF_ACTIONS, mean_mm, deep, PROTOCOLS[OF_ACTIONS]))
         tables["actions"] = {name: {"mpjpe_mm": v} for name, v in scored.by_action_mm.items()}
-    tables["keypoints"] = flat.by_joint
+    tables["keypoints"] = scored.keypoints.by_joint
     return SplitScores(f"{_looked(model)}; {PROTOCOL['lifting']}", scores, tables)
 
 

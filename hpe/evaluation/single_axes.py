@@ -100,7 +100,6 @@ def predict_hand_by_axes(
         bone=(UNIT_BONE[0], UNIT_BONE[1]),
     )
     view, _ = view_in_pose(model, image, last[0], upright[0])
-    with torch.no_grad():
-        said = model.decoded(torch.from_numpy(view)[None])
+    said = model.decoded(torch.from_numpy(view)[None])
     mass, shares = said.logits[0].softmax(dim=-1), said.shares[0]
     return PredictedAxes(hand, mass.cpu().numpy(), shares.cpu().numpy())

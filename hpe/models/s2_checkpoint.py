@@ -21,7 +21,7 @@ from torch import Tensor
 from hpe.geometry.skeleton import FREIHAND_FROM_AIT
 from hpe.models.architectures import EncoderName
 from hpe.models.axis_decoders import DecoderConfig, build_decoder
-from hpe.models.encoders import EncoderConfig, build_encoder
+from hpe.models.encoders import Encoder, EncoderConfig, build_encoder
 from hpe.models.s3_checkpoint import in_order
 from hpe.models.torchvision_format import TRUNK
 
@@ -114,7 +114,7 @@ def network_of_s2(
         if not name.startswith((*left_out, f"{prefix}_"))
     }
     encoder, encoder_name = _encoder(_below(tensors, prefix))
-    coarse = _coarse_channels(encoder_name)
+    coarse = _encoder_outline(encoder_name).pyramid_channels[1]
     places = dict(table) if table else _recognised(beside, coarse=coarse)
     layers = _layers(beside, places, coarse=coarse)
     config = _config(beside, layers)
@@ -128,7 +128,7 @@ def _encoder(state: State) -> tuple[dict[str, Tensor], EncoderName]:
     if encoder_name is None:
         known = ", ".join(f"{blocks} ({name[-2:]})" for blocks, name in ENCODERS.items())
         raise ValueError(f"S2's EfficientNets have {known} blocks, this one has {len(numbers)}.")
-    own = _encoder_outline(encoder_name)
+    own = _encoder_outline(encoder_name).state_dict()
     inside = (name.removeprefix(f"{TRUNK}blocks.").split(".") for name in own if "blocks." in name)
     blocks = sorted({(int(stage), int(block)) for stage, block, *_ in inside})
     named = {
@@ -316,14 +316,10 @@ def _fitting(named: State, own: State, *, what: str) -> dict[str, Tensor]:
 
 
 @cache
-def _encoder_outline(name: EncoderName) -> State:
+def _encoder_outline(name: EncoderName) -> Encoder:
+    """Return one of ours, without weights."""
     with torch.device("meta"):
-        return build_encoder(EncoderConfig(name=name), seed=0).state_dict()
-
-
-def _coarse_channels(name: EncoderName) -> int:
-    with torch.device("meta"):
-        return build_encoder(EncoderConfig(name=name), seed=0).pyramid_channels[1]
+        return build_encoder(EncoderConfig(name=name), seed=0)
 
 
 def _widens(tensor: Tensor) -> bool:

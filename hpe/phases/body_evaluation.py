@@ -65,6 +65,21 @@ FIGURE_HEIGHT_PX = 256  # figures are at least this high, whatever the network s
 
 
 @dataclass(frozen=True)
+class KeypointScores:
+    """How a network does on a split in the image.
+
+    Attributes:
+        metrics: `epe_2d_px`, and PCKh where the data know heads.
+        counts: Samples behind each.
+        by_joint: Joint -> the same scores, NaN where there is nothing to score.
+    """
+
+    metrics: dict[str, float]
+    counts: dict[str, int]
+    by_joint: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
 class BodySplitScores:
     """How a network does on a split.
 
@@ -72,11 +87,13 @@ class BodySplitScores:
         metrics: All of `SCORES`, and PCKh where the data know heads.
         by_joint_mm: Joint -> mean error, pelves aligned.
         by_action_mm: Action -> `mpjpe_mm` of its samples; empty where actions are not known.
+        keypoints: How it does in the image.
     """
 
     metrics: dict[str, float]
     by_joint_mm: dict[str, float]
     by_action_mm: dict[str, float]
+    keypoints: KeypointScores
 
 
 class BodyEvaluation:
@@ -162,27 +179,13 @@ def score_bodies(
     )
     actions = actions_of(deep)
     scored = body_scores(predicted_mm, true_mm, actions=actions if all(actions) else None)
+    keypoints = score_keypoints(output, rows, width_px=width_px, height_px=height_px)
     metrics = {
         **{name: scored.values[name] for name in BODY_SCORES},
         **({} if template is None else score_body_template(template, true_mm)),
-        **score_keypoints(output, rows, width_px=width_px, height_px=height_px).metrics,
+        **keypoints.metrics,
     }
-    return BodySplitScores(metrics, dict(scored.by_joint_mm), dict(scored.by_action_mm))
-
-
-@dataclass(frozen=True)
-class KeypointScores:
-    """How a network does on a split in the image.
-
-    Attributes:
-        metrics: `epe_2d_px`, and PCKh where the data know heads.
-        counts: Samples behind each.
-        by_joint: Joint -> the same scores, NaN where there is nothing to score.
-    """
-
-    metrics: dict[str, float]
-    counts: dict[str, int]
-    by_joint: dict[str, dict[str, float]]
+    return BodySplitScores(metrics, dict(scored.by_joint_mm), dict(scored.by_action_mm), keypoints)
 
 
 def score_keypoints(
