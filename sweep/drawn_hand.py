@@ -9,6 +9,9 @@ from hpe.viz.pose_space import draw_in_space
 
 DRAWN_PX = 384
 NOT_RECOGNISED = "NOT RECOGNISED: it would have left the first box by far; the first look is kept"
+FOCAL_ASSUMED = (
+    "focal     1.2 times the longer side is assumed: poses are fine, distances are not (--focal PX)"
+)
 CROP_COLOR = (255, 255, 255)
 
 

@@ -21,17 +21,15 @@ from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
 from hpe.evaluation.pose_model import PoseModel, best_device, load_pose_model  # noqa: E402 - the same
 from hpe.evaluation.single_hand import (  # noqa: E402 - the same
     REFINEMENTS,
-    Camera,
     PredictedHand,
-    assumed_camera,
-    camera_of,
+    camera_for,
     predict_hand,
 )
 from hpe.viz.hands import Image  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.camera_loop import camera_loop, open_camera, show_in_window  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
-from sweep.drawn_hand import NOT_RECOGNISED, drawn_hand  # noqa: E402 - the same
+from sweep.drawn_hand import FOCAL_ASSUMED, NOT_RECOGNISED, drawn_hand  # noqa: E402 - the same
 from sweep.first_boxes import FirstBoxes, parse_box, read_boxes  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.found_model import find_model  # noqa: E402 - the same
@@ -137,10 +135,7 @@ def _predict_files(
     target = options.out / "predictions.json"
     write_text(target, json.dumps(record, indent=1, allow_nan=False))
     if records and records[0]["intrinsics_assumed"]:
-        say(
-            "focal     1.2 times the longer side is assumed: poses are fine, distances are not "
-            "(--focal PX)"
-        )
+        say(FOCAL_ASSUMED)
     if options.scale_mm is None:
         say("scale     unknown: 3D is in lengths of the middle finger's first bone (--scale-mm MM)")
     say(f"written   {shown_path(target)}: {len(records)} hands")
@@ -181,7 +176,7 @@ def _look(
         model,
         image,
         crop_of_box(box),
-        _camera(options, height_px=height_px, width_px=width_px),
+        camera_for(options.focal, height_px=height_px, width_px=width_px),
         scale_m=None if options.scale_mm is None else options.scale_mm / 1000,
         turns=turns_deg(options.rotations),
         refinements=options.refinements,
@@ -191,12 +186,6 @@ def _look(
 
 def _said(told: str, options: argparse.Namespace) -> str:
     return f"starts from {told}, {options.refinements} refinements"
-
-
-def _camera(options: argparse.Namespace, *, height_px: int, width_px: int) -> Camera:
-    if options.focal is None:
-        return assumed_camera(height_px=height_px, width_px=width_px)
-    return camera_of(options.focal, height_px=height_px, width_px=width_px)
 
 
 def _first_boxes(options: argparse.Namespace) -> FirstBoxes:

@@ -17,7 +17,7 @@ from hpe.evaluation.mask_model import load_mask_model
 from hpe.evaluation.pose_model import best_device
 from hpe.evaluation.single_axes import PredictedAxes, predict_hand_by_axes
 from hpe.evaluation.single_body import PredictedBody, centered_rectangle, predict_body
-from hpe.evaluation.single_hand import REFINEMENTS, assumed_camera, camera_of
+from hpe.evaluation.single_hand import REFINEMENTS, camera_for
 from hpe.evaluation.single_masks import predict_masks
 from hpe.phases.phase import Artifacts
 from hpe.viz.axis_sheets import draw_distributions
@@ -26,7 +26,7 @@ from hpe.viz.hands import Image, captioned, enlarged
 from hpe.viz.segmentation_sheets import overlaid
 from hpe.viz.stick_figures import draw_stick_figure
 from hpe.whole_file import write_text
-from sweep.drawn_hand import DRAWN_PX, NOT_RECOGNISED, drawn_hand
+from sweep.drawn_hand import DRAWN_PX, FOCAL_ASSUMED, NOT_RECOGNISED, drawn_hand
 from sweep.first_boxes import FirstBoxes
 from sweep.messages import shown_path
 from sweep.picture_files import read_picture, say, write_picture
@@ -124,8 +124,7 @@ def show_bodies(artifacts: Artifacts, pictures: Pictures) -> None:
         size = {"height_px": image.shape[0], "width_px": image.shape[1]}
         given = pictures.boxes.given_in(path.name, **size)
         box, told = given or (centered_rectangle(**size), RECTANGLE)
-        focal_px = pictures.focal_px
-        camera = assumed_camera(**size) if focal_px is None else camera_of(focal_px, **size)
+        camera = camera_for(pictures.focal_px, **size)
         body = predict_body(model, image, box, camera)
         target = pictures.folder / f"{path.stem}.body.png"
         write_picture(target, _drawn_body(image, body, told))
@@ -152,8 +151,7 @@ def show_axes(artifacts: Artifacts, pictures: Pictures) -> None:
     for path in pictures.paths:
         image = read_picture(path)
         size = {"height_px": image.shape[0], "width_px": image.shape[1]}
-        focal_px = pictures.focal_px
-        camera = assumed_camera(**size) if focal_px is None else camera_of(focal_px, **size)
+        camera = camera_for(pictures.focal_px, **size)
         crop, told = None, WHOLE_FRAME
         if model.frame == "hand":
             box, told = pictures.boxes.box_in(path.name, **size)
@@ -175,10 +173,7 @@ def show_axes(artifacts: Artifacts, pictures: Pictures) -> None:
         unsure = f"; {NOT_RECOGNISED}" if hand.limited else ""
         say(f"{path.name}: starts from {told}; drawn in {shown_path(target)}{unsure}")
     if pictures.focal_px is None:
-        say(
-            "focal     1.2 times the longer side is assumed: poses are fine, distances are not "
-            "(--focal PX)"
-        )
+        say(FOCAL_ASSUMED)
     if model.space.unit != "mm" and looking.bone_mm is None:
         say("scale     unknown: 3D is in lengths of the index finger's first bone (--scale-mm MM)")
     ways = {"rotations": looking.rotations, "mirrored": looking.mirrored}

@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from trainables.admission import HEAD, Terms, refusal, terms_here
+from trainables.admission import HEAD, Terms, machine_name, refusal, terms_here
 from trainables.remote_folder import RemoteFolder
 
 PATIENCE_S = 120.0
@@ -98,7 +98,7 @@ def _ask_every_node(terms: Terms) -> Sequence[Answer]:
         if not facts["Alive"]:
             continue
         node = facts["NodeID"]
-        name = f"{facts['NodeManagerHostname']}-{node[:6]}"
+        name = machine_name(facts["NodeManagerHostname"], node)
         here = NodeAffinitySchedulingStrategy(node, soft=False)
         task = ray.remote(probe).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
         asked[node, name] = task.remote(terms, name)

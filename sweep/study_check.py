@@ -101,9 +101,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     check_objective(study)
     check_grid(study, replaced, phases)
     space = _space(study, base, replaced)
-    for name, point in arms.items():
-        with about(f"arms/{name}"):
-            check_data_suffices(point, split_sizes(data), replaced=replaced)
+    _check_arms_suffice(arms, split_sizes(data), replaced)
     searched, conditional, varied = _searched(study, space, phases, sizes=split_sizes(data))
     for point in (base, *arms.values()):
         check_metrics(study, point)
@@ -141,9 +139,15 @@ def check_lengths(checked: CheckedStudy, lengths: Mapping[str, int]) -> None:
     replaced = _replaced_labels(checked.study, checked.base)
     if checked.searched_trials > 0:
         check_data_suffices(checked.base, lengths, replaced=replaced)
-    for name, point in checked.arms.items():
+    _check_arms_suffice(checked.arms, lengths, replaced)
+
+
+def _check_arms_suffice(
+    arms: Mapping[str, Point], sizes: Mapping[str, int], replaced: Sequence[str]
+) -> None:
+    for name, point in arms.items():
         with about(f"arms/{name}"):
-            check_data_suffices(point, lengths, replaced=replaced)
+            check_data_suffices(point, sizes, replaced=replaced)
 
 
 def _check_sizes(study: Study, base: Point) -> None:

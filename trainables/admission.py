@@ -91,6 +91,16 @@ def refusal(terms: Terms, *, node: str) -> str | None:
     return fault
 
 
+def machine_name(host: str, node: str) -> str:
+    """Return what a machine goes by in messages, and answers as.
+
+    Args:
+        host: Its host name.
+        node: What Ray calls it.
+    """
+    return f"{host}-{node[:6]}"
+
+
 def code_digest(project: Path) -> str:
     """Return a digest of the code that trains: of every module of the packages workers import."""
     digest = hashlib.sha256()

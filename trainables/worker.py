@@ -20,7 +20,7 @@ from ray.exceptions import RayError
 
 from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
-from trainables.admission import Terms, refusal
+from trainables.admission import Terms, machine_name, refusal
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom, MemoryUse
 from trainables.saved_states import History
@@ -236,7 +236,7 @@ def machine_fault(terms: Terms | None, node: str) -> str | None:
     """
     if terms is None or node in terms.admitted:
         return None
-    name = f"{socket.gethostname()}-{node[:6]}"
+    name = machine_name(socket.gethostname(), node)
     fault = refusal(terms, node=name)
     return None if fault is None else f"machine {name} is not used: {fault}."
 

@@ -78,6 +78,13 @@ def assumed_camera(*, height_px: int, width_px: int) -> Camera:
     return camera_of(focal_px, height_px=height_px, width_px=width_px, assumed=True)
 
 
+def camera_for(focal_px: float | None, *, height_px: int, width_px: int) -> Camera:
+    """Return a camera of this focal length, or an assumed one where nobody says it."""
+    if focal_px is None:
+        return assumed_camera(height_px=height_px, width_px=width_px)
+    return camera_of(focal_px, height_px=height_px, width_px=width_px)
+
+
 def camera_of(focal_px: float, *, height_px: int, width_px: int, assumed: bool = False) -> Camera:
     """Return a camera of known focal length that looks through the photograph's middle."""
     matrix = [[focal_px, 0.0, width_px / 2], [0.0, focal_px, height_px / 2], [0.0, 0.0, 1.0]]
