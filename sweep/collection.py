@@ -95,21 +95,19 @@ def collect(runs: RunsDir, *, delete: bool) -> Collection:
 
 
 def _plan(runs: RunsDir) -> Collection:
-    storage, remote = storage_of(runs, None), None
+    storage = storage_of(runs, None)
     try:
-        reachable = needed = reachable_stages(runs)
-        if storage is not None:
-            needed = reachable | reachable_elsewhere(storage)
-        if storage is not None and storage.is_remote:
-            remote = remote_waste(storage, needed)
+        reachable = reachable_stages(runs)
+        needed = reachable if storage is None else reachable | reachable_elsewhere(storage)
+        if storage is not None and not storage.is_remote:
+            storage = None  # the folder itself is what heads share
+        remote = () if storage is None else remote_waste(storage, needed)
     except OSError as error:
         raise ValueError(f"{error}. Nothing was deleted.") from error
     except ValueError as error:
         raise ValueError(f"{error}\nNothing was deleted.") from error
-    if remote is None:
-        waste = [*_stage_waste(runs, needed), *_scratch(runs)]
-        return Collection(waste=waste, reachable=reachable)
-    waste = [*_stage_waste(runs, reachable), *_scratch(runs)]  # of a cache others need nothing
+    stays = needed if storage is None else reachable  # of a cache others need nothing
+    waste = [*_stage_waste(runs, stays), *_scratch(runs)]
     return Collection(waste=waste, reachable=reachable, storage=storage, remote=remote)
 
 
