@@ -1,7 +1,8 @@
 """How results are worded for people: names of trials, numbers, units, what counts as better."""
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sweep.trials import Trial
 
@@ -37,6 +38,26 @@ def trial_name(trial: Trial, *, many_seeds: bool = False) -> str:
 def part_name(path: str) -> str:
     """Return what people call a part that is switched off: `pretrain/augment/blur` -> `blur`."""
     return path.rpartition("/")[2].removesuffix("_weight")
+
+
+def short_names(paths: Collection[str], *, at_least: int = 1) -> Mapping[str, str]:
+    """Return the end of each path that tells it from the others.
+
+    Args:
+        paths: Such as `paired/loss/ce_weight`.
+        at_least: How many parts an end has, where the path has them.
+    """
+    ends = Counter(end for path in set(paths) for end in _ends(path, at_least))
+    return {
+        path: next((end for end in _ends(path, at_least) if ends[end] == 1), path) for path in paths
+    }
+
+
+def _ends(path: str, at_least: int) -> Iterator[str]:
+    """Yield the ends of a path, the shortest first: `b/c` after `c`."""
+    parts = path.split("/")
+    first = min(at_least, len(parts))
+    return ("/".join(parts[-count:]) for count in range(first, len(parts) + 1))
 
 
 def unit_of(metric: str) -> str:

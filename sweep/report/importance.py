@@ -19,6 +19,7 @@ from optuna.trial import TrialState as OptunaState
 from sweep.known_trials import KnownTrials, known_id
 from sweep.ledger import Ledger
 from sweep.messages import counted
+from sweep.naming import short_names
 from sweep.report.style import FAINT, INK, QUIET, Chart, as_png, label, legend, new_figure
 from sweep.study import Study
 from sweep.told_trials import distributions_of
@@ -183,8 +184,8 @@ def importance_chart(found: Importance) -> Chart | None:
     axes.barh(places - 0.19, ped, 0.36, color=INK, label="PED-ANOVA: reaching the best")
     fanova = [weight.fanova or 0.0 for weight in shown]
     axes.barh(places + 0.19, fanova, 0.36, color=QUIET, label="fANOVA: all variance")
-    names = ["/".join(weight.path.split("/")[-2:]) for weight in shown]
-    axes.set_yticks(range(len(shown)), names)
+    names = short_names([weight.path for weight in shown], at_least=2)
+    axes.set_yticks(range(len(shown)), list(names.values()))
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.grid(visible=False, axis="y")

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from scipy import stats
 
 from sweep.ledger import Ledger
-from sweep.naming import metric_words, trial_name
+from sweep.naming import metric_words, short_names, trial_name
 from sweep.report.ranking import shown_value
 from sweep.report.style import (
     BEST,
@@ -173,7 +173,7 @@ def _parameter_axis(path: str, paths: Sequence[str], trials: Sequence[Trial]) ->
         return None
     heights, ticks = _scaled(values)
     heights |= {trial.number: OFF for trial in trials if trial.number not in values}
-    lines = tuple(path.split("/")[-2:]) if "/" in path else (path,)
+    lines = tuple(short_names(paths, at_least=2)[path].rsplit("/", 1))
     absent = "" if len(values) == len(trials) else ("off" if _switched(path, paths) else "not set")
     return Axis(path, lines, heights, ticks, absent)
 

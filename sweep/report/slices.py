@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sweep.naming import metric_words
+from sweep.naming import metric_words, short_names
 from sweep.report.importance import Importance
 from sweep.report.ranking import as_cell, shown_value
 from sweep.report.style import (
@@ -55,11 +55,11 @@ def slices_chart(
     trials = [*found.trials, *marked]
     columns = 2 if len(paths) > 1 else 1
     figure, panels = new_grid(math.ceil(len(paths) / columns), columns)
-    colors = arm_colors(list(study.arms))
+    colors, names = arm_colors(list(study.arms)), short_names(paths, at_least=2)
     for i, (axes, path) in enumerate(zip(panels, paths, strict=False)):
         _draw_slice(axes, path, found.trials, marked, colors, best)
         y = metric_words(study.objective.metric) if i % columns == 0 else ""
-        label(axes, x="/".join(path.split("/")[-2:]), y=y)
+        label(axes, x=names[path], y=y)
     return Chart(
         name="slices",
         title="The objective against what matters most",
@@ -154,7 +154,8 @@ def contour_chart(found: Importance, objective: Objective) -> Chart | None:
     for scale, set_ticks in zip(axes_of, (axes.set_xticks, axes.set_yticks), strict=True):
         set_ticks((0.0, 0.5, 1.0), [shown_value(float(f"{v:.3g}")) for v in scale.marks])
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    label(axes, x="/".join(first.split("/")[-2:]), y="/".join(second.split("/")[-2:]))
+    names = short_names((first, second), at_least=2)
+    label(axes, x=names[first], y=names[second])
     return Chart(
         name="contour",
         title="The two parameters that matter most, together",

@@ -5,7 +5,7 @@ from typing import Any
 
 from sweep.display import shown_duration
 from sweep.messages import counted
-from sweep.naming import metric_words, with_unit
+from sweep.naming import metric_words, short_names, with_unit
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
@@ -84,6 +84,7 @@ def spread_text(values: Sequence[float], sd: float | None) -> str:
 
 
 def short_composition(params: Mapping[str, Any]) -> str:
-    """Return the parameters in a line: last parts of paths, what is off left out."""
-    shown = [(path.rsplit("/", 1)[-1], text) for path, text in composed(params) if text != "off"]
-    return ", ".join(f"{name} {text}" for name, text in shown)
+    """Return the parameters in a line: short names, what is off left out."""
+    entries = composed(params)
+    names = short_names([path for path, _ in entries])
+    return ", ".join(f"{names[path]} {text}" for path, text in entries if text != "off")
