@@ -152,13 +152,15 @@ class Execution:
     def _tracker(self, past: Sequence[Record]) -> MlflowTracker:
         job = self.job
         is_default = self.tracking_uri == job.runs.mlflow_uri
+        store = StageStore(job.runs.stages)
         return MlflowTracker(
             study=job.study.name,
             uri=self.tracking_uri,
             memory=job.folder.tracking,
             artifacts=job.runs.mlflow_artifacts.absolute() if is_default else None,
             past=past,
-            history=StageStore(job.runs.stages).metrics,
+            history=store.metrics,
+            drawn=store.pictures,
         )
 
     def _close(self, tracker: MlflowTracker, patience_s: float) -> None:

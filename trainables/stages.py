@@ -38,7 +38,6 @@ from trainables.saved_states import History, SavedState, read_last_state, write_
 
 KEPT = "kept"
 PICTURES = "pictures"
-PREDICTIONS = "predictions.png"
 STATES = "state"
 CORRUPT = ".corrupt-"
 LOCKS = ".locks"
@@ -127,16 +126,30 @@ class StageStore(FinishedStages):
                 if self._remote is not None:
                     self._remote.put_folder(snapshot)
 
-    def keep_picture(self, stage: Stage, epoch: int, png: bytes) -> None:
-        """Keep what the predictions of one epoch look like."""
+    def keep_pictures(self, stage: Stage, epoch: int, files: Mapping[str, bytes]) -> None:
+        """Keep what the predictions of one epoch look like.
+
+        Args:
+            stage: The stage, under training.
+            epoch: The epoch.
+            files: Contents by file name.
+        """
         with self._locked(stage.key):
             if not self.is_committed(stage.key):
                 folder = self.folder(stage.key) / PICTURES / f"{epoch:05d}"
                 folder.mkdir(parents=True, exist_ok=True)
-                with replacing(folder / PREDICTIONS) as temporary:
-                    temporary.write_bytes(png)
+                for name, content in files.items():
+                    with replacing(folder / name) as temporary:
+                        temporary.write_bytes(content)
                 if self._remote is not None:
                     self._remote.put_folder(folder)
+
+    def pictures(self, key: str) -> Mapping[int, Path]:
+        """Return the folders of the epochs whose predictions were drawn, by epoch."""
+        if self._remote is not None:
+            self._remote.bring_folder(self.folder(key) / PICTURES)
+        folder = self.folder(key) / PICTURES
+        return {int(path.name): path for path in sorted(folder.glob("[0-9]*"))}
 
     def drop_snapshot(self, stage: Stage, epoch: int) -> None:
         """Forget the kept artifacts of an epoch that fell out of the top k."""

@@ -160,7 +160,7 @@ def train_stage(
                     _keep_snapshots(
                         report, stage, store=store, config=config, spec=spec, past=history
                     )
-                    _keep_picture(report, stage, store=store, config=config, spec=spec)
+                    _keep_pictures(report, stage, store=store, config=config, spec=spec)
             if desk.report(report.epoch, report.metrics) is Directive.ABANDON:
                 return
     if seat.leads:
@@ -310,12 +310,12 @@ def _keep_snapshots(
         store.drop_snapshot(stage, epoch)
 
 
-def _keep_picture(
+def _keep_pictures(
     report: EpochReport, stage: Stage, *, store: StageStore, config: Config, spec: PhaseSpec
 ) -> None:
-    """Draw this epoch's predictions and keep the picture, if the settings have a rhythm for it."""
+    """Draw this epoch's predictions and keep the pictures, if the settings have a rhythm for it."""
     every = getattr(config, "pictures_every", 0)
     if spec.draw is None or not every or report.epoch % every:
         return
     drawn = spec.draw(report.artifacts().tensors["predictions"])
-    store.keep_picture(stage, report.epoch, drawn.as_png())
+    store.keep_pictures(stage, report.epoch, drawn.as_files("predictions"))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hpe.metrics.alignment import align_similarity
 from hpe.metrics.pose import joint_errors_mm, root_relative
+from hpe.viz.hand_sheets import turning_hands
 from hpe.viz.hands import PAPER, Image, captioned, contact_sheet, draw_comparison
 from hpe.viz.sheet import Sheet
 
@@ -52,6 +53,9 @@ def draw_axes(predictions: Mapping[str, Tensor]) -> Sheet:
         "samples are not chosen by their error.",
         columns=("sample", "pa_mpjpe_mm", "root_epe_mm"),
         rows=rows,
+        turning=turning_hands(
+            arrays["predicted_m"], arrays["joints_m"], [error_mm for _, _, error_mm in rows]
+        ),
     )
 
 

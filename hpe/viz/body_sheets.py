@@ -1,6 +1,6 @@
 """Contact sheets of bodies: what augmentation makes of them, and what a network says of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -13,7 +13,14 @@ from hpe.data.bodies import BodyData
 from hpe.geometry.body_skeleton import BODY_BONES
 from hpe.viz.hands import captioned, contact_sheet, enlarged
 from hpe.viz.sheet import Sheet
-from hpe.viz.stick_figures import TRUTH, Facing, bone_color, draw_stick_figure
+from hpe.viz.stick_figures import (
+    TRUTH,
+    Facing,
+    bone_color,
+    draw_stick_figure,
+    turning_bodies,
+)
+from hpe.viz.turning import Turning
 
 Image = UInt8[np.ndarray, "_height _width 3"]
 
@@ -88,6 +95,7 @@ def draw_predicted_bodies(predictions: Mapping[str, Tensor]) -> Sheet:
         "not chosen by their error.",
         columns=("sample", "mpjpe_mm", "epe_2d_px"),
         rows=numbers,
+        turning=_turning([body for body in bodies if body["has_depth"]]),
     )
 
 
@@ -140,6 +148,18 @@ def _compared(body: Mapping[str, np.ndarray]) -> Image:
     ]
     error_mm = _distance(body, "joints_mm", "predicted_mm")
     return captioned(np.concatenate([overlay, *figures], axis=1), f"{error_mm:.0f} mm")
+
+
+def _turning(bodies: Sequence[Mapping[str, np.ndarray]]) -> Turning | None:
+    """Return the bodies to turn, if there are any."""
+    if not bodies:
+        return None
+    predicted_mm, true_mm = (
+        np.stack([body[name] for body in bodies]).astype(np.float64)
+        for name in ("predicted_mm", "joints_mm")
+    )
+    errors_mm = [_distance(body, "joints_mm", "predicted_mm") for body in bodies]
+    return turning_bodies(predicted_mm, true_mm, errors_mm)
 
 
 def _distance(body: Mapping[str, np.ndarray], first: str, second: str) -> float:

@@ -1,18 +1,21 @@
 """Contact sheets of hands: what augmentation makes of them, and what a network says of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from hpe.augment.composition import CompositionConfig, build_composition
 from hpe.augment.crop import Frame
 from hpe.data.hands import HandData, HandSplit
+from hpe.geometry.skeleton import BONES, WRIST
 from hpe.metrics.pose import joint_errors_mm, root_relative
 from hpe.phases.views import training_composition
-from hpe.viz.hands import contact_sheet, draw_comparison, draw_skeleton, enlarged
+from hpe.viz.hands import BONE_COLORS, contact_sheet, draw_comparison, draw_skeleton, enlarged
 from hpe.viz.sheet import Sheet
+from hpe.viz.turning import Turning
 
 NUM_HANDS = 4
 NUM_VIEWS = 5
@@ -56,6 +59,7 @@ def draw_hands(predictions: Mapping[str, Tensor]) -> Sheet:
         )
         distance = np.linalg.norm(arrays["keypoints_px"][i] - arrays["predicted_px"][i], axis=1)
         rows.append((i, round(error_mm, 3), round(float(distance.mean()), 3)))
+    errors_mm = [error_mm for _, error_mm, _ in rows]
     return Sheet(
         image=contact_sheet(panels, columns=2),
         caption="Validation hands: the truth on the left; on the right the prediction over a white "
@@ -63,6 +67,24 @@ def draw_hands(predictions: Mapping[str, Tensor]) -> Sheet:
         "are not chosen by their error.",
         columns=("sample", "root_epe_mm", "epe_2d_px"),
         rows=rows,
+        turning=turning_hands(arrays["predicted_m"], arrays["joints_m"], errors_mm),
+    )
+
+
+def turning_hands(
+    predicted_m: Float[np.ndarray, "hands 21 3"],
+    true_m: Float[np.ndarray, "hands 21 3"],
+    errors_mm: Sequence[float],
+) -> Turning:
+    """Return hands to turn, wrist on wrist; as many as there are errors to write below them."""
+    count = len(errors_mm)
+    return Turning(
+        predicted=predicted_m[:count].astype(np.float64),
+        true=true_m[:count].astype(np.float64),
+        root=WRIST,
+        bones=BONES,
+        colors=BONE_COLORS,
+        captions=[f"{error_mm:.1f} mm" for error_mm in errors_mm],
     )
 
 

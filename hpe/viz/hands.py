@@ -34,10 +34,10 @@ TRUTH: Rgb = (235, 235, 235)
 PAPER: Rgb = (255, 255, 255)
 INK: Rgb = (40, 40, 46)
 
-_BONE_COLORS: tuple[Rgb, ...] = tuple(
+BONE_COLORS: tuple[Rgb, ...] = tuple(
     FINGER_COLORS[name] for name, joints in FINGERS.items() for _ in joints
 )
-_JOINT_COLORS: tuple[Rgb, ...] = (WRIST_COLOR, *_BONE_COLORS)
+_JOINT_COLORS: tuple[Rgb, ...] = (WRIST_COLOR, *BONE_COLORS)
 
 _SUBPIXEL_BITS = 4
 _CAPTION_PX = 22
@@ -72,7 +72,7 @@ def draw_skeleton(
     """
     canvas, points, drawn = _prepared(image, keypoints_px, visible, side_px)
     thickness = max(1, round(side_px / 110))
-    bones = list(zip(BONES, _BONE_COLORS, strict=True))
+    bones = list(zip(BONES, BONE_COLORS, strict=True))
     for (parent, child), _ in bones:
         if drawn[parent] and drawn[child]:
             _line(canvas, points[parent], points[child], OUTLINE, thickness + 2)

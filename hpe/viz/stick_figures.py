@@ -11,6 +11,7 @@ from torch import Tensor
 from hpe.geometry.body_skeleton import BODY_BONES, BODY_JOINTS, PELVIS
 from hpe.viz.hands import captioned, contact_sheet
 from hpe.viz.sheet import Sheet
+from hpe.viz.turning import Turning
 
 Facing = Literal["front", "side"]
 
@@ -87,22 +88,37 @@ def draw_lifted(predictions: Mapping[str, Tensor]) -> Sheet:
     """
     true_mm = predictions["joints_mm"].numpy().astype(np.float64)
     predicted_mm = predictions["predicted_mm"].numpy().astype(np.float64)
+    errors_mm = [_distance_mm(*pair) for pair in zip(predicted_mm, true_mm, strict=True)]
     panels: list[UInt8[np.ndarray, "height width 3"]] = []
-    numbers: list[Sequence[float | int | str]] = []
-    for number, (truth, predicted) in enumerate(zip(true_mm, predicted_mm, strict=True)):
-        error_mm = _distance_mm(predicted, truth)
+    for truth, predicted, error_mm in zip(true_mm, predicted_mm, errors_mm, strict=True):
         panels += [
             draw_stick_figure(predicted, under_mm=truth, caption=f"{error_mm:.1f} mm"),
             draw_stick_figure(predicted, facing="side", under_mm=truth),
         ]
-        numbers.append((number, error_mm))
     return Sheet(
         image=contact_sheet(panels, columns=8),
         caption="Validation bodies from the front and from the side: the prediction over the truth "
         "in grey, pelvis on pelvis; right limbs are red. Below, the mean error of joints relative "
         "to the pelvis. They are not chosen by their error.",
         columns=("sample", "mpjpe_mm"),
-        rows=numbers,
+        rows=list(enumerate(errors_mm)),
+        turning=turning_bodies(predicted_mm, true_mm, errors_mm),
+    )
+
+
+def turning_bodies(
+    predicted_mm: Float[np.ndarray, "bodies 17 3"],
+    true_mm: Float[np.ndarray, "bodies 17 3"],
+    errors_mm: Sequence[float],
+) -> Turning:
+    """Return bodies to turn, pelvis on pelvis, with their errors below them."""
+    return Turning(
+        predicted=predicted_mm,
+        true=true_mm,
+        root=PELVIS,
+        bones=BODY_BONES,
+        colors=[bone_color(child) for _, child in BODY_BONES],
+        captions=[f"{error_mm:.0f} mm" for error_mm in errors_mm],
     )
 
 

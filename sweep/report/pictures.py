@@ -65,4 +65,5 @@ def _chart(sheet: Sheet, *, name: str, title: str, about: str) -> Chart:
         png=sheet.as_png(),
         columns=tuple(sheet.columns),
         rows=tuple(tuple(row) for row in sheet.rows),
+        live="" if sheet.turning is None else sheet.turning.as_fragment(),
     )

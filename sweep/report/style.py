@@ -32,6 +32,7 @@ class Chart:
         png: The picture.
         columns: Of the data.
         rows: Of the data.
+        live: HTML to stand below the picture, if there is something to touch.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Chart:
     png: bytes
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    live: str = ""
 
 
 def new_figure(width_in: float = 7.0, height_in: float = 3.9) -> tuple[Figure, Axes]:

@@ -19,7 +19,7 @@ from hpe.whole_file import write_text
 from sweep.ledger import Ledger, Record
 from sweep.tracking.faults import Refused
 from sweep.tracking.pictures import STUDY
-from sweep.tracking.writer import History, RunWriter, journal_id
+from sweep.tracking.writer import Drawn, History, RunWriter, journal_id
 
 if TYPE_CHECKING:
     from sweep.tracking.store import RunStore
@@ -56,6 +56,7 @@ class MlflowTracker:
         artifacts: Where a new experiment keeps files, or None if a server decides.
         past: The journal's records so far.
         history: Epochs of stages that were trained before this study used them.
+        drawn: Where the pictures of a stage's epochs lie.
         pause_s: Records that arrive within this time are written together.
     """
 
@@ -68,10 +69,11 @@ class MlflowTracker:
         artifacts: Path | None = None,
         past: Sequence[Record] = (),
         history: History | None = None,
+        drawn: Drawn | None = None,
         pause_s: float = 1.0,
     ) -> None:
         self._study, self._uri, self._memory, self._artifacts = study, uri, memory, artifacts
-        self._writer = RunWriter(history)
+        self._writer = RunWriter(history, drawn)
         self._pause_s = pause_s
         self._store: RunStore | None = None
         self._queue: deque[Record] = deque()

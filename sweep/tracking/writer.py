@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -21,12 +22,19 @@ from sweep.tracking.pictures import (
 )
 from sweep.trials import Epoch
 from trainables.manifest import CorruptStage
+from trainables.stages import PICTURES
 
 if TYPE_CHECKING:
     from sweep.tracking.store import RunStore
 
 History = Callable[[str], Sequence[Mapping[str, Any]]]
 """Stage key -> `{"epoch", "metrics"}` of every epoch of a committed stage."""
+
+Drawn = Callable[[str], Mapping[int, Path]]
+"""Stage key -> folders of the epochs whose predictions were drawn."""
+
+DRAWN_EVERY = "pictures_every"
+"""The setting of phases that draw what they predict while they train."""
 
 
 class RunWriter:
@@ -39,11 +47,13 @@ class RunWriter:
         refused: Messages about runs that MLflow will not take.
     """
 
-    def __init__(self, history: History | None) -> None:
+    def __init__(self, history: History | None, drawn: Drawn | None = None) -> None:
         self.ledger = Ledger()
         self.journal_id: str | None = None
         self.refused: list[str] = []
         self._history = history
+        self._drawn = drawn
+        self._kept_drawn: set[tuple[str, int]] = set()
         self._started_s = 0.0
         self._reused_s: dict[str, float] = {}
         self._changed: dict[str, None] = {}
@@ -128,8 +138,21 @@ class RunWriter:
             return
         try:
             store.write(picture)
+            self._keep_drawn(store, key)
         except Refused as error:
             self._give_up(key, f"MLflow refuses the run {picture.name!r}: {error}")
+
+    def _keep_drawn(self, store: "RunStore", key: str) -> None:
+        """Keep what a phase drew of its epochs so far with its run."""
+        number, _, label = key.partition("/")
+        stage = self.ledger.trial(int(number)).stage(label) if label else None
+        if self._drawn is None or stage is None or not stage.config.get(DRAWN_EVERY):
+            return
+        for epoch, folder in self._drawn(stage.key).items():
+            is_whole = stage.status in ("done", "reused") or stage.epoch(epoch) is not None
+            if is_whole and (key, epoch) not in self._kept_drawn:
+                store.write_folder(key, folder, f"{PICTURES}/{folder.name}")
+                self._kept_drawn.add((key, epoch))
 
     def _write_settings(self, store: "RunStore", number: int) -> None:
         """Keep a trial's settings with its run, if it has one that MLflow takes."""

@@ -8,7 +8,7 @@ from hpe.phases.catalog import PHASES
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
 from tests.hpe.phases.conftest import fake_data
 from trainables.assignment import Assignment, Directive, Stage
-from trainables.stages import PICTURES, PREDICTIONS, StageStore
+from trainables.stages import PICTURES, StageStore
 from trainables.training import Seat, train_stage
 
 TINY = {
@@ -78,7 +78,10 @@ def test_pictures_are_kept_as_often_as_asked_and_change_nothing(tmp_path):
     first, last = (cv2.imread(str(path)) for path in pictures)
     assert first.shape == last.shape
     assert (first != last).any()
-    assert f"{PICTURES}/00002/{PREDICTIONS}" in drawn.manifest(key)["files"]
+    kept = {f"{PICTURES}/00002/predictions.png", f"{PICTURES}/00002/predictions.html"}
+    assert kept <= set(drawn.manifest(key)["files"])
+    assert drawn.pictures(key) == {n: drawn.folder(key) / PICTURES / f"0000{n}" for n in (2, 4)}
+    assert plain.pictures(key) == {}
     one, other = plain.artifacts(key), drawn.artifacts(key)
     assert one.facts == other.facts
     for group, tensors in one.tensors.items():

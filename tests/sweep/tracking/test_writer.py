@@ -1,5 +1,7 @@
 """From records to runs, in a store that is a dict."""
 
+from pathlib import Path
+
 import pytest
 
 from sweep.tracking.faults import Refused
@@ -12,7 +14,7 @@ class FakeStore:
     """Holds the last picture of every run."""
 
     def __init__(self):
-        self.runs, self.texts, self.refusing = {}, {}, set()
+        self.runs, self.texts, self.refusing, self.folders = {}, {}, set(), []
 
     def write(self, picture):
         self.runs[picture.key] = picture
@@ -21,6 +23,9 @@ class FakeStore:
         if key in self.refusing:
             raise Refused("the run was deleted")
         self.texts[key] = text
+
+    def write_folder(self, key, folder, name):
+        self.folders.append((key, folder, name))
 
 
 def flushed(records, history=None):
@@ -109,3 +114,26 @@ def test_a_reused_stage_that_is_gone_has_a_run_without_epochs(journal_script):
     assert store.runs["0/pretrain"] == phase_picture(
         trial, trial.stages[0], reused_s=trial.created_s + 2, reused_epochs=[]
     )
+
+
+def test_what_an_epoch_drew_is_kept_once_and_not_before_the_epoch_is_known(journal_script):
+    script = journal_script()
+    script.trial(0)
+    records = script.records
+    for stage in next(r for r in records if r["kind"] == "trial")["stages"]:
+        if stage["label"] == "finetune":
+            stage["config"] = {"pictures_every": 1}
+            key = stage["key"]
+    folders = {epoch: Path(f"/stages/{key}/pictures/{epoch:05d}") for epoch in (1, 2)}
+    writer, store = RunWriter(None, {key: folders}.__getitem__), FakeStore()
+    first = next(
+        i for i, r in enumerate(records) if r["kind"] == "epoch" and r["label"] == "finetune"
+    )
+    for record in records[: first + 1]:
+        writer.fold(record)
+    writer.flush(store)
+    assert store.folders == [("0/finetune", folders[1], "pictures/00001")]
+    for record in records[first + 1 :]:
+        writer.fold(record)
+        writer.flush(store)
+    assert store.folders[1:] == [("0/finetune", folders[2], "pictures/00002")]
