@@ -1,4 +1,4 @@
-"""The fixed template hand beside the objective: what a predictor that sees nothing would score."""
+"""The fixed template pose beside the objective: what a predictor that sees nothing would score."""
 
 from collections.abc import Iterable
 

@@ -113,7 +113,7 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
 
 
 def is_blind(value: float, template: float, objective: Objective) -> bool:
-    """Say whether a value is no better than that of the fixed template hand."""
+    """Say whether a value is no better than that of the fixed template pose."""
     return not better(value, template, objective.direction)
 
 

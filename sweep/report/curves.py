@@ -52,7 +52,7 @@ def learning_curves(
         path: Which metric.
         epochs_of: Where epochs come from.
         best: The trial to stress.
-        template: What the fixed template hand scores, drawn as a line.
+        template: What the fixed template pose scores, drawn as a line.
     """
     name, key = split_metric(path)
     curves = list(_curves(ledger, name, key, epochs_of))

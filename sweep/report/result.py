@@ -50,7 +50,7 @@ class StudyResult:
         ablation: What the parts of the winner are worth so far; None where nothing is known.
         arms: Arms that completed, best first.
         pairs: Paired differences between them.
-        template: What the fixed template hand scores on the objective's metric, if it is reported.
+        template: What the fixed template pose scores on the objective's metric, if it is reported.
         blind: Whether the leader is no better than the template.
         ended_by: What ended the study, all its trials or a budget; None if something is left.
     """

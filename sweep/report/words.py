@@ -26,7 +26,7 @@ def counts(result: StudyResult) -> str:
 
 
 def template_sentence(result: StudyResult) -> str | None:
-    """Say how the leader stands to the fixed template hand, if that is known."""
+    """Say how the leader stands to the fixed template pose, if that is known."""
     leader = result.answer.leader
     if result.template is None or leader is None:
         return None
@@ -34,11 +34,11 @@ def template_sentence(result: StudyResult) -> str | None:
     value, template = with_unit(leader.mean, metric), with_unit(result.template, metric)
     if result.blind:
         return (
-            f"That is no better than the {template} of a fixed template hand that sees no image: "
+            f"That is no better than the {template} of a fixed template pose that sees no input: "
             f"at this budget {metric_words(metric, unit=False)} is blind, "
             "and no ranking by it should be trusted."
         )
-    return f"A fixed template hand that sees no image scores {template}, {leader.name} {value}."
+    return f"A fixed template pose that sees no input scores {template}, {leader.name} {value}."
 
 
 def cost_sentence(result: StudyResult) -> str:

@@ -125,7 +125,7 @@ def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data
         report.result.answer.sentence,
         "no interval is possible",
         "core-seconds of training",
-        "A fixed template hand",
+        "A fixed template pose",
         "diverged",
         "slot 1 was replaced",
         "0123abcd",
