@@ -50,10 +50,12 @@ class Left:
     Attributes:
         after: Rounds finished by then.
         reason: In words.
+        failed: Whether it left because its trial failed, which says nothing about how good it is.
     """
 
     after: int
     reason: str
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,7 @@ def run_race(
         if any(len(values.get(entrant.name, ())) < finished for entrant in race.going):
             break
         leaving = _leaving(race.going, signed, finished, rounds)
-        left = {**race.left, **{name: Left(finished, why) for name, why in leaving.items()}}
-        race = replace(race, rounds=finished, left=left)
+        race = replace(race, rounds=finished, left={**race.left, **leaving})
         race = replace(race, ended_by=_ended_by(race, signed, rounds))
     return race
 
@@ -137,9 +138,13 @@ def _why_not(entrants: Sequence[Entrant], rounds: int) -> str | None:
 
 def _leaving(
     going: Sequence[Entrant], values: Signed, finished: int, rounds: int
-) -> dict[str, str]:
+) -> dict[str, Left]:
     """Return who leaves after this round, and why."""
-    leaving = {e.name: "its trial failed" for e in going if values[e.name][finished - 1] is None}
+    leaving = {
+        e.name: Left(finished, "its trial failed", failed=True)
+        for e in going
+        if values[e.name][finished - 1] is None
+    }
     if not MIN_ROUNDS <= finished < rounds:
         return leaving
     rows = {e.name: _row(values[e.name], finished) for e in going if e.name not in leaving}
@@ -152,13 +157,13 @@ def _leaving(
         quantile = float(stats.t.ppf(1 - LEAVE_ERROR, finished - 1))
         for name in kind:
             if name != leader and paired_t(_minus(rows[leader], rows[name])) > quantile:
-                leaving[name] = f"{leader} is better in a paired test"
+                leaving[name] = Left(finished, f"{leader} is better in a paired test")
     if True in best and finished >= FUTILITY_SHARE * rounds:
         control = rows[best[True]]
         for entrant in going:
             name = entrant.name
             if not entrant.is_control and name in rows and sum(rows[name]) <= sum(control):
-                leaving.setdefault(name, f"it is not ahead of {best[True]}")
+                leaving.setdefault(name, Left(finished, f"it is not ahead of {best[True]}"))
     return leaving
 
 

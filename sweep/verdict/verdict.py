@@ -9,7 +9,7 @@ import numpy as np
 
 from hpe.metrics.direction import Direction
 from sweep.verdict.dunnett import dunnett_quantile
-from sweep.verdict.race import Race, Values
+from sweep.verdict.race import Entrant, Race, Values
 
 CONFIDENCE = 0.95
 """In studies without any difference a winner is announced at most in the rest of them."""
@@ -51,8 +51,9 @@ class Verdict:
 
     Attributes:
         winner: The candidate with the best mean of those who stayed, or None if none did.
-        leads: Over every control that ran two rounds with it, the strongest control first: of
-            those who stayed the one with the best mean.
+        leads: Over every control that ran two rounds with it, first the one that decides: a control
+            that failed and that it is not separated from, else the strongest of those who stayed.
+        unknown: Controls that failed before they had run two rounds with the winner.
         means: Name -> mean objective over the rounds it ran.
         probability_best: Name -> share of resampled races in which it has the best mean, of those
             who stayed.
@@ -62,11 +63,15 @@ class Verdict:
     leads: tuple[Lead, ...]
     means: Mapping[str, float]
     probability_best: Mapping[str, float]
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_separated(self) -> bool:
-        """Say whether the winner is better than the strongest control, and so than any."""
-        return bool(self.leads) and self.leads[0].is_separated
+        """Say whether the winner is better than the strongest control, and so than any.
+
+        A control that failed was beaten by nobody, so the winner has to be better than it as well.
+        """
+        return bool(self.leads) and self.leads[0].is_separated and not self.unknown
 
 
 def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
@@ -84,23 +89,18 @@ def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
     stayed = [e for e in ran if e.name not in race.left]
     candidates = [e.name for e in stayed if not e.is_control]
     winner = max(candidates, key=mean.__getitem__, default=None)
-    controls = [e.name for e in ran if e.is_control]
-    controls.sort(key=lambda name: (name in race.left, -mean[name]))
-    entered = sum(not entrant.is_control for entrant in race.entrants)
-    leads = (
-        ()
-        if winner is None
-        else tuple(
-            lead
-            for name in controls
-            if (lead := _lead(merits[winner], merits[name], name, entered)) is not None
-        )
-    )
+    leads = () if winner is None else _leads(race, merits, winner)
+    compared = {lead.control for lead in leads}
     return Verdict(
         winner=winner,
         leads=leads,
         means={name: sign * value for name, value in mean.items()},
         probability_best=probability_best({e.name: merits[e.name] for e in stayed}),
+        unknown=tuple(
+            e.name
+            for e in race.entrants
+            if winner is not None and e.is_control and _failed(race, e) and e.name not in compared
+        ),
     )
 
 
@@ -141,6 +141,29 @@ def _merits(race: Race, values: Values, direction: Direction) -> dict[str, list[
         name: [sign * value for value in row[: race.rounds] if value is not None]
         for name, row in values.items()
     }
+
+
+def _failed(race: Race, entrant: Entrant) -> bool:
+    return entrant.name in race.left and race.left[entrant.name].failed
+
+
+def _leads(race: Race, merits: Mapping[str, Sequence[float]], winner: str) -> tuple[Lead, ...]:
+    """Return the winner's leads, the one first that decides."""
+    entered = sum(not entrant.is_control for entrant in race.entrants)
+    leads = [
+        lead
+        for entrant in race.entrants
+        if entrant.is_control
+        and (lead := _lead(merits[winner], merits.get(entrant.name, ()), entrant.name, entered))
+    ]
+
+    def order(lead: Lead) -> tuple[int, float]:
+        left = race.left.get(lead.control)
+        if left is None:
+            return 1, lead.mean
+        return (2 if lead.is_separated else 0) if left.failed else 3, lead.mean
+
+    return tuple(sorted(leads, key=order))
 
 
 def _lead(

@@ -86,3 +86,44 @@ def test_first_is_the_winner_or_the_strongest_control_where_no_candidate_stayed(
     race = Race(ENTRANTS, 4, left, "no candidate is left")
     assert first_of(race, VALUES, direction="minimize") == "strong"
     assert first_of(race, {}, direction="minimize") is None
+
+
+FAILED = {"strong": Left(4, "its trial failed", failed=True)}
+STRONGER = {"a": [50.0, 50.5, 49.8, 50.2], "b": [52.0] * 4, "weak": [60.0, 60.4, 59.8, 60.2]}
+
+
+@pytest.mark.parametrize("reached", [[40.0, 41.0, 39.5], [40.0, 41.0], [50.1, 50.9, 49.7]])
+def test_a_control_that_failed_is_no_control_that_was_beaten(reached):
+    verdict = told({**STRONGER, "strong": [*reached, None]}, left=FAILED)
+    assert not verdict.is_separated
+    assert [lead.control for lead in verdict.leads] == ["strong", "weak"]
+    assert verdict.leads[1].is_separated
+
+
+def test_a_control_that_failed_far_behind_does_not_stand_in_the_way():
+    verdict = told({**STRONGER, "strong": [70.0, 70.5, 69.8, None]}, left=FAILED)
+    assert verdict.is_separated
+    assert [lead.control for lead in verdict.leads] == ["weak", "strong"]
+
+
+@pytest.mark.parametrize("reached", [[], [70.0]])
+def test_nobody_is_better_than_a_control_that_failed_before_it_could_be_compared(reached):
+    verdict = told({**STRONGER, "strong": [*reached, None]}, left=FAILED)
+    assert verdict.unknown == ("strong",)
+    assert not verdict.is_separated
+
+
+def test_a_control_that_another_control_beat_decides_nothing():
+    beaten = {"strong": Left(2, "weak is better in a paired test")}
+    values = {**STRONGER, "strong": [49.0, 70.0], "weak": [60.0, 60.4, 59.8, 60.2]}
+    verdict = told(values, left=beaten)
+    assert verdict.is_separated
+    assert [lead.control for lead in verdict.leads] == ["weak", "strong"]
+    assert not verdict.leads[1].is_separated
+
+
+def test_the_race_says_who_left_because_a_trial_failed():
+    values = {**VALUES, "strong": [12.5, None, 13.0, 14.0]}
+    race = run_race(ENTRANTS, values, rounds=4, direction="minimize")
+    assert race.left["strong"] == Left(2, "its trial failed", failed=True)
+    assert not verdict_of(race, values, direction="minimize").is_separated
