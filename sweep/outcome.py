@@ -23,7 +23,6 @@ from sweep.study import Study
 from sweep.tracking.pictures import trials_view
 from sweep.tracking.served_model import can_be_served
 from sweep.tracking.tracker import without_credentials
-from sweep.trials import TrialState
 from trainables.stages import StageStore
 
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -99,10 +98,10 @@ def show_outcome(outcome: Outcome, console: Console, tracked: Tracked) -> int:
     width = max(len(name) for name, _ in steps)
     for name, step in steps:
         console.print(f"{name:<{width}}  {step}")
-    return _judge_failures(outcome, console)
+    return judge_failures(outcome, console)
 
 
-def _judge_failures(outcome: Outcome, console: Console) -> int:
+def judge_failures(outcome: Outcome, console: Console) -> int:
     """Say why trials failed, and whether the study allows so many."""
     for failure in outcome.result.failures:
         trials = ", ".join(map(str, failure.trials))
@@ -111,8 +110,9 @@ def _judge_failures(outcome: Outcome, console: Console) -> int:
             f"failed as {failure.error_class} (trials {trials}): {reason}",
             style="red",
         )
-    failed = outcome.result.states.get(TrialState.FAIL, 0)
-    allowed = allowed_failures(outcome.job.study, len(outcome.result.rows))
+    result = outcome.result
+    failed = sum(len(failure.trials) for failure in result.failures)
+    allowed = allowed_failures(outcome.job.study, len(result.rows) + result.num_replicates)
     if failed <= allowed:
         return DONE
     console.print(

@@ -8,6 +8,7 @@ from sweep.agenda import why_over
 from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger
 from sweep.lineage import gpus_per_slot
+from sweep.naming import trial_name
 from sweep.report.baseline import template_value
 from sweep.report.comparison import (
     Answer,
@@ -29,11 +30,12 @@ from sweep.warm_start import known_sentence
 
 @dataclass(frozen=True)
 class Failure:
-    """Trials that failed for one reason."""
+    """Trials and replicates that failed for one reason; `first` names the first of them."""
 
     error_class: str
     trials: tuple[int, ...]
     message: str
+    first: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ class StudyResult:
         pairs: Paired differences between them.
         template: What the fixed template pose scores on the objective's metric, if it is reported.
         blind: Whether the leader is no better than the template.
+        failures: By cause, of trials and replicates.
+        states: State -> how many trials of the search and arms are in it.
         ended_by: What ended the study, all its trials or a budget; None if something is left.
+        num_replicates: How many replicates have begun, for the verdict or an ablation.
     """
 
     study: Study
@@ -68,6 +73,7 @@ class StudyResult:
     states: Mapping[TrialState, int]
     ended_by: str | None
     known: str | None = None
+    num_replicates: int = 0
     replication: Replication | None = None
     verdict: Verdict | None = None
     ablation: Ablation | None = None
@@ -118,6 +124,7 @@ def result_of(
             gpus_per_slot=gpus_per_slot(ledger.lineage),
         ),
         known=known_sentence(ledger),
+        num_replicates=len(ledger.replicates),
         replication=replication,
         verdict=verdict,
         ablation=ablation_of(study, ledger) if ledger.ablations else None,
@@ -126,10 +133,16 @@ def result_of(
 
 def _failures(ledger: Ledger) -> tuple[Failure, ...]:
     by_class: dict[str, list[Trial]] = {}
-    for trial in ledger.in_state(TrialState.FAIL):
-        by_class.setdefault(trial.error_class or "unknown", []).append(trial)
+    for trial in ledger.everything():
+        if trial.state is TrialState.FAIL:
+            by_class.setdefault(trial.error_class or "unknown", []).append(trial)
     failures = [
-        Failure(name, tuple(t.number for t in trials), trials[0].message or "")
+        Failure(
+            error_class=name,
+            trials=tuple(trial.number for trial in trials),
+            message=trials[0].message or "",
+            first=trial_name(trials[0]),
+        )
         for name, trials in by_class.items()
     ]
     return tuple(sorted(failures, key=lambda failure: -len(failure.trials)))

@@ -1,6 +1,6 @@
 """The verdict in sentences, as a figure and as a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sweep.candidates import Candidate
@@ -20,6 +20,7 @@ from sweep.report.style import (
     new_figure,
 )
 from sweep.study import Objective, Study
+from sweep.trials import TrialState
 from sweep.verdict.race import Race
 from sweep.verdict.replicates import Replication
 from sweep.verdict.verdict import CONFIDENCE, Lead, Verdict
@@ -29,9 +30,9 @@ def verdict_answer(replication: Replication, verdict: Verdict, objective: Object
     """Return what the replicates say, in place of what the search alone would."""
     leader = _leader(replication, verdict, objective)
     return Answer(
-        sentence=_sentence(replication.race, verdict, objective),
+        sentence=_sentence(replication, verdict, objective),
         certainty=_certainty(replication, verdict),
-        separated=verdict.is_separated if verdict.leads else None,
+        separated=verdict.is_separated if verdict.leads or verdict.unknown else None,
         leader=leader,
     )
 
@@ -144,16 +145,18 @@ def _leader(replication: Replication, verdict: Verdict, objective: Objective) ->
     return Candidate(name, source.arm, (source,), values)
 
 
-def _sentence(race: Race, verdict: Verdict, objective: Objective) -> str:
+def _sentence(replication: Replication, verdict: Verdict, objective: Objective) -> str:
+    race = replication.race
     if verdict.winner is None:
-        control = strongest_control(race, verdict, objective)
-        if control is None:
-            return "Every replicate failed, so there is no verdict."
-        value = with_unit(verdict.means[control], objective.metric)
-        return f"No searched point is better than {control} ({value}): all fell behind it."
+        return _no_winner(replication, verdict, objective)
     value = with_unit(verdict.means[verdict.winner], objective.metric)
     name = verdict.winner[0].upper() + verdict.winner[1:]
     metric = metric_words(objective.metric, unit=False)
+    if verdict.unknown:
+        return (
+            f"The data does not show that {verdict.winner} ({value} {metric}) is better than every "
+            f"control: {_failures(replication, verdict.unknown)} on fresh seeds."
+        )
     if not verdict.leads:
         return f"{name} leads with {value} {metric}; the study has no control to compare it with."
     first, *others = verdict.leads
@@ -161,14 +164,52 @@ def _sentence(race: Race, verdict: Verdict, objective: Objective) -> str:
     if not first.is_separated:
         return (
             f"The data does not separate {verdict.winner} ({value} {metric}) from {first.control}, "
-            f"the strongest control: {lead}."
+            f"{_standing(first, race)}: {lead}."
         )
-    beaten = [f"{other.control} by {_lead(other, objective)}" for other in others]
+    beaten = [
+        f"{other.control} by {_lead(other, objective)}" for other in others if other.is_separated
+    ]
     more = f" It is also ahead of {'; '.join(beaten)}." if beaten else ""
     return (
-        f"{name} wins with {value} {metric}, ahead of {first.control}, the strongest control, by "
-        f"{lead}.{more}"
+        f"{name} wins with {value} {metric}, ahead of {first.control}, {_standing(first, race)}, "
+        f"by {lead}.{more}"
     )
+
+
+def _no_winner(replication: Replication, verdict: Verdict, objective: Objective) -> str:
+    """Say why no searched point won: to fail is not to fall behind."""
+    race = replication.race
+    points = [entrant.name for entrant in race.entrants if not entrant.is_control]
+    failed = [name for name in points if race.left[name].failed]
+    if len(failed) == len(points):
+        return f"There is no verdict: {_failures(replication, failed)} on fresh seeds."
+    control = strongest_control(race, verdict, objective)
+    if control is None:
+        return "Every control failed on fresh seeds, so there is no verdict."
+    value = with_unit(verdict.means[control], objective.metric)
+    behind = "all fell behind it"
+    if failed:
+        others = [name for name in points if name not in failed]
+        behind = f"{', '.join(others)} fell behind it, and {_failures(replication, failed)}"
+    return f"No searched point is better than {control} ({value}): {behind}."
+
+
+def _failures(replication: Replication, names: Sequence[str]) -> str:
+    """Return who failed and of what: `trial 3 and trial 5 failed (out_of_memory)`."""
+    numbers = {replication.sources[name].number for name in names}
+    causes = {
+        trial.error_class or "unknown"
+        for (source, _), trial in replication.begun.items()
+        if source in numbers and trial.state is TrialState.FAIL
+    }
+    return f"{' and '.join(names)} failed ({', '.join(sorted(causes))})"
+
+
+def _standing(lead: Lead, race: Race) -> str:
+    left = race.left.get(lead.control)
+    if left is None or not left.failed:
+        return "the strongest control"
+    return f"which failed after {counted(lead.rounds, 'fresh seed')}"
 
 
 def _lead(lead: Lead, objective: Objective) -> str:

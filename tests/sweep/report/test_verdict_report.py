@@ -2,12 +2,16 @@
 
 import csv
 import os
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
-from sweep.ledger import Ledger
+from sweep.ledger import FIRST_REPLICATE, Ledger
+from sweep.outcome import Outcome, judge_failures
 from sweep.report.result import result_of
 from sweep.report.writing import write_report
+from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, make_study
 from tests.sweep.engine_phases import PHASES
 
@@ -27,6 +31,15 @@ def shifted(ledger: Ledger, **by_name: float) -> Ledger:
         name = trial.arm or "point"
         trial.objective = 10.0 + by_name[name] + 0.1 * (trial.seed % 3)
         trial.objective += 0.1 * ((7 * trial.seed + trial.replicate_of) % 5)
+    return ledger
+
+
+def failed(ledger: Ledger, *, arm: str | None, after: int = 0) -> Ledger:
+    """Let all replicates of an arm, or of the points, run out of memory from a round on."""
+    for trial in ledger.replicates.values():
+        if trial.arm == arm and trial.seed >= 1000 + after:
+            trial.state, trial.error_class = TrialState.FAIL, "out_of_memory"
+            trial.objective, trial.message = None, "it wants 20 GB"
     return ledger
 
 
@@ -54,6 +67,47 @@ def test_where_no_point_beats_the_control_the_control_leads(ledger):
     result = told(shifted(ledger, point=3.0, published=0.0, no_draft=5.0))
     assert "No searched point is better than arm published" in result.answer.sentence
     assert result.best.arm == "published"
+
+
+def test_points_that_failed_are_not_told_as_beaten(ledger, tmp_path):
+    shifted(ledger, point=-2.0, published=0.0, no_draft=1.0)
+    result = told(failed(ledger, arm=None))
+    assert result.answer.sentence.startswith("There is no verdict: trial")
+    assert "failed (out_of_memory) on fresh seeds" in result.answer.sentence
+    (failure,) = result.failures
+    assert failure.error_class == "out_of_memory"
+    assert all(number >= FIRST_REPLICATE for number in failure.trials)
+    page = write_report(ledger, STUDY, tmp_path / "report", phases=PHASES).page.read_text()
+    assert "No trial failed." not in page
+    assert judge_failures(Outcome(SimpleNamespace(study=STUDY), result), Console(quiet=True)) == 0
+    strict = SimpleNamespace(study=STUDY.model_copy(update={"max_failed": 0}))
+    assert judge_failures(Outcome(strict, result), Console(quiet=True)) == 1
+    assert "seed 1000: it wants 20 GB" in page
+
+
+def test_a_control_that_failed_is_told_and_not_passed_over(ledger):
+    shifted(ledger, point=-2.0, published=-9.0, no_draft=1.0)
+    result = told(failed(ledger, arm="published", after=3))
+    assert "does not separate" in result.answer.sentence
+    assert "arm published, which failed after 3 fresh seeds" in result.answer.sentence
+    assert result.answer.separated is False
+
+
+def test_a_control_of_which_nothing_is_known_is_told(ledger):
+    shifted(ledger, point=-2.0, published=-9.0, no_draft=1.0)
+    result = told(failed(ledger, arm="published"))
+    assert "arm published failed (out_of_memory) on fresh seeds" in result.answer.sentence
+    assert result.answer.separated is False
+
+
+def test_leads_that_are_not_separated_are_not_among_those_it_is_also_ahead_of(ledger):
+    shifted(ledger, point=-2.0, published=0.0, no_draft=1.0)
+    for trial in ledger.replicates.values():
+        if trial.arm == "no_draft":
+            trial.objective += 30.0 * (trial.seed % 2)
+    sentence = told(ledger).answer.sentence
+    assert "ahead of arm published" in sentence
+    assert "no_draft" not in sentence
 
 
 def test_the_page_and_the_files_show_the_replicates(ledger, tmp_path):
