@@ -21,12 +21,11 @@ def check_hook(given: str) -> None:
     """Refuse a hook that cannot be called.
 
     Raises:
-        ValueError: If it is empty, has an open quotation mark, or is an address without a host.
+        ValueError: If it is empty, has an open quotation mark, or is an address without a host or
+            with characters that an address cannot have.
     """
-    parts = urlsplit(given)
-    if parts.scheme in SCHEMES:
-        if not parts.hostname:
-            raise ValueError(f"--notify {given}: the address names no host.")
+    if _is_address(given):
+        _check_address(given)
         return
     try:
         words = shlex.split(given)
@@ -43,7 +42,7 @@ def call_hook(given: str, event: Mapping[str, Any]) -> None:
         OSError: If it cannot be started or reached, fails, or takes too long.
     """
     body = json.dumps(event, allow_nan=False).encode()
-    if urlsplit(given).scheme in SCHEMES:
+    if _is_address(given):
         _post(given, body)
     else:
         _run(given, body)
@@ -51,8 +50,28 @@ def call_hook(given: str, event: Mapping[str, Any]) -> None:
 
 def shown_hook(given: str) -> str:
     """Return a hook without what may be a secret: of an address the host alone."""
+    if not _is_address(given):
+        return given
     parts = urlsplit(given)
-    return f"{parts.scheme}://{parts.hostname}" if parts.scheme in SCHEMES else given
+    return f"{parts.scheme}://{parts.hostname}"
+
+
+def _is_address(given: str) -> bool:
+    return given.partition(":")[0].lower() in SCHEMES
+
+
+def _check_address(given: str) -> None:
+    try:
+        parts = urlsplit(given)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+        f"{parts.path}?{parts.query}".encode("ascii")
+    except ValueError as error:
+        raise ValueError(
+            f"--notify {given}: this is no address that can be called ({error}); write what is "
+            f"no ASCII behind the host as %XX."
+        ) from None
+    if not host:
+        raise ValueError(f"--notify {given}: the address names no host.")
 
 
 def _post(address: str, body: bytes) -> None:
@@ -61,7 +80,7 @@ def _post(address: str, body: bytes) -> None:
     try:
         with urllib.request.urlopen(request, timeout=LIMIT_S):
             return
-    except HTTPException as error:
+    except (HTTPException, ValueError) as error:  # an address that it was sent on to, say
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 

@@ -92,6 +92,8 @@ def test_an_address_gets_the_event_as_the_body_of_a_post():
         (in_python("import time; time.sleep(60)"), "took longer than 0.5 s and was ended"),
         ("no-such-program --loud", "No such file or directory"),
         ("http://127.0.0.1:9/secret", "refused"),
+        ("https://chat..example/secret", "label empty or too long"),
+        ("http://chat.example/secret-hoök", "can't encode character"),
     ],
 )
 def test_a_hook_that_fails_is_a_line_and_the_next_is_called(
@@ -142,7 +144,16 @@ def test_the_hooks_are_options_that_stay():
 
 
 @pytest.mark.parametrize(
-    ("hook", "message"), [("", "give a command"), ("say 'x", "quotation"), ("http:///x", "no host")]
+    ("hook", "message"),
+    [
+        ("", "give a command"),
+        ("say 'x", "quotation"),
+        ("http:///x", "no host"),
+        ("https://chat..example/hook", "label empty or too long"),
+        ("http://chat.example/hoök", "as %XX"),
+        ("http://chat.example:room/x", "Port could not be cast"),
+        ("http://[chat.example/x", "Invalid IPv6 URL"),
+    ],
 )
 def test_a_hook_that_cannot_be_called_is_refused_at_once(hook, message, capsys):
     with pytest.raises(ValueError, match=message):
