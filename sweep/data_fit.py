@@ -1,14 +1,13 @@
 """Whether the data and files that a study names suffice for what its phases are set to do."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from hpe.augment.composition import CompositionConfig
-from hpe.augment.occlusion import require_occluders
 from hpe.config import Config
 from hpe.data.catalog import knows_depth, task_of
 from hpe.data.mixture import Mixing, sources_of
 from hpe.data.opened import SPLITS, OpenedData
+from hpe.outside_files import OutsideFiles, outside_files
 from sweep.messages import about
 from sweep.points import Point
 
@@ -100,21 +99,29 @@ def check_depth_is_known(point: Point, data: Config, *, replaced: Collection[str
             )
 
 
-def check_files_exist(point: Point, *, replaced: Collection[str] = ()) -> None:
-    """Refuse a point whose views take objects from files that are not there.
+def check_files(points: Iterable[Point], *, replaced: Collection[str] = ()) -> None:
+    """Refuse points whose settings name files that are not there, or cannot be used.
 
     Args:
-        point: What is to run.
+        points: What is to run; files that several of them name are looked at once.
         replaced: Labels that are not trained.
 
     Raises:
-        ValueError: With the phase and what is missing.
+        ValueError: With the phase, the section of its settings, and what is wrong.
     """
-    for label, config in point.configs.items():
-        augment = getattr(config, "augment", None)
-        if label in replaced or not isinstance(augment, CompositionConfig):
-            continue
-        try:
-            require_occluders(augment.occlude)
-        except FileNotFoundError as error:
-            raise ValueError(f"{label}: augment/occlude: {error}") from error
+    checked: set[OutsideFiles] = set()
+    for point in points:
+        for label, config in point.configs.items():
+            named = () if label in replaced else outside_files(config)
+            for path, files in named:
+                if files not in checked:
+                    with about(f"{label}: {path}"):
+                        _check(files)
+                    checked.add(files)
+
+
+def _check(files: OutsideFiles) -> None:
+    try:
+        files.check(files.folder)
+    except OSError as error:
+        raise ValueError(str(error)) from error

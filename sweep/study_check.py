@@ -21,7 +21,7 @@ from search_spaces.space import SPACES, Space
 from sweep.data_fit import (
     check_data_suffices,
     check_depth_is_known,
-    check_files_exist,
+    check_files,
     split_sizes,
 )
 from sweep.early_stop_check import check_early_stop
@@ -102,10 +102,10 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     check_grid(study, replaced, phases)
     space = _space(study, base, replaced)
     _check_arms_suffice(arms, split_sizes(data), replaced)
+    check_files((base, *arms.values()), replaced=replaced)
     searched, conditional, varied = _searched(study, space, phases, sizes=split_sizes(data))
     for point in (base, *arms.values()):
         check_metrics(study, point)
-        check_files_exist(point, replaced=replaced)
         check_depth_is_known(point, data, replaced=replaced)
     check_early_stop(study, base)
     check_sampler(study, searched, conditional)
@@ -189,6 +189,7 @@ def _searched(
     searched: dict[str, BaseDistribution] = {}
     seen: Counter[str] = Counter()
     varied: set[str] = set()
+    points: list[Point] = []
     with about("search/grid" if study.search.grid else f"space {study.space}"):
         for distributions, settings in _sampled(space):
             searched.update(distributions)
@@ -196,6 +197,8 @@ def _searched(
             varied.update(settings)
             point = searched_point(study, settings, phases)
             check_data_suffices(point, sizes, replaced=_replaced_labels(study, point))
+            points.append(point)
+        check_files(points, replaced=_replaced_labels(study, points[0]))
     if not searched:
         raise ValueError(
             f"from_weights: the given weights replace everything that the space {study.space} "

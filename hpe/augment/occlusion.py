@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from hpe.augment.appearance import Image, Keypoints
 from hpe.augment.drawn_objects import drawn_occluders
 from hpe.augment.occluders import Cutout, Occluders, cutout_paths, picture_occluders, voc_occluders
-from hpe.augment.voc_objects import require_voc_layout
+from hpe.augment.voc_objects import voc_files
 from hpe.config import Config
+from hpe.outside_files import OutsideFiles
 
 _FULL_SIZE_PX = 256
 """Side of the view in which a stored object has its own size at scale 1 (Sárándi et al., 2018)."""
@@ -59,19 +60,13 @@ class OccludeConfig(Config):
             )
         return self
 
-
-def require_occluders(config: OccludeConfig) -> None:
-    """Refuse an enabled source whose files are missing, without reading them.
-
-    Raises:
-        FileNotFoundError: With what is missing.
-    """
-    if not config.enabled or config.folder is None:
-        return
-    if config.source == "voc":
-        require_voc_layout(config.folder)
-    else:
-        cutout_paths(config.folder)
+    @property
+    def files(self) -> OutsideFiles | None:
+        """The files that objects are cut out of; None where they are drawn, or off."""
+        if not self.enabled or self.folder is None:
+            return None
+        find = voc_files if self.source == "voc" else cutout_paths
+        return OutsideFiles(self.folder, find=find, check=find)
 
 
 def load_occluders(config: OccludeConfig, *, seed: int) -> Occluders:

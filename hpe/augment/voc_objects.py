@@ -37,6 +37,32 @@ def require_voc_layout(folder: Path) -> None:
         )
 
 
+def voc_files(folder: Path) -> list[Path]:
+    """Return what objects are cut out of: annotations, and pictures and masks that go with them.
+
+    Raises:
+        FileNotFoundError: If the folder is not laid out so, or nothing could be cut out of it.
+    """
+    require_voc_layout(folder)
+    annotations = sorted((folder / "Annotations").glob("*.xml"))
+    annotated = {path.stem for path in annotations}
+    masks = sorted((folder / "SegmentationObject").glob("*.png"))
+    masks = [path for path in masks if path.stem in annotated]
+    if not masks:
+        raise FileNotFoundError(
+            f"{folder} has no picture with both an annotation and a mask of its objects, so that "
+            "nothing can be cut out; is the data set complete?"
+        )
+    pictures = [folder / "JPEGImages" / f"{path.stem}.jpg" for path in masks]
+    missing = [path for path in pictures if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} has annotations and masks of pictures that are missing: {missing[0].name}"
+            f"{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}."
+        )
+    return [*annotations, *pictures, *masks]
+
+
 def read_voc_objects(folder: Path) -> Iterator[UInt8[np.ndarray, "height width 4"]]:
     """Yield the selected objects, RGB and alpha, by picture and by object in it.
 

@@ -113,6 +113,11 @@ class RecordedLimits:
         return within
 
 
+def limit_files(folder: Path) -> list[Path]:
+    """Return the files that hold the limits."""
+    return [folder / ANGLES_FILE, folder / POSE_FILE]
+
+
 def read_recorded_limits(folder: Path) -> RecordedLimits:
     """Read the limits from a folder of EvoSkeleton's `resources/constraints`.
 
@@ -120,7 +125,7 @@ def read_recorded_limits(folder: Path) -> RecordedLimits:
         ValueError: If a file is missing, holds more than arrays, or is another one than its name
             says.
     """
-    angles, pose = load_tree(folder / ANGLES_FILE), load_tree(folder / POSE_FILE)
+    angles, pose = (load_tree(path) for path in limit_files(folder))
     try:
         spread, planes = angles["angleSprd"].ravel(), angles["sepPlane"].ravel()
         second, bounds = angles["E2"].ravel(), angles["bounds"].ravel()

@@ -1,10 +1,14 @@
 """Settings of the evolution of skeletons, and what follows from them alone."""
 
+from pathlib import Path
+
 from pydantic import Field, model_validator
 
 from hpe.config import Config
 from hpe.evolution.breeding import Compat, Strengths
 from hpe.evolution.limbs import NUM_LIMBS
+from hpe.evolution.recorded_limits import limit_files, read_recorded_limits
+from hpe.outside_files import OutsideFiles
 from hpe.phases.keep import KeepConfig
 from hpe.phases.recorded_poses import RecordedConfig
 
@@ -46,6 +50,13 @@ class LimitsConfig(Config):
                 f"and {self.largest_deg}; lower the first or raise the second"
             )
         return self
+
+    @property
+    def files(self) -> OutsideFiles | None:
+        """The files with the limits; None where they are estimated."""
+        if self.folder is None:
+            return None
+        return OutsideFiles(Path(self.folder), find=limit_files, check=read_recorded_limits)
 
 
 class LimbMutationConfig(Config):

@@ -1,7 +1,9 @@
 """Data that are too few for a phase are refused before anything starts."""
 
+import numpy as np
 import pytest
 
+from hpe.augment import occlusion
 from hpe.data.catalog import data_config
 from hpe.data.opened import SPLITS, OpenedData
 from hpe.phases.catalog import PHASES
@@ -9,6 +11,7 @@ from hpe.phases.phase import Workload
 from sweep.data_fit import require_training_samples, split_sizes
 from sweep.study import Study
 from sweep.study_check import check_lengths, check_study
+from trainables.plans import default_settings, parse_plan
 
 SIZES = {"unlabelled": 1000, "train": 100, "val": 300, "test": 40}
 
@@ -107,12 +110,84 @@ def test_the_work_of_a_phase_follows_from_its_settings_and_the_sizes(phase, sett
     assert spec.workload(spec.config.model_validate(settings), SIZES) == workload
 
 
+def alone(phase, metric, **study):
+    """Return a study of one arm and one phase."""
+    objective = {"metric": f"{phase}/val/{metric}"}
+    arms = {"space": None, "search": {"trials": 0}, "arms": {"one": {}}}
+    return {**arms, "plan": [phase], "objective": objective, **study}
+
+
+BODIES = {"data": {"name": "rendered_bodies"}}
+RELATIVE = {"pretrain/relative/weight": 1.0, "pretrain/relative/own_views": True}
+RELATIVE |= {f"pretrain/relative/{name}": False for name in ("translation", "color", "scale")}
+RELATIVE |= {"pretrain/relative/augment/rotate/enabled": True}
+OCCLUDED = {
+    "pretrain/augment": {},
+    "pretrain/relative/augment": {"settings": RELATIVE},
+    "finetune/augment": alone("finetune", "root_epe_mm"),
+    "encoder_decoder/augment": alone("encoder_decoder", "pa_mpjpe_mm"),
+    "body_pose/augment": alone("body_pose", "mpjpe_mm", **BODIES),
+}
+"""Every section with occluders, and a study that reads it."""
+
+
+def occluding(section, **occlude):
+    """Return the study with these settings of its occluders."""
+    study = OCCLUDED[section]
+    settings = {f"{section}/occlude/{name}": str(value) for name, value in occlude.items()}
+    return {**study, "settings": {**study.get("settings", {}), **settings}}
+
+
 @pytest.mark.parametrize(("source", "rule"), [("voc", "VOC2012 folder"), ("pictures", "no folder")])
-def test_occluders_without_files_are_refused(tmp_path, source, rule):
-    occlude = {"enabled": True, "source": source, "folder": str(tmp_path / "objects")}
-    settings = {f"pretrain/augment/occlude/{name}": value for name, value in occlude.items()}
-    with pytest.raises(ValueError, match=rf"pretrain: augment/occlude: .*objects.*{rule}"):
-        check(settings=settings)
+@pytest.mark.parametrize("section", OCCLUDED)
+def test_occluders_without_files_are_refused_wherever_they_are_pasted(
+    tmp_path, section, source, rule
+):
+    phase, inner = section.split("/", 1)
+    study = occluding(section, source=source, folder=tmp_path / "objects")
+    study["settings"] |= {f"{section}/occlude/enabled": True}
+    with pytest.raises(ValueError, match=rf"^{phase}: {inner}/occlude: .*objects.*{rule}"):
+        check(**study)
+
+
+def test_every_phase_that_may_occlude_is_among_them():
+    paths = [
+        path.removesuffix("/occlude/folder")
+        for name in PHASES
+        for path in default_settings(parse_plan([*PHASES[name].requires, name], PHASES))
+        if path.endswith("/occlude/folder")
+    ]
+    assert set(paths) == set(OCCLUDED)
+
+
+def test_occluders_that_only_some_points_have_are_refused_before_any_is_tried(tmp_path):
+    study = occluding("body_pose/augment", source="voc", folder=tmp_path)
+    check(**study)
+    study |= {"space": "body_volumetric", "search": {"trials": 1}, "arms": {}}
+    message = "^space body_volumetric: body_pose: augment/occlude: .*VOC2012 folder"
+    with pytest.raises(ValueError, match=message):
+        check(**study)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_joint_limits_that_cannot_be_read_are_refused(tmp_path, enabled):
+    settings = {"evolve/limits/folder": str(tmp_path), "evolve/limits/enabled": enabled}
+    study = alone("lift", "mpjpe_mm", **BODIES, settings=settings) | {"plan": ["evolve", "lift"]}
+    with pytest.raises(ValueError, match=r"^evolve: limits: there is no file .*jointAngleModel_v2"):
+        check(**study)
+    np.save(tmp_path / "jointAngleModel_v2.npy", {"angleSprd": np.zeros(3)})
+    np.save(tmp_path / "staticPose.npy", {"di": np.zeros((3, 16))})
+    with pytest.raises(ValueError, match=r"^evolve: limits: .* must hold EvoSkeleton's"):
+        check(**study)
+
+
+def test_files_that_many_points_name_are_looked_at_once(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(occlusion, "cutout_paths", looked.append)
+    study = occluding("body_pose/augment", source="pictures", folder=tmp_path)
+    study["settings"] |= {"body_pose/augment/occlude/enabled": True}
+    check(**{**study, "arms": {name: {} for name in ("one", "two", "three")}})
+    assert looked == [tmp_path]
 
 
 def test_occluders_that_are_drawn_need_no_files():

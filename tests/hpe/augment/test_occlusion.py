@@ -9,7 +9,6 @@ from hpe.augment.occlusion import (
     OccludeConfig,
     load_occluders,
     paste,
-    require_occluders,
     resized,
 )
 from hpe.phases.views import training_composition
@@ -139,11 +138,15 @@ def test_impossible_settings_are_refused(settings, message):
 )
 def test_a_source_that_is_missing_is_refused_before_anything_is_made(tmp_path, source, message):
     config = OccludeConfig(enabled=True, source=source, folder=tmp_path / "nowhere")
-    for refuse in (require_occluders, lambda config: load_occluders(config, seed=0)):
-        with pytest.raises(FileNotFoundError, match=message):
-            refuse(config)
-    require_occluders(config.model_copy(update={"enabled": False}))
-    require_occluders(OccludeConfig(enabled=True))
+    with pytest.raises(FileNotFoundError, match=message):
+        config.files.check(config.files.folder)
+    with pytest.raises(FileNotFoundError, match=message):
+        load_occluders(config, seed=0)
+
+
+def test_objects_that_are_drawn_or_off_need_no_files(tmp_path):
+    assert OccludeConfig(enabled=True).files is None
+    assert OccludeConfig(source="pictures", folder=tmp_path / "nowhere").files is None
 
 
 def test_pictures_with_alpha_are_read_from_a_folder_in_order(tmp_path):

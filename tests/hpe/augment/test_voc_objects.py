@@ -2,7 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from hpe.augment.voc_objects import palette_color, read_voc_objects, require_voc_layout
+from hpe.augment.voc_objects import (
+    palette_color,
+    read_voc_objects,
+    require_voc_layout,
+    voc_files,
+)
 
 OBJECT = """<object><name>{name}</name>
 <truncated>{truncated}</truncated><difficult>{difficult}</difficult>
@@ -108,3 +113,26 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "SegmentationObject" / "a.png"), np.zeros((60, 80, 3), np.uint8))
     with pytest.raises(ValueError, match=r"equally large, got \(160, 120\) and \(80, 60\)"):
         list(read_voc_objects(tmp_path))
+
+
+def test_the_files_of_a_folder_are_those_that_objects_are_cut_out_of(tmp_path):
+    write_picture(tmp_path, "2008_000001", [{"box": (20, 30, 100, 90)}])
+    (tmp_path / "JPEGImages" / "2008_000002.jpg").write_bytes(b"a picture without a mask")
+    (tmp_path / "Annotations" / "2008_000002.xml").write_text("<annotation/>")
+    (tmp_path / "SegmentationObject" / "2008_000003.png").write_bytes(b"a mask of nothing")
+    assert [path.relative_to(tmp_path).as_posix() for path in voc_files(tmp_path)] == [
+        "Annotations/2008_000001.xml",
+        "Annotations/2008_000002.xml",
+        "JPEGImages/2008_000001.jpg",
+        "SegmentationObject/2008_000001.png",
+    ]
+
+
+def test_a_folder_that_nothing_can_be_cut_out_of_is_refused_unread(tmp_path):
+    write_picture(tmp_path, "2008_000001", [{"box": (20, 30, 100, 90)}])
+    (tmp_path / "JPEGImages" / "2008_000001.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"pictures that are missing: 2008_000001\.jpg\."):
+        voc_files(tmp_path)
+    (tmp_path / "SegmentationObject" / "2008_000001.png").unlink()
+    with pytest.raises(FileNotFoundError, match="no picture with both an annotation and a mask"):
+        voc_files(tmp_path)
