@@ -1,7 +1,6 @@
 """`python sweep/export.py <study> [TRIAL] --out FOLDER`: study file, weights, ONNX, model card."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from sweep.ledger import Ledger  # noqa: E402 - the same
 from sweep.messages import shown_path  # noqa: E402 - the same
 from sweep.model_card import CardInputs, Exported, model_card  # noqa: E402 - the same
 from sweep.naming import trial_name  # noqa: E402 - the same
+from sweep.options import RUNS_DIR, command, places  # noqa: E402 - the same
 from sweep.report.best import write_best  # noqa: E402 - the same
 from sweep.report.history import epochs_from  # noqa: E402 - the same
 from sweep.report.result import StudyResult, result_of  # noqa: E402 - the same
@@ -57,14 +57,16 @@ def _export(options: argparse.Namespace) -> None:
     journal, store = journal_of(options.study, runs), StageStore(runs.stages)
     result = _result(journal, store)
     record = read_trial(journal, options.trial or _best(result))
-    artifacts = _artifacts(record, store)
+    where = places(options.runs_dir, options.data_dir)
+    artifacts = _artifacts(record, store, where)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     console.print(f"exporting {trial_name(record.trial, many_seeds=True)} of {record.study.name}")
     is_winner = _is_winner(record, result)
     leader = result.answer.leader
     seeds = list(leader.values) if is_winner and leader is not None else [record.trial.seed]
-    run = shlex.join(["python", "sweep/run.py", shown_path(out / STUDY)])
+    run = command(shown_path(out / STUDY), *where)
+    number = str(record.trial.number)
     write_best(record.study, record.trial, out / STUDY, seeds=seeds, command=run)
     write_weights(artifacts, out / WEIGHTS)
     told = _write_onnx(artifacts, record.trial.stages[-1].phase, out / ONNX)
@@ -79,7 +81,7 @@ def _export(options: argparse.Namespace) -> None:
             weights=WEIGHTS,
             onnx_told=told,
             run=run,
-            replay=_replay_command(options, record),
+            replay=command(options.study, number, *where, script="replay.py"),
         ),
     )
     write_text(out / CARD, model_card(card))
@@ -118,7 +120,7 @@ def _is_winner(record: TrialRecord, result: StudyResult) -> bool:
     return leader is not None and any(t.number == record.trial.number for t in leader.trials)
 
 
-def _artifacts(record: TrialRecord, store: StageStore) -> Artifacts:
+def _artifacts(record: TrialRecord, store: StageStore, where: Sequence[str]) -> Artifacts:
     """Return what the trial's last stage left.
 
     Raises:
@@ -130,10 +132,12 @@ def _artifacts(record: TrialRecord, store: StageStore) -> Artifacts:
     try:
         return store.artifacts(stage.key)
     except (FileNotFoundError, CorruptStage) as error:
+        number = str(record.trial.number)
+        there = ["--store", str(store.root), *where]
+        again = command(record.study.name, number, *there, script="replay.py")
         raise ValueError(
-            f"{stage.label} of trial {record.trial.number} is not in {store.root} ({error}); "
-            f"train it again there: python sweep/replay.py {record.study.name} "
-            f"{record.trial.number} --store {store.root}"
+            f"{stage.label} of trial {number} is not in {store.root} ({error}); "
+            f"train it again there: {again}"
         ) from error
 
 
@@ -155,13 +159,6 @@ def _write_onnx(artifacts: Artifacts, phase: str, path: Path) -> str:
     )
 
 
-def _replay_command(options: argparse.Namespace, record: TrialRecord) -> str:
-    command = ["python", "sweep/replay.py", options.study, str(record.trial.number)]
-    if options.runs_dir != Path("runs"):
-        command += ["--runs-dir", shown_path(options.runs_dir)]
-    return shlex.join(command)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python sweep/export.py", description=ABOUT, allow_abbrev=False
@@ -170,7 +167,13 @@ def _parser() -> argparse.ArgumentParser:
     add("study", help="a study of the runs folder, or the path of a journal.jsonl or its folder")
     add("trial", nargs="?", help="a trial's number, or TRIAL,SEED (default: the best)")
     add("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    add("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    add("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help="default: runs")
+    add(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="where data sets lie that you bring, for the commands on the model card",
+    )
     return parser
 
 

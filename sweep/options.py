@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,21 +73,25 @@ class Options:
         return [*self._what_stays, *(name for name, given in once.items() if given)]
 
     @property
+    def places(self) -> list[str]:
+        """Return the options that say where things lie, which other commands take as well."""
+        return places(self.runs_dir, self.data_dir)
+
+    @property
     def _what_stays(self) -> list[str]:
-        single = {
-            "--trials": self.trials,
-            "--size": self.size,
-            "--arm": self.arm,
-            "--runs-dir": None if self.runs_dir == RUNS_DIR else self.runs_dir,
-            "--data-dir": self.data_dir,
-            "--address": self.address,
-            "--nodes": None if self.nodes == 1 else self.nodes,
-            "--storage": self.storage,
-            "--cluster": self.cluster,
-        }
-        arguments = [] if self.study is None else [self.study]
-        for name, value in single.items():
-            arguments += [] if value is None else [name, str(value)]
+        arguments = [
+            *([] if self.study is None else [self.study]),
+            *_given({"--trials": self.trials, "--size": self.size, "--arm": self.arm}),
+            *self.places,
+            *_given(
+                {
+                    "--address": self.address,
+                    "--nodes": None if self.nodes == 1 else self.nodes,
+                    "--storage": self.storage,
+                    "--cluster": self.cluster,
+                }
+            ),
+        ]
         several = {
             "--set": self.sets,
             "--from-weights": self.from_weights,
@@ -142,9 +146,22 @@ def parse_options(arguments: Sequence[str]) -> Options:
     )
 
 
-def command(*arguments: str) -> str:
+def command(*arguments: str, script: str = RUN.name) -> str:
     """Return the command with these arguments, as it would be typed here."""
-    return shlex.join(["python", shown_path(RUN), *arguments])
+    return shlex.join(["python", shown_path(RUN.with_name(script)), *arguments])
+
+
+def places(runs_dir: Path, data_dir: Path | None) -> list[str]:
+    """Return the options by which a command finds runs and data where this one does."""
+    return _given(
+        {"--runs-dir": None if runs_dir == RUNS_DIR else runs_dir, "--data-dir": data_dir}
+    )
+
+
+def _given(options: Mapping[str, object]) -> list[str]:
+    """Return those options that have a value, with it."""
+    found = [[name, str(value)] for name, value in options.items() if value is not None]
+    return [text for pair in found for text in pair]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -34,15 +34,16 @@ TOO_MANY_FAILED = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """A study's result with where its report is.
-
-    Attributes:
-        served: The best weights, where MLflow can serve the network they are of.
-    """
+    """A study's result; its report is in the study's folder."""
 
     job: Job
     result: StudyResult
-    served: Path | None = None
+
+    @property
+    def served(self) -> Path | None:
+        """Return the best weights, where MLflow can serve the network they are of."""
+        weights = self.job.folder.report / WEIGHTS
+        return weights if weights.exists() and can_be_served(self.result.best) else None
 
     @classmethod
     def of(cls, job: Job, ledger: Ledger, *, data: OpenedData[Any] | None) -> "Outcome":
@@ -54,9 +55,9 @@ class Outcome:
             store=StageStore(job.runs.stages),
             data=data,
             cores_per_slot=cores_per_slot(ledger.lineage),
+            places=job.options.places,
         )
-        is_served = report.weights is not None and can_be_served(report.result.best)
-        return cls(job, report.result, report.weights if is_served else None)
+        return cls(job, report.result)
 
     @classmethod
     def of_finished(cls, job: Job, ledger: Ledger) -> "Outcome":

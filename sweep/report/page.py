@@ -46,7 +46,7 @@ class PageInputs:
         parallel: For the interactive chart, if there is one.
         missing: Why something that people may look for is not there.
         best_command: What trains the best configuration alone.
-        replay_command: What trains a trial again and compares, but for the trial's number.
+        replay_command: What trains the best trial again and compares.
         weights: The file of the best trial's weights, if there is one.
     """
 

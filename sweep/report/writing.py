@@ -1,6 +1,6 @@
 """Writing the report: files of a folder, each whole or not there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from hpe.phases.phase import PhaseSpec
 from hpe.whole_file import write_text
 from sweep.ledger import Ledger
 from sweep.messages import shown_path
+from sweep.options import command
 from sweep.report import charts
 from sweep.report.ablation import ablation_chart, interactions_chart
 from sweep.report.best import write_best
@@ -63,6 +64,7 @@ def write_report(
     data: OpenedData[Any] | None = None,
     cores_per_slot: float | None = None,
     phases: Mapping[str, PhaseSpec] = PHASES,
+    places: Sequence[str] = (),
 ) -> Report:
     """Write all files of the report, replacing an earlier one.
 
@@ -75,6 +77,7 @@ def write_report(
         data: For the best composition on sample hands; left out without it.
         cores_per_slot: For the cost in core-seconds.
         phases: What the plan's names mean.
+        places: Options by which the commands that the page shows find runs and data.
 
     Returns:
         Where things are, and the result.
@@ -85,11 +88,11 @@ def write_report(
     _clear(folder)
     write_leaderboard(result.rows, folder / LEADERBOARD)
     best, weights = None, None
-    command = f"python sweep/run.py {shown_path(folder / BEST)}"
+    run = command(shown_path(folder / BEST), *places)
     if result.best is not None:
         best = folder / BEST
         seeds = list(result.answer.leader.values) if result.answer.leader is not None else []
-        write_best(study, result.best, best, seeds=seeds or [result.best.seed], command=command)
+        write_best(study, result.best, best, seeds=seeds or [result.best.seed], command=run)
         weights = _write_weights(result.best, folder / WEIGHTS, store)
     if ledger.replicates:
         write_csv(folder / REPLICATES, REPLICATE_COLUMNS, replicate_rows(ledger))
@@ -107,10 +110,24 @@ def write_report(
         (folder / f"{chart.name}.png").write_bytes(chart.png)
         write_csv(folder / f"{chart.name}.csv", chart.columns, chart.rows)
     weights_name = weights.name if weights else None
-    replay = f"python sweep/replay.py {shown_path(folder.parent)}"
-    inputs = PageInputs(drawn, landscape, parallel, missing, command, replay, weights_name)
+    inputs = PageInputs(
+        drawn,
+        landscape,
+        parallel,
+        missing,
+        best_command=run,
+        replay_command=_replay_command(result.best, folder.parent, places),
+        weights=weights_name,
+    )
     write_text(folder / PAGE, render_page(result, ledger, inputs), durable=False)
     return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
+
+
+def _replay_command(best: Trial | None, study: Path, places: Sequence[str]) -> str:
+    """Return what trains the best trial again; nothing where nothing has completed."""
+    if best is None:
+        return ""
+    return command(shown_path(study), str(best.number), *places, script="replay.py")
 
 
 def _answers(result: StudyResult) -> Iterator[Chart | None]:

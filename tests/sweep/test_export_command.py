@@ -124,13 +124,16 @@ def test_a_phase_without_onnx_export_says_so_and_an_old_file_goes(runs, capsys):
     commit(runs, trial["stages"][-1]["key"], "final", Artifacts(tensors=weights))
     (runs.root / "out").mkdir()
     (runs.root / "out" / "model.onnx").write_text("of an earlier export")
-    code, out = export_there(runs, "0")
+    code, out = export_there(runs, "0", "--data-dir", "/my data")
     assert code == 0
     assert load_file(out / "weights.safetensors").keys() == {"net.y"}
     assert not (out / "model.onnx").exists()
     card = (out / "README.md").read_text()
     assert "no ONNX file: networks of `final` have no ONNX export yet" in card
     assert "This trial is not what the study answers with" in card
+    where = f"--runs-dir {runs.root} --data-dir '/my data'"
+    assert f"python sweep/run.py {out / 'study.yaml'} {where}" in card
+    assert f"python sweep/replay.py toy 0 {where}" in card
     assert "no ONNX file" in capsys.readouterr().out
 
 

@@ -1,7 +1,9 @@
 """The report's folder: what is in it, and that the page needs nothing else."""
 
 import csv
+import html
 import re
+import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -135,6 +137,19 @@ def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data
         f"python sweep/replay.py {tmp_path.parent} {report.result.best.number}",
     ):
         assert text in page
+
+
+def test_the_printed_commands_find_the_report_the_runs_and_the_data_again(realistic, tmp_path):
+    folder = tmp_path / "all my runs" / "toy" / "report"
+    places = ["--runs-dir", "all my runs", "--data-dir", "/data sets"]
+    report = write(realistic, folder, places=places)
+    shown = re.findall(r"<pre><code>(.*?)</code></pre>", report.page.read_text())
+    run, replay = (shlex.split(html.unescape(text)) for text in shown)
+    assert run == ["python", "sweep/run.py", str(report.best), *places]
+    number = str(report.result.best.number)
+    assert replay == ["python", "sweep/replay.py", str(folder.parent), number, *places]
+    head = report.best.read_text().splitlines()[1]
+    assert shlex.split(head.removeprefix("#")) == run
 
 
 def test_the_page_escapes_what_comes_from_the_study(journal_script, tmp_path):
