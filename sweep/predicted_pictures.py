@@ -130,7 +130,7 @@ def show_bodies(artifacts: Artifacts, pictures: Pictures) -> None:
         write_picture(target, _drawn_body(image, body, told))
         records.append({"image": str(path), "box_from": told, **body.as_json()})
         say(f"{path.name}: looks at {told}; drawn in {shown_path(target)}")
-    say("scale     the box's width is taken for 1485 mm at the pelvis, as in training")
+    say("scale     the box, made 3:4, is taken for 1485 x 1980 mm at the pelvis, as in training")
     if pictures.focal_px is None:
         say("focal     1.2 times the longer side is assumed: distances are a guess (--focal PX)")
     pictures.write({"bodies": records})

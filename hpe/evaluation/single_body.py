@@ -15,17 +15,20 @@ from hpe.evaluation.single_hand import Camera
 from hpe.geometry.back_projection import body_joints_mm
 from hpe.geometry.body_skeleton import BODY_JOINTS, NUM_BODY_JOINTS
 
+RECTANGLE_ASPECT = (3, 4)  # of RECTANGLE_MM
+
 
 @dataclass(frozen=True)
 class PredictedBody:
     """A body in its photograph.
 
     Attributes:
-        box: What the network was shown; its width is taken for 1485 mm at the pelvis, as the boxes
-            that it was trained on are.
+        box: What the network was shown. Of the smallest 3:4 box about the given one the width is
+            taken for 1485 mm at the pelvis, as in the boxes that it was trained on; a patch of
+            another aspect shows more than that.
         keypoints_px: In the photograph (left edge at 0).
         depth_mm: z - z of the pelvis.
-        joints_mm: In the camera; the pelvis is where the box has that width.
+        joints_mm: In the camera; the pelvis is where the 3:4 box has that width.
         camera: Of the photograph.
     """
 
@@ -59,7 +62,7 @@ def centered_rectangle(*, height_px: int, width_px: int) -> Box:
 def predict_body(
     model: BodyModel, image: UInt8[np.ndarray, "height width 3"], box: Box, camera: Camera
 ) -> PredictedBody:
-    """Return the body in a box, which is widened or heightened to what the network is shown.
+    """Return the body in a box, which is widened or heightened to 3:4, then to the patch's aspect.
 
     Args:
         model: The network.
@@ -68,18 +71,18 @@ def predict_body(
         camera: Of the photograph.
     """
     size_px = (model.width_px, model.height_px)
-    box_px = at_aspect(np.array([box.x, box.y, box.width, box.height]), size_px)
+    rectangle_px = at_aspect(np.array([box.x, box.y, box.width, box.height]), RECTANGLE_ASPECT)
     make_view = build_body_view(
         BodyViewConfig(), width_px=model.width_px, height_px=model.height_px, seed=0
     )
-    view = make_view(_unlabelled(image, box_px), np.random.default_rng(0))
+    view = make_view(_unlabelled(image, rectangle_px), np.random.default_rng(0))
     with torch.no_grad():
         points = model.network(torch.from_numpy(view.image)[None])[0].double().cpu().numpy()
     keypoints_px = view.source_keypoints_px((points[:, :2] + 0.5) * size_px)
     depth_mm = points[:, 2] * view.depth_range_mm
-    pelvis_depth_mm = camera.intrinsics[0, 0] * RECTANGLE_MM[0] / box_px[2]
+    pelvis_depth_mm = camera.intrinsics[0, 0] * RECTANGLE_MM[0] / rectangle_px[2]
     return PredictedBody(
-        box=Box(*box_px.tolist()),
+        box=Box(*at_aspect(rectangle_px, size_px).tolist()),
         keypoints_px=keypoints_px,
         depth_mm=depth_mm,
         joints_mm=body_joints_mm(

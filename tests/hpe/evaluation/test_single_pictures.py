@@ -1,10 +1,13 @@
 """Masks and bodies in one photograph, against splits that know the same box."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from hpe.augment.body_views import BodyViewConfig, build_body_view
 from hpe.evaluation.body_model import load_body_model
 from hpe.evaluation.boxes import Box
 from hpe.evaluation.mask_model import MaskModel
@@ -68,13 +71,30 @@ def test_a_box_alone_gives_what_a_labelled_sample_gives():
     np.testing.assert_allclose(body.joints_mm, joints_mm, rtol=1e-5, atol=1e-3)
 
 
-def test_a_box_of_another_aspect_grows_about_its_middle():
+@pytest.mark.parametrize("size_px", [(96, 128), (64, 96), (128, 128), (128, 96)])
+def test_who_knows_the_truth_says_it_in_patches_of_any_aspect(size_px, monkeypatch):
+    width_px, height_px = size_px
+    sample = FakeBodies(first=4, count=1)[0]
+    make_view = build_body_view(BodyViewConfig(), width_px=width_px, height_px=height_px, seed=0)
+    view = make_view(sample, np.random.default_rng(0))
+    points = np.concatenate([view.keypoints_px / size_px - 0.5, view.depth[:, None]], axis=1)
+    model = load_body_model(body_artifacts(), CPU)
+    knowing = replace(model, width_px=width_px, height_px=height_px)
+    monkeypatch.setattr(model.network, "forward", lambda _images: torch.from_numpy(points)[None])
+    camera = Camera(sample.intrinsics, assumed=False)
+    body = predict_body(knowing, sample.image, Box(*sample.box_px.tolist()), camera)
+    np.testing.assert_allclose(body.depth_mm, sample.depth_mm, atol=1e-6)
+    np.testing.assert_allclose(body.joints_mm, sample.joints_mm(), rtol=1e-9, atol=1e-6)
+
+
+def test_a_box_of_another_aspect_grows_about_its_middle_to_3_by_4_then_to_the_patch():
     model = load_body_model(body_artifacts(), CPU)
     image = np.zeros((90, 80, 3), dtype=np.uint8)
-    camera = Camera(np.eye(3), assumed=True)
+    camera = Camera(np.diag([100.0, 100.0, 1.0]), assumed=True)
     body = predict_body(model, image, Box(30.0, 10.0, 20.0, 60.0), camera)
-    assert (body.box.x, body.box.y) == (20, 10)
-    assert (body.box.width, body.box.height) == (40, 60)
+    assert (body.box.x, body.box.y) == (17.5, 6.25)
+    assert (body.box.width, body.box.height) == (45, 67.5)
+    assert body.joints_mm[0, 2] - body.depth_mm[0] == pytest.approx(100 * 1485 / 45)
 
 
 @pytest.mark.parametrize(
