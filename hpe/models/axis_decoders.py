@@ -28,7 +28,8 @@ from hpe.models.seeding import seeded_weights
 
 AXES = ("x", "y", "z")
 DILATIONS = (4, 8, 16)  # S2's F4
-BOTTLENECK = 2  # channels before the towers of F3, in widths
+BOTTLENECK = 2  # channels before the towers of F3 and F4, in widths
+BOTTLENECKED = ("f3", "f4")
 MERGING = ("f2", "lifted")  # kinds that read the fine maps
 
 DecoderKind = Literal["f1", "f2", "f3", "f4", "regression", "lifted", "graph"]
@@ -54,13 +55,17 @@ class DecoderConfig(Config):
     Attributes:
         kind: `f1`: the two towers on the coarse maps. `f2`: they merge in the maps at 1/8 of the
             resolution. `f3`: a 1x1 convolution to two widths comes before the towers, for encoders
-            with many channels. `f4`: each axis's logits come from convolutions with dilations 1, 4,
-            8 and 16, with dropout. `regression`: one linear layer from the mean of the coarse maps
-            to 63 numbers, no bins. `lifted` and `graph` find joints in the view first, by heatmaps
-            (`hpe.models.lifted_decoder`) or by their graph (`hpe.models.graph_decoder`), and lift
-            them; no bins. Of S2's F2 to F4 what they merge, their dilations and dropout are known;
-            the rest of them is ours.
-        lite: No convolution of a tower is dense, not even the first.
+            with many channels. `f4`: after the same convolution, each axis's logits come from
+            convolutions with dilations 1, 4, 8 and 16, with dropout. `regression`: one linear layer
+            from the mean of the coarse maps to 63 numbers, no bins. `lifted` and `graph` find
+            joints in the view first, by heatmaps (`hpe.models.lifted_decoder`) or by their graph
+            (`hpe.models.graph_decoder`), and lift them; no bins. Of S2's F2 to F4 what they merge,
+            their dilations and dropout are known, and how many weights they have: 52.0, 25.8 and
+            44.7 million on ResNet-101, -50 and -101, where these have 51.2, 25.2 and 44.7. The rest
+            of them is ours.
+        lite: No convolution of a tower is dense, not even the first, as in S2's EffLitePose. On
+            ResNet-101 with `f2` that leaves 43.4 million weights; S2's ReLitePose has 49.0 million,
+            so that something in it is denser; what, is not known.
         blocks: Of each tower; each doubles the coarse maps' sides (112 = 7 x 2^4 for 224 px).
         width: Channels of the towers; of `graph`, features of a joint.
         bins: Bins per axis; None for as many as the towers' maps have rows. Otherwise features are
@@ -130,7 +135,7 @@ class AxisDecoder(nn.Module):
         self._bins, self._from_edge = config.bins, config.compat == "s2"
         with seeded_weights(seed):
             self.bottleneck: nn.Conv2d | None = None
-            if config.kind == "f3":
+            if config.kind in BOTTLENECKED:
                 self.bottleneck = nn.Conv2d(coarse_channels, BOTTLENECK * config.width, 1)
                 coarse_channels = BOTTLENECK * config.width
             self.towers = nn.ModuleDict(

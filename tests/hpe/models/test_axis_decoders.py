@@ -11,6 +11,8 @@ from hpe.models.axis_decoders import (
 from hpe.models.axis_towers import UpsamplingBlock
 
 CHANNELS = (6, 10)
+RESNET_CHANNELS = (512, 2048)  # of ResNet-50's and -101's pyramids
+RESNET50_WEIGHTS, RESNET101_WEIGHTS = 23_508_032, 42_500_160  # without their classifiers
 KINDS = ["f1", "f2", "f3", "f4", "regression", "lifted", "graph"]
 
 
@@ -125,6 +127,23 @@ def test_s2s_final_decoder_is_two_towers_of_known_layers():
     heads = len(AXES) * (128 * 21 + 21)
     count = sum(weight.numel() for weight in built.parameters())
     assert count == 2 * (dense + 3 * separable) + heads
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoder_weights", "printed", "tolerance"),
+    [  # of F2 and F3 not every layer is known
+        ("f2", RESNET101_WEIGHTS, 52.0, 0.9),
+        ("f3", RESNET50_WEIGHTS, 25.8, 0.6),
+        ("f4", RESNET101_WEIGHTS, 44.7, 0.05),
+    ],
+)
+def test_s2s_networks_have_about_as_many_weights_as_it_prints(
+    kind, encoder_weights, printed, tolerance
+):
+    with torch.device("meta"):
+        built = build_decoder(DecoderConfig(kind=kind), channels=RESNET_CHANNELS, seed=0)
+    count = encoder_weights + sum(weight.numel() for weight in built.parameters())
+    assert count / 1e6 == pytest.approx(printed, abs=tolerance)
 
 
 def test_settings_that_a_decoder_does_not_read_do_not_tell_it_apart():
