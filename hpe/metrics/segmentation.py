@@ -88,8 +88,17 @@ def miou_fg_pooled(counts: MaskCounts) -> Float[Tensor, ""]:
 
 def part_iou(counts: MaskCounts) -> Float[Tensor, " 16"]:
     """Return the IoU of each part over all images and both hands; NaN where it never occurs."""
-    both = counts.both[..., 1:].sum(dim=(0, 1)).double()
-    union = counts.union[..., 1:].sum(dim=(0, 1))
+    return iou_of_pixels(part_pixels(counts))
+
+
+def part_pixels(counts: MaskCounts) -> Int64[Tensor, "2 16"]:
+    """Return the pixels of each part over all images and both hands: its overlap and its union."""
+    return torch.stack([counts.both, counts.union])[..., 1:].sum(dim=(1, 2))
+
+
+def iou_of_pixels(pixels: Int64[Tensor, "*rows 2 16"]) -> Float[Tensor, "*rows 16"]:
+    """Return the IoU of each part from `part_pixels`; NaN where it never occurs."""
+    both, union = pixels.double().unbind(dim=-2)
     return torch.where(union > 0, both / union.clamp(min=1), torch.nan)
 
 

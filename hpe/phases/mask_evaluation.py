@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from hpe.augment.hand_masks import MaskAugmentationConfig, build_mask_augmentation
@@ -16,7 +16,7 @@ from hpe.metrics.segmentation import (
     hidden_pixels,
     miou,
     miou_fg_pooled,
-    part_iou,
+    part_pixels,
 )
 from hpe.phases.distribution import in_original_order, own_rows
 from hpe.phases.loaders import Batch, load, one_pass
@@ -34,12 +34,12 @@ class MaskScores:
 
     Attributes:
         values: `SCORES`, and `VISIBILITY_SCORES` if asked for.
-        part_iou: IoU of each part over all images and hands: among all pixels, and, if asked for,
-            among those that are not hidden and among the hidden ones; NaN where there are none.
+        part_pixels: Overlap and union of each part over all images and hands: among all pixels,
+            and, if asked for, among those that are not hidden and among the hidden ones.
     """
 
     values: dict[str, float]
-    part_iou: Float[Tensor, "rows 16"]
+    part_pixels: Int64[Tensor, "rows 2 16"]
 
 
 class MaskEvaluationSet:
@@ -80,7 +80,7 @@ class MaskEvaluationSet:
                     "samples; score more of them, or set score_visibility: false if the masks "
                     "of this data set never hide each other."
                 )
-        return MaskScores(values, torch.stack([part_iou(counts) for counts in kinds]))
+        return MaskScores(values, torch.stack([part_pixels(counts) for counts in kinds]))
 
     def counts(self, network: nn.Module, numerics: Numerics) -> list[MaskCounts]:
         """Return the counts of all pixels and, if asked for, of those not hidden and hidden ones.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from hpe.config import Config
@@ -29,6 +29,7 @@ from hpe.phases.state import detached_copy, join_state, split_state
 
 AnyConfig = GeneratorConfig | PseudoLabelsConfig | PairedConfig
 Parents = Mapping[str, Artifacts]
+PartPixels = Int64[Tensor, "rows 2 16"]
 
 GOES_ON = "segmenter"
 """The section of the network that several phases train in turn: G2."""
@@ -57,28 +58,32 @@ class MaskRun:
     steps_per_epoch: int
     steps_before: int = 0
 
-    def state(self, epoch: int, metrics: Mapping[str, float], part_iou: Tensor) -> State:
-        """Return all that the epochs after this one depend on."""
+    def state(self, epoch: int, metrics: Mapping[str, float], part_pixels: PartPixels) -> State:
+        """Return all that the epochs after this one depend on.
+
+        What was scored is in it as counts: the IoU of a part that no image shows is NaN, and
+        numbers of a state that are not finite are taken for divergence.
+        """
         return detached_copy(
             {
                 "epoch": epoch,
                 "metrics": dict(metrics),
-                "part_iou": part_iou,
+                "part_pixels": part_pixels,
                 "segmenter": self.segmenter.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 **self._adversary_state(),
             }
         )
 
-    def restore(self, state: State) -> tuple[int, Mapping[str, float], Tensor]:
-        """Go on from `state`; return the epochs behind it, the last one's metrics and part IoU."""
+    def restore(self, state: State) -> tuple[int, Mapping[str, float], PartPixels]:
+        """Go on from `state`; return the epochs behind it, the last one's metrics and pixels."""
         self.segmenter.load_state_dict(state["segmenter"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.adversary is not None:
             self.adversary.discriminator.load_state_dict(state["discriminator"])
             if self.adversary.optimizer is not None:
                 self.adversary.optimizer.load_state_dict(state["discriminator_optimizer"])
-        return int(state["epoch"]), state["metrics"], state["part_iou"]
+        return int(state["epoch"]), state["metrics"], state["part_pixels"]
 
     def _adversary_state(self) -> dict[str, Any]:
         if self.adversary is None:

@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.autograd import backward
 
 from hpe.losses.segmentation import by_hand, mask_loss
+from hpe.metrics.segmentation import iou_of_pixels
 from hpe.phases.averages import Averages, require_finite
 from hpe.phases.distribution import gradients_stay_local, rank, take_first_ranks_buffers
 from hpe.phases.divergence import FirstNonFinite
 from hpe.phases.loaders import Batch
 from hpe.phases.mask_batches import CONFIDENCE, REAL_MASKS
 from hpe.phases.mask_evaluation import MaskEvaluationSet, MaskFigureSet
-from hpe.phases.mask_run import MaskRun, artifacts_of
+from hpe.phases.mask_run import MaskRun, PartPixels, artifacts_of
 from hpe.phases.phase import Artifacts, Diverged, EpochReport, Phase, PhaseInputs, State
 from hpe.phases.randomness import seed_layers
 from hpe.phases.segmentation_config import (
@@ -28,6 +29,8 @@ from hpe.phases.segmentation_config import (
     scored_samples,
     scored_splits,
 )
+
+NO_PIXELS = torch.empty(0, 2, 16, dtype=torch.int64)
 
 SEGMENTER, DISCRIMINATOR = "segmenter", "discriminator"
 TO_BLAME = {
@@ -60,7 +63,7 @@ def run_segmentation(
     config = run.config
     evaluations = {name: _evaluation_set(run, inputs, split=name) for name in scored_splits(config)}
     figures = MaskFigureSet(inputs.data.splits["val"], image_px=config.image_px)
-    finished, metrics, part_iou = (0, {}, torch.empty(0)) if resume is None else run.restore(resume)
+    finished, metrics, part_pixels = (0, {}, NO_PIXELS) if resume is None else run.restore(resume)
     with closing(batches_from(finished)) as batches:
         for epoch in range(finished + 1, config.epochs + 1):
             seed_layers(seed=inputs.seed, epoch=epoch, rank=rank())
@@ -68,15 +71,15 @@ def run_segmentation(
             for name, evaluation in reversed(evaluations.items()):  # validation last
                 scores = evaluation.scores(run.segmenter, run.numerics)
                 metrics |= {f"{name}/{score}": value for score, value in scores.values.items()}
-                part_iou = scores.part_iou
+                part_pixels = scores.part_pixels
             yield EpochReport(
                 epoch=epoch,
                 epochs=config.epochs,
                 metrics=require_finite(metrics, epoch=epoch),
-                state=partial(run.state, epoch, metrics, part_iou),
-                artifacts=partial(_artifacts, run, phase, metrics, part_iou, figures),
+                state=partial(run.state, epoch, metrics, part_pixels),
+                artifacts=partial(_artifacts, run, phase, metrics, part_pixels, figures),
             )
-    return _artifacts(run, phase, metrics, part_iou, figures)
+    return _artifacts(run, phase, metrics, part_pixels, figures)
 
 
 def train_epoch(run: MaskRun, batches: Iterator[Batch], *, epoch: int) -> dict[str, float]:
@@ -176,10 +179,9 @@ def _artifacts(
     run: MaskRun,
     phase: str,
     metrics: Mapping[str, float],
-    part_iou: Tensor,
+    part_pixels: PartPixels,
     figures: MaskFigureSet,
 ) -> Artifacts:
     predictions = figures.predictions(run.segmenter, run.numerics)
-    return artifacts_of(
-        run, phase=phase, metrics=metrics, predictions={**predictions, "part_iou": part_iou}
-    )
+    predictions["part_iou"] = iou_of_pixels(part_pixels)
+    return artifacts_of(run, phase=phase, metrics=metrics, predictions=predictions)
