@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hpe.outside_files import outside_files
 from hpe.phases.phase import PhaseSpec
 from sweep.lineage import PROJECT, read_commit
+from sweep.messages import shown_path
 from sweep.trial_record import TrialRecord
 from trainables.assignment import Stage
 from trainables.keys import Execution, installed_libraries, stage_key
@@ -74,12 +76,13 @@ def _of_code(
 ) -> Iterator[Difference]:
     """Yield a difference where keys differ that are made of everything else as recorded."""
     recorded = {stage.key: record.trial.stage(stage.label).key for stage in stages}
-    changed = []
+    changed, names_files = [], False
     for stage in stages:
+        config = phases[stage.phase].config.model_validate(dict(stage.config))
         key = stage_key(
             spec=phases[stage.phase],
             phase=stage.phase,
-            config=phases[stage.phase].config.model_validate(dict(stage.config)),
+            config=config,
             parents={name: recorded.get(key, key) for name, key in stage.parents.items()},
             data_digest=_digest(record) or stage.data["digest"],
             seed=stage.seed,
@@ -88,8 +91,10 @@ def _of_code(
         )
         if key != recorded[stage.key]:
             changed.append(stage.label)
+            names_files |= any(outside_files(config))
     if changed:
-        yield Difference(f"code of {', '.join(changed)}", _commit(record), _commit_here())
+        what = "code, or files that settings name," if names_files else "code"
+        yield Difference(f"{what} of {', '.join(changed)}", _commit(record), _commit_here())
 
 
 def _of_packages(record: TrialRecord) -> Iterator[Difference]:
@@ -126,7 +131,8 @@ def _digest(record: TrialRecord) -> str | None:
 
 def _commit(record: TrialRecord) -> str:
     git: Mapping[str, Any] = record.lineage.get("git") or {}
-    return _told(git.get("commit"), dirty=bool(git.get("dirty")))
+    told = _told(git.get("commit"), dirty=bool(git.get("dirty")))
+    return told if record.changes is None else f"{told} ({shown_path(record.changes)})"
 
 
 def _commit_here() -> str:

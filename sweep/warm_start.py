@@ -164,7 +164,9 @@ def _fitted(
     _require_equal_settings(configs, point.configs)
     stages = stages_of(point, trial.seed)
     if [stage.key for stage in stages] != [stage.key for stage in trial.stages]:
-        raise _DoesNotFit("trained by other code, libraries, weights, device or number of workers")
+        raise _DoesNotFit(
+            "trained by other code, libraries, weights, files, device or number of workers"
+        )
     return _Fitted(params, distributions_to_json(distributions), Prepared(point.settings, stages))
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hpe.config import Config, identity_settings
+from hpe.outside_files import OutsideFiles, outside_files
 from hpe.phases.phase import PhaseSpec
+from hpe.whole_file import sha256_of
 from trainables.libraries import NUMERIC_LIBRARIES
 
 
@@ -47,18 +49,22 @@ def stage_key(
 ) -> str:
     """Return the SHA-256 that identifies a phase with every input fixed.
 
-    It covers the phase, its settings without operational fields, the parents' keys, the data, the
-    seed, world size and device type, the versions of the numeric libraries, and the statements (not
-    comments or docstrings) of every `hpe` module the phase imports, with the files they read.
+    It covers the phase, its settings without operational fields, the contents of files that these
+    name, the parents' keys, the data, the seed, world size and device type, the versions of the
+    numeric libraries, and the statements (not comments or docstrings) of every `hpe` module the
+    phase imports, with the files they read.
 
     Args:
         libraries: Versions of the numeric libraries to name; None: those installed.
+
+    Raises:
+        ValueError: If files that the settings name are missing.
     """
     if libraries is None:
         libraries = installed_libraries()
     identity = {
         "phase": phase,
-        "config": identity_settings(config),
+        "config": _identity_of(config),
         "parents": dict(parents),
         "data": data_digest,
         "seed": seed,
@@ -67,6 +73,36 @@ def stage_key(
         "code": code_digest(spec.run.__module__),
     }
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def _identity_of(config: Config) -> dict[str, Any]:
+    """Return what identifies settings; a folder is told by what is read of it, wherever it lies."""
+    settings = identity_settings(config)
+    for path, files in outside_files(config):
+        section = settings
+        for name in path.split("/"):
+            section = section[name]
+        section["folder"] = contents_digest(files)
+    return settings
+
+
+@cache
+def contents_digest(files: OutsideFiles) -> str:
+    """Return the SHA-256 over the contents of files, and their names in their folder.
+
+    Like code, they are looked at once: what changes while a program runs counts the next time.
+
+    Raises:
+        ValueError: If files are missing.
+    """
+    try:
+        contents = {
+            path.relative_to(files.folder).as_posix(): sha256_of(path)
+            for path in files.find(files.folder)
+        }
+    except OSError as error:
+        raise ValueError(f"files that settings name are part of a stage's key: {error}") from error
+    return hashlib.sha256(canonical_json(contents).encode()).hexdigest()
 
 
 def installed_libraries() -> dict[str, str | None]:

@@ -58,6 +58,22 @@ class BodyViewConfig(Config):
     gain: ChannelGainConfig = ChannelGainConfig()
     occlude: OccludeConfig = OccludeConfig()
 
+    @property
+    def gain_first(self) -> bool:
+        """Whether colours change before objects are pasted, which keep theirs then."""
+        return self.gain.order <= self.occlude.order
+
+    def canonical(self) -> "BodyViewConfig":
+        """Return the settings with what is off, and orders that are as usual, at their defaults."""
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        read = {name: op if op.enabled else type(op)() for name, op in sections.items()}
+        orders = [ChannelGainConfig().order, OccludeConfig().order]
+        if self.gain.enabled and self.occlude.enabled and not self.gain_first:
+            orders.reverse()
+        for name, order in zip(("gain", "occlude"), orders, strict=True):
+            read[name] = read[name].model_copy(update={"order": order})
+        return self.model_copy(update=read)
+
 
 @dataclass(frozen=True)
 class BodyView:
@@ -167,12 +183,11 @@ class _BodyViews:
         self, image: UInt8[np.ndarray, "height width 3"], drawn: "_Drawn", rng: np.random.Generator
     ) -> UInt8[np.ndarray, "height width 3"]:
         """Return the patch with gains and occluders, in the order of the settings."""
-        gain_first = self.config.gain.order <= self.config.occlude.order
-        if gain_first:
+        if self.config.gain_first:
             image = _gained(image, drawn.gains)
         if self.occlude is not None and rng.random() < self.occlude.prob:
             image = self.occlude.over(image, rng)
-        return image if gain_first else _gained(image, drawn.gains)
+        return image if self.config.gain_first else _gained(image, drawn.gains)
 
 
 def at_aspect(box_px: Float[np.ndarray, " 4"], size_px: tuple[int, int]) -> Float[np.ndarray, " 4"]:

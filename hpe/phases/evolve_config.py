@@ -51,6 +51,14 @@ class LimitsConfig(Config):
             )
         return self
 
+    def canonical(self) -> "LimitsConfig":
+        """Return the settings without those of an estimate where limits were recorded."""
+        if self.folder is None:
+            return self
+        fields = type(self).model_fields
+        unread = ("coverage", "smallest_deg", "largest_deg")
+        return self.model_copy(update={name: fields[name].default for name in unread})
+
     @property
     def files(self) -> OutsideFiles | None:
         """The files with the limits; None where they are estimated."""

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from hpe.data.hands import HandData
+from hpe.phases import catalog
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.ledger import FIRST_REPLICATE
@@ -23,7 +24,7 @@ from tests.sweep.recorded_trials import (
     write_journal,
 )
 from trainables import keys
-from trainables.keys import installed_libraries
+from trainables.keys import contents_digest, installed_libraries
 from trainables.stages import StageStore
 
 
@@ -36,12 +37,14 @@ def write(runs, records, **about):
     return write_journal(runs.study("toy").journal, list(records), **about)
 
 
-def replayed(runs, reference, *, digest=DIGEST, anyway=False, tolerance=None, told=None):
+def replayed(
+    runs, reference, *, digest=DIGEST, anyway=False, tolerance=None, told=None, phases=PHASES
+):
     record = read_trial(runs.study("toy").journal, reference)
     data = HandData(name="none", digest=digest, splits={}, card={})
     return replay(
         record,
-        Here(runs=runs, data=data, root=runs.data, phases=PHASES),
+        Here(runs=runs, data=data, root=runs.data, phases=phases),
         folder=runs.root / f"replay-{reference}",
         anyway=anyway,
         tolerance=tolerance,
@@ -138,7 +141,21 @@ def test_other_code_alone_is_named_by_its_phase(runs):
     outcome = replayed(runs, "0", anyway=True, told=told)
     assert outcome.holds
     assert any(line.startswith("differs: code of final") for line in told)
+    assert not any(".patch" in line for line in told)
     assert "(although code of final" in outcome.sentence
+
+
+def test_other_code_is_told_with_the_patch_that_brings_it_back(runs):
+    records = list(toy_records())
+    changed = next(r for r in records if r["kind"] == "trial" and r["number"] == 0)
+    changed["stages"][0]["key"] = "0" * 64
+    git = {"commit": "ab" * 20, "dirty": True, "changes": "5" * 64}
+    write(runs, records, lineage_of=lineage(git=git))
+    kept = runs.study("toy").changes("5" * 64)
+    kept.parent.mkdir()
+    kept.write_bytes(b"a patch")
+    with pytest.raises(ValueError, match=rf"with changes \({kept}\) then"):
+        replayed(runs, "0")
 
 
 def test_only_the_first_phase_is_named_where_it_alone_changed(runs):
@@ -148,6 +165,19 @@ def test_only_the_first_phase_is_named_where_it_alone_changed(runs):
     write(runs, records)
     with pytest.raises(ValueError, match=r"code of draft"):
         replayed(runs, "1")
+
+
+def test_files_that_settings_name_may_be_what_changed(runs, tmp_path):
+    for name in ("jointAngleModel_v2.npy", "staticPose.npy"):
+        (tmp_path / name).write_text(name)
+    settings = {"evolve/limits/folder": str(tmp_path)}
+    stages = stage_records(settings, plan=["evolve"], seed=0, phases=catalog.PHASES)
+    records = [trial_record(0, stages), end_record(0, "COMPLETE")]
+    write(runs, records, study={**STUDY, "plan": ["evolve"], "arms": {}})
+    (tmp_path / "staticPose.npy").write_text("another")
+    contents_digest.cache_clear()
+    with pytest.raises(ValueError, match="code, or files that settings name, of evolve: no git"):
+        replayed(runs, "0", phases=catalog.PHASES)
 
 
 def test_what_ran_on_two_gpus_is_refused_on_one_cpu_and_compared_within_a_tolerance(runs):

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import shutil
 import sys
 import textwrap
 
@@ -9,7 +10,13 @@ import pytest
 
 from hpe.phases.catalog import PHASES
 from trainables import keys
-from trainables.keys import NUMERIC_LIBRARIES, Execution, code_digest, code_of
+from trainables.keys import (
+    NUMERIC_LIBRARIES,
+    Execution,
+    code_digest,
+    code_of,
+    contents_digest,
+)
 from trainables.plans import configure, make_stages, parse_plan
 from trainables.pool import SlotShape
 
@@ -161,10 +168,10 @@ PLAN = parse_plan(["pretrain", "finetune"], PHASES)
 DATA = {"config": {}, "root": "here", "digest": "d" * 64}
 
 
-def keys_of(settings=None, *, data=DATA, seed=0, execution=None):
+def keys_of(settings=None, *, plan=PLAN, data=DATA, seed=0, execution=None):
     stages = make_stages(
-        PLAN,
-        configure(PLAN, settings or {}),
+        plan,
+        configure(plan, settings or {}),
         data=data,
         seed=seed,
         execution=execution or Execution(),
@@ -225,3 +232,110 @@ def test_of_a_slots_shape_only_the_number_of_workers_and_the_device_enter_the_ke
 
 def test_the_default_spelled_out_is_the_default():
     assert keys_of({"pretrain/loss/temperature": 0.2, "finetune/label_fraction": 1}) == keys_of()
+
+
+def voc_files_in(folder):
+    """Write one of each file that objects are cut out of; what is in them is not read here."""
+    for name in ("Annotations/1.xml", "JPEGImages/1.jpg", "SegmentationObject/1.png"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(name)
+
+
+def limits_in(folder):
+    for name in ("jointAngleModel_v2.npy", "staticPose.npy"):
+        (folder / name).write_text(name)
+
+
+def pictures_in(folder):
+    (folder / "below").mkdir()
+    (folder / "below" / "cup.png").write_text("a picture")
+
+
+def occluding(section, source):
+    return {f"{section}/occlude/enabled": True, f"{section}/occlude/source": source}
+
+
+FOLDERS = {
+    "voc": (voc_files_in, "body_pose", occluding("body_pose/augment", "voc")),
+    "pictures": (pictures_in, "pretrain", occluding("pretrain/augment", "pictures")),
+    "limits": (limits_in, "evolve", {}),
+}
+"""What lies in a folder that settings name, the phase that reads it, and its other settings."""
+NAMED_BY = {
+    "body_pose": "body_pose/augment/occlude/folder",
+    "pretrain": "pretrain/augment/occlude/folder",
+    "evolve": "evolve/limits/folder",
+}
+
+
+@pytest.fixture(params=FOLDERS)
+def with_folder(request, tmp_path):
+    """Return a folder, and a function that gives the key of the stage that reads one like it."""
+    write, phase, settings = FOLDERS[request.param]
+    plan = parse_plan([phase], PHASES)
+    write(tmp_path)
+
+    def key(folder):
+        contents_digest.cache_clear()
+        (found,) = keys_of({**settings, NAMED_BY[phase]: str(folder)}, plan=plan)
+        return found
+
+    yield tmp_path, key
+    contents_digest.cache_clear()
+
+
+def test_another_content_of_a_file_that_settings_name_changes_the_key(with_folder):
+    folder, key = with_folder
+    before = key(folder)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        content = path.read_text()
+        path.write_text(content.swapcase())
+        assert key(folder) != before, path
+        path.write_text(content)
+    assert key(folder) == before
+
+
+def test_the_same_files_elsewhere_and_others_beside_them_change_nothing(
+    with_folder, tmp_path_factory
+):
+    folder, key = with_folder
+    before = key(folder)
+    (folder / "README.txt").write_text("read by nobody")
+    assert key(folder) == before
+    elsewhere = shutil.copytree(folder, tmp_path_factory.mktemp("other") / "place")
+    assert key(elsewhere) == before
+
+
+def test_files_that_are_missing_are_named(with_folder):
+    folder, key = with_folder
+    first = min(path for path in folder.rglob("*") if path.is_file())
+    first.unlink()
+    with pytest.raises(ValueError, match=f"part of a stage's key: .*{folder}"):
+        key(folder)
+
+
+def test_the_names_of_cutouts_which_say_their_order_enter_the_key(tmp_path):
+    plan = parse_plan(["pretrain"], PHASES)
+    pictures_in(tmp_path)
+    settings = {NAMED_BY["pretrain"]: str(tmp_path), **occluding("pretrain/augment", "pictures")}
+    before = keys_of(settings, plan=plan)
+    (tmp_path / "below").rename(tmp_path / "aside")
+    contents_digest.cache_clear()
+    assert keys_of(settings, plan=plan) != before
+
+
+def test_a_lifting_that_follows_other_limits_is_another(tmp_path):
+    plan = parse_plan(["evolve", "lift"], PHASES)
+    limits_in(tmp_path)
+    settings = {"evolve/limits/folder": str(tmp_path)}
+    before = keys_of(settings, plan=plan)
+    (tmp_path / "staticPose.npy").write_text("another")
+    contents_digest.cache_clear()
+    assert not set(keys_of(settings, plan=plan)) & set(before)
+
+
+def test_a_folder_that_is_not_read_is_neither_looked_at_nor_part_of_the_key():
+    plan = parse_plan(["body_pose"], PHASES)
+    settings = {"source": "voc", "folder": "/nowhere"}
+    unread = {f"body_pose/augment/occlude/{name}": value for name, value in settings.items()}
+    assert keys_of(unread, plan=plan) == keys_of(plan=plan)

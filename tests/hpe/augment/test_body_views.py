@@ -185,3 +185,39 @@ def test_occluders_that_are_missing_are_named(tmp_path):
     voc = {"occlude": {"enabled": True, "source": "voc", "folder": str(tmp_path / "VOC2012")}}
     with pytest.raises(FileNotFoundError, match="VOC2012"):
         build_body_view(BodyViewConfig.model_validate(voc), width_px=6, height_px=8, seed=0)
+
+
+SCALED = {"scale": {"enabled": True, "spread": 0.1}}
+BOTH = {"gain": {"enabled": True}, "occlude": {"enabled": True}}
+
+
+def canonical(**settings):
+    return BodyViewConfig.model_validate(settings).canonical()
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        ({"scale": {"spread": 0.1}, "occlude": {"source": "voc", "folder": "/a"}}, {}),
+        ({"rotate": {"prob": 0.1}, "flip": {"prob": 0.2}, **SCALED}, SCALED),
+        ({"gain": {"order": 9.0, "spread": 0.1}}, {}),
+        ({"gain": {"enabled": True, "order": 9.0}}, {"gain": {"enabled": True}}),
+        ({"occlude": {"enabled": True, "order": 1.0}}, {"occlude": {"enabled": True}}),
+        ({**BOTH, "gain": {"enabled": True, "order": 6.0}}, BOTH),
+    ],
+)
+def test_settings_that_make_the_same_views_are_one(settings, same):
+    assert canonical(**settings) == BodyViewConfig.model_validate(same)
+
+
+def test_objects_that_change_colour_too_make_other_views():
+    last = canonical(**{**BOTH, "gain": {"enabled": True, "order": 9.0}})
+    assert last == canonical(**{**BOTH, "occlude": {"enabled": True, "order": 0.5}})
+    assert last.canonical() == last != canonical(**BOTH)
+    sample = body()
+    assert (view_of(last, sample).image != view_of(canonical(**BOTH), sample).image).any()
+
+
+def test_settings_that_say_the_usual_are_canonical_as_they_are():
+    for config in (BodyViewConfig(), ALL, BodyViewConfig.model_validate(BOTH)):
+        assert config.canonical() == config

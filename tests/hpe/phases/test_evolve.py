@@ -128,6 +128,15 @@ def test_the_published_way_does_not_read_what_it_replaces():
     assert identity_settings(EvolveConfig()) != identity_settings(second)
 
 
+def test_recorded_limits_do_not_read_how_limits_would_be_estimated():
+    estimate = {"coverage": 0.9, "smallest_deg": 1.0, "largest_deg": 40.0}
+    first = EvolveConfig.model_validate({"limits": {"folder": "/limits", **estimate}})
+    second = EvolveConfig.model_validate({"limits": {"folder": "/limits"}})
+    assert identity_settings(first) == identity_settings(second)
+    estimated = EvolveConfig.model_validate({"limits": estimate})
+    assert identity_settings(estimated) != identity_settings(EvolveConfig())
+
+
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
