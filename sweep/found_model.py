@@ -33,7 +33,7 @@ from trainables.stages import KEPT, STATES, StageStore
 
 FINETUNE, PRETRAIN = "finetune", "pretrain"
 USED_PHASES = (FINETUNE, *SCORED_PHASES)
-"""Those that end with a network that says something of pictures."""
+"""Those that end with a network that says something of a sample."""
 USED_LABELS = (*USED_PHASES, *(f"{name}_{n}" for name in USED_PHASES for n in range(2, 10)))
 """Such phases in a plan, where one may come again."""
 LATEST, BEST = "latest", "best"
@@ -122,8 +122,7 @@ def _of_trial(runs: RunsDir, study: str, number: int) -> _Known:
     if not usable:
         ran = ", ".join(stage.label for stage in trial.stages) or "nothing"
         raise ValueError(
-            f"trial {number} of {study} trains no network that says something of pictures; its "
-            f"plan is {ran}."
+            f"trial {number} of {study} trains no network that can be scored; its plan is {ran}."
         )
     return _Known(usable[-1], trial, _study(ledger))
 

@@ -16,6 +16,7 @@ import numpy as np  # noqa: E402 - after the path is right
 import torch  # noqa: E402 - the same
 
 from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
+from hpe.evaluation.catalog import WITHOUT_PICTURES  # noqa: E402 - the same
 from hpe.evaluation.inference import Photograph, turns_deg  # noqa: E402 - the same
 from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
 from hpe.evaluation.pose_model import PoseModel, best_device, load_pose_model  # noqa: E402 - the same
@@ -95,6 +96,11 @@ def _run(options: argparse.Namespace) -> None:
 
 def _require_meant(options: argparse.Namespace, phase: str, *, is_camera: bool) -> None:
     """Refuse what networks of this phase are not asked."""
+    if phase in WITHOUT_PICTURES:
+        raise ValueError(
+            f"a network of {phase} is told 2D joints and sees no picture; score it with "
+            "sweep/evaluate.py."
+        )
     asked = {
         "camera": is_camera,
         "--onnx": options.onnx is not None,

@@ -36,7 +36,7 @@ def stage_key_of_run(tracking_uri: str, run_id: str, *labels: str) -> str:
         tags = candidate.data.tags
         if tags.get("phase") in labels and "stage_key" in tags:
             return str(tags["stage_key"])
-    told = labels[0] if len(labels) == 1 else "a phase whose network says something of pictures"
+    told = labels[0] if len(labels) == 1 else "a phase whose network can be scored"
     raise ValueError(f"the run {run.info.run_name!r} is not of {told}, nor of a trial with it.")
 
 

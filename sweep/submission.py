@@ -13,6 +13,7 @@ from hpe.data.opened import OpenedData
 from hpe.evaluation.axis_model import load_axis_model
 from hpe.evaluation.body_model import load_body_model
 from hpe.evaluation.body_submission import write_predicted_bodies, write_true_bodies
+from hpe.evaluation.catalog import WITHOUT_PICTURES
 from hpe.evaluation.course_submission import (
     predict_test_pictures,
     read_test_pictures,
@@ -93,6 +94,11 @@ def submit(found: FoundModel, submission: Submission) -> str:
         ValueError: If files, labels or the network are not what they must be.
     """
     phase = found.artifacts.facts.get("phase")
+    if phase in WITHOUT_PICTURES:
+        raise ValueError(
+            f"--submission says what a network sees in pictures, and one of {phase} is told true "
+            "2D joints; leave the option out to score it."
+        )
     written = SUBMISSIONS.get(str(phase), _freihand)(found, submission)
     return f"network   {found.told}\n{written}"
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hpe.config import Config
 from hpe.phases.body_config import BodyPoseConfig
+from hpe.phases.lift_config import LiftConfig
 from hpe.phases.phase import Artifacts, State
 from hpe.phases.segmentation_config import GeneratorConfig, PairedConfig, PseudoLabelsConfig
 
@@ -44,6 +45,15 @@ def _body(config: BodyPoseConfig, state: State) -> Artifacts:
     return Artifacts(tensors=groups, facts=facts)
 
 
+def _lifter(config: LiftConfig, state: State) -> Artifacts:
+    facts = {
+        "network": config.network.model_dump(mode="json"),
+        "inputs": config.inputs,
+        "metrics": dict(state["metrics"]),
+    }
+    return Artifacts(tensors={"lifter": state["lifter"]}, facts=facts)
+
+
 def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): tensor for n, tensor in weights.items() if n.startswith(prefix)}
 
@@ -54,6 +64,7 @@ _OF_STATE: Mapping[str, Callable[[Any, State], Artifacts]] = MappingProxyType(
         "pseudo_labels": _segmenter,
         "paired": _segmenter,
         "body_pose": _body,
+        "lift": _lifter,
     }
 )
 

@@ -1,6 +1,6 @@
 """Lifting of 2D joints to 3D, from recorded poses and from evolved ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,7 +29,7 @@ from hpe.phases.lift_config import (
     lifted_splits,
 )
 from hpe.phases.optimization import ScheduledOptimizer
-from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State
+from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, State, tell_nobody
 from hpe.phases.randomness import seed_layers
 from hpe.phases.recorded_poses import RecordedPoses, of_chosen_people, read_poses
 from hpe.phases.state import detached_copy
@@ -195,13 +195,32 @@ def _scores(run: _Run, batch: LiftedBatch) -> dict[str, float]:
     return {name: float(error) for name, error in zip(LIFT_SCORES, errors, strict=True)}
 
 
-@torch.no_grad()
 def _lifted(run: _Run, inputs: Float[Tensor, "poses 17 2"]) -> Float[Tensor, "poses 17 3"]:
-    run.lifter.eval()
+    device, on_batch = run.inputs.device, run.inputs.on_batch
+    return lifted_mm(run.lifter, inputs, device=device, on_batch=on_batch)
+
+
+@torch.no_grad()
+def lifted_mm(
+    lifter: Lifter,
+    inputs: Float[Tensor, "poses 17 2"],
+    *,
+    device: torch.device,
+    on_batch: Callable[[], None] = tell_nobody,
+) -> Float[Tensor, "poses 17 3"]:
+    """Return joints relative to the pelvis, on the CPU; the network is left in evaluation mode.
+
+    Args:
+        lifter: The network, on its device.
+        inputs: 2D joints as it is told them.
+        device: Where it is.
+        on_batch: See `PhaseInputs`.
+    """
+    lifter.eval()
     parts = []
     for part in torch.split(inputs, EVALUATION_BATCH):
-        run.inputs.on_batch()
-        parts.append(run.lifter.lift(part.to(run.inputs.device)).cpu())
+        on_batch()
+        parts.append(lifter.lift(part.to(device)).cpu())
     return torch.cat(parts)
 
 

@@ -57,7 +57,8 @@ def seen_anew(
     intrinsics = recorded.intrinsics[chosen]
     placed_mm, keypoints_px = reproject(joints_mm, recorded.joints_mm[chosen, PELVIS], intrinsics)
     boxes_px = rectangle_box_px(placed_mm[:, PELVIS], intrinsics)
-    return RecordedPoses(placed_mm, keypoints_px, intrinsics, boxes_px, (None,) * len(placed_mm))
+    unknown = (None,) * len(placed_mm)
+    return RecordedPoses(placed_mm, keypoints_px, intrinsics, boxes_px, unknown, unknown)
 
 
 def lift_batches(

@@ -38,6 +38,7 @@ class RecordedPoses:
         intrinsics: Of the camera.
         boxes_px: (left, top, width, height) of the box around each body.
         subjects: Who it is; None where unknown.
+        actions: What they do; None where unknown.
     """
 
     joints_mm: Float[np.ndarray, "poses 17 3"]
@@ -45,6 +46,7 @@ class RecordedPoses:
     intrinsics: Float[np.ndarray, "poses 3 3"]
     boxes_px: Float[np.ndarray, "poses 4"]
     subjects: tuple[str | None, ...]
+    actions: tuple[str | None, ...]
 
     def __len__(self) -> int:
         """Return the number of poses."""
@@ -59,6 +61,7 @@ class RecordedPoses:
             self.intrinsics[chosen],
             self.boxes_px[chosen],
             tuple(self.subjects[row] for row in chosen),
+            tuple(self.actions[row] for row in chosen),
         )
 
 
@@ -91,9 +94,14 @@ def read_poses(
             f"poses in space need samples with depth and all 17 joints, got none among {count}; "
             "use a data set that knows depths, such as rendered_bodies or h36m."
         )
-    joints, keypoints, intrinsics, boxes, subjects = zip(*known, strict=True)
+    joints, keypoints, intrinsics, boxes, subjects, actions = zip(*known, strict=True)
     return RecordedPoses(
-        np.stack(joints), np.stack(keypoints), np.stack(intrinsics), np.stack(boxes), subjects
+        np.stack(joints),
+        np.stack(keypoints),
+        np.stack(intrinsics),
+        np.stack(boxes),
+        subjects,
+        actions,
     )
 
 
@@ -143,6 +151,7 @@ def _without_picture(
     Float[np.ndarray, "3 3"],
     Float[np.ndarray, " 4"],
     str | None,
+    str | None,
 ]:
     return (
         np.asarray(sample.joints_mm(), dtype=np.float64),
@@ -150,4 +159,5 @@ def _without_picture(
         np.array(sample.intrinsics, dtype=np.float64),
         np.array(sample.box_px, dtype=np.float64),
         sample.subject,
+        sample.action,
     )

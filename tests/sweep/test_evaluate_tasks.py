@@ -9,13 +9,22 @@ import pytest
 from hpe.data.catalog import data_config
 from hpe.data.opened import OpenedData
 from hpe.evaluation import mask_model
-from sweep import evaluate
+from hpe.phases.catalog import PHASES
+from sweep import evaluate, predict
 from sweep.evaluation_data import EvaluationData
 from sweep.folders import RunsDir
 from tests.hpe.evaluation.one_part import one_layer, one_part_artifacts
 from tests.hpe.evaluation.untrained_bodies import body_artifacts
+from tests.hpe.evaluation.untrained_lifters import lifter_artifacts
 from tests.hpe.phases.body_fakes import fake_bodies
 from tests.hpe.phases.segmentation.conftest import fake_scenes
+from tests.sweep.recorded_trials import (
+    STUDY,
+    end_record,
+    stage_records,
+    trial_record,
+    write_journal,
+)
 from trainables.stages import StageStore
 
 
@@ -74,6 +83,41 @@ def test_bodies_are_scored_by_joint_and_action(runs, capsys):
     assert "no scale, no rotation" in shown
     assert len((out / "joints.csv").read_text().splitlines()) == 18
     assert (out / "actions.csv").read_text().startswith("action,mpjpe_mm\nSitting,")
+
+
+def lifting_study(runs):
+    """Write a study of one trial whose lifting network is in the store."""
+    stages = stage_records({}, plan=["evolve", "lift"], seed=0, phases=PHASES)
+    stages[-1]["key"] = stage(runs, lifter_artifacts())
+    about = {"name": "lifting", "data": {"name": "rendered_bodies"}, "plan": ["evolve", "lift"]}
+    about |= {"arms": {}, "space": None, "search": {"trials": 0}}
+    about |= {"objective": {"metric": "lift/val/mpjpe_mm"}}
+    records = [trial_record(0, stages), end_record(0, "COMPLETE")]
+    write_journal(runs.study("lifting").journal, records, study={**STUDY, **about})
+    return "lifting/0"
+
+
+def test_a_lifting_of_a_trial_is_scored_alone(runs, capsys):
+    code, out = evaluated(runs, lifting_study(runs), "--split", "test")
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert "trial 0 of lifting, stage " in shown
+    assert "true 2D joints as rays of the true camera, no picture" in shown
+    whole = json.loads((out / "scores.json").read_text())
+    names = [score["name"] for score in whole["scores"]]
+    assert {"mpjpe_mm", "pa_mpjpe_mm", "template_mpjpe_mm"} <= set(names)
+    assert len((out / "joints.csv").read_text().splitlines()) == 18
+
+
+def test_a_lifting_network_is_asked_for_no_pictures(runs, tmp_path, capsys):
+    trial = lifting_study(runs)
+    code, _ = evaluated(runs, trial, "--submission", str(tmp_path / "poses.csv"))
+    assert code != 0
+    assert "one of lift is told true" in capsys.readouterr().err
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"never opened")
+    assert predict.main([trial, str(picture), "--runs-dir", str(runs.root)]) != 0
+    assert "is told 2D joints and sees no picture" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from hpe.evaluation.unfinished import artifacts_of_state
 from hpe.phases.body_config import BodyPoseConfig
 from hpe.phases.body_pose import body_pose
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
+from hpe.phases.lift import lift
+from hpe.phases.lift_config import LiftConfig
 from hpe.phases.phase import PhaseInputs
 from hpe.phases.segmentation_config import GeneratorConfig, PairedConfig
 from tests.hpe.evaluation.untrained_bodies import ENCODER, HEAD, HEIGHT_PX, WIDTH_PX
@@ -32,6 +34,18 @@ def test_a_body_network_in_training_is_the_one_that_it_would_leave():
         assert set(found.tensors[group]) == set(expected.tensors[group])
         for name, tensor in expected.tensors[group].items():
             assert torch.equal(found.tensors[group][name], tensor)
+    assert {name: expected.facts[name] for name in found.facts} == found.facts
+
+
+def test_a_lifting_network_in_training_is_the_one_that_it_would_leave():
+    config = LiftConfig.model_validate({"epochs": 2, "batch_size": 4, "network": {"width": 8}})
+    inputs = PhaseInputs(data=fake_bodies(), parents={}, seed=0, device=torch.device("cpu"))
+    phase = lift(config, inputs)
+    report = next(phase)
+    expected, found = report.artifacts(), artifacts_of_state("lift", config, report.state())
+    phase.close()
+    for name, tensor in expected.tensors["lifter"].items():
+        assert torch.equal(found.tensors["lifter"][name], tensor)
     assert {name: expected.facts[name] for name in found.facts} == found.facts
 
 
