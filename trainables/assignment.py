@@ -1,9 +1,12 @@
 """The messages between the driver, a slot and its workers: plain data, JSON in both directions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+Usage = Mapping[str, float]
+"""What one worker used in an epoch, by name (`trainables.usage`), as far as it was measured."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class SlotReport:
         seq: Position in the assignment's stream, from 0 without gaps.
         error_class: For FAILED: `diverged`, `out_of_memory`, `data`, `code`, `stage_lost`,
             `storage` or `worker_lost`.
+        usage: For EPOCH: what each worker used, by rank; empty where the epoch is told of from what
+            was saved.
     """
 
     assignment: str
@@ -100,3 +105,4 @@ class SlotReport:
     metrics: Mapping[str, float] = field(default_factory=dict)
     error_class: str | None = None
     message: str | None = None
+    usage: Sequence[Usage] = ()

@@ -11,14 +11,14 @@ to leave, whatever it says.
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from trainables.assignment import Assignment, Directive, Event
+from trainables.assignment import Assignment, Directive, Event, Usage
 from trainables.posting import Answer, Posting
-from trainables.worker_group import HANG_S, Group, Leave, Member, Order, Turn
+from trainables.worker_group import HANG_S, Group, Leave, Member, News, Order, Turn
 
 MAX_LOSSES = 3
 """Worker groups an assignment may cost in a row, without a new epoch, until it is FAILED."""
@@ -162,13 +162,7 @@ class Mailbox:
         return Order(number, self._posting.assignment)
 
     def begin(
-        self,
-        group_id: str,
-        rank: int,
-        number: int,
-        *,
-        epoch: int,
-        history: Sequence[tuple[int, Mapping[str, float]]] = (),
+        self, group_id: str, rank: int, number: int, *, epoch: int, history: News = ()
     ) -> Directive:
         """Hear that a rank is about to train after `epoch` epochs that were saved before.
 
@@ -211,8 +205,12 @@ class Mailbox:
         *,
         epoch: int,
         metrics: Mapping[str, float],
+        usage: Usage | None = None,
     ) -> Directive:
-        """Hear that a rank finished, and saved, an epoch; rank 0's metrics count."""
+        """Hear that a rank finished, and saved, an epoch; rank 0's metrics count.
+
+        What each rank used is told beside them.
+        """
         turn = self._turn(group_id, rank, number)
         if turn is None or turn.over:
             self.dropped += 1
@@ -220,16 +218,10 @@ class Mailbox:
         if rank == 0:
             turn.news = [(epoch, metrics)]
         turn.reached[rank] = epoch
+        turn.usage[rank] = usage or {}
         return self._verdict(turn, epoch)
 
-    def finish(
-        self,
-        group_id: str,
-        rank: int,
-        number: int,
-        *,
-        history: Sequence[tuple[int, Mapping[str, float]]],
-    ) -> None:
+    def finish(self, group_id: str, rank: int, number: int, *, history: News) -> None:
         """Hear from rank 0 that the stage is committed."""
         turn = self._turn(group_id, rank, number)
         if turn is None or turn.over:
@@ -379,8 +371,7 @@ class Mailbox:
             turn.over = True
             turn.verdicts[epoch] = Directive.ABANDON
             return Directive.ABANDON
-        for number, metrics in turn.news:
-            posting.emit_epoch(number, metrics)
+        turn.tell_news()
         if posting.waits_at is not None and posting.waits_at <= epoch:
             return Directive.WAIT
         turn.verdicts[epoch] = Directive.CONTINUE

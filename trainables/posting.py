@@ -1,9 +1,9 @@
 """An assignment that a slot holds, and the stream of reports its trial reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trainables.assignment import Assignment, Event, SlotReport
+from trainables.assignment import Assignment, Event, SlotReport, Usage
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Posting:
         *,
         epoch: int,
         metrics: Mapping[str, float] | None = None,
+        usage: Sequence[Usage] = (),
         error_class: str | None = None,
         message: str | None = None,
     ) -> None:
@@ -69,15 +70,18 @@ class Posting:
                 metrics=dict(metrics or {}),
                 error_class=error_class,
                 message=message,
+                usage=[dict(worker) for worker in usage],
             )
         )
         self.next_seq += 1
         self.ended = self.ended or event in (Event.FINISHED, Event.FAILED)
 
-    def emit_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def emit_epoch(
+        self, epoch: int, metrics: Mapping[str, float], usage: Sequence[Usage] = ()
+    ) -> None:
         """Append an epoch's report unless it, or a later one, was reported before."""
         if epoch > self.reported_epoch:
-            self.emit(Event.EPOCH, epoch=epoch, metrics=metrics)
+            self.emit(Event.EPOCH, epoch=epoch, metrics=metrics, usage=usage)
             self.reported_epoch = epoch
             self.losses = 0
 

@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,11 +25,11 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedErr
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from trainables.admission import Terms
-from trainables.assignment import Assignment, Directive
+from trainables.assignment import Assignment, Directive, Usage
 from trainables.mailbox import Mailbox, SlotPhase
 from trainables.posting import Answer
 from trainables.worker import LEAVE, RENEW, serve
-from trainables.worker_group import HANG_S, Leave, Member, Order
+from trainables.worker_group import HANG_S, Leave, Member, News, Order
 
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
 NODE_LABEL = "ray.io/node-id"
@@ -41,7 +41,6 @@ FRUITLESS_RUNS = 3
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-History = Sequence[tuple[int, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ class SlotActor:
         return None
 
     async def begin(
-        self, group: str, rank: int, number: int, epoch: int, history: History, wait_s: float
+        self, group: str, rank: int, number: int, epoch: int, history: News, wait_s: float
     ) -> str:
         """See `Mailbox.begin`; waits while the answer is WAIT."""
         return await self._verdict(
@@ -221,14 +220,18 @@ class SlotActor:
         number: int,
         epoch: int,
         metrics: Mapping[str, float],
+        usage: Usage,
         wait_s: float,
     ) -> str:
         """See `Mailbox.report`; waits while the answer is WAIT."""
         return await self._verdict(
-            lambda: self._mailbox.report(group, rank, number, epoch=epoch, metrics=metrics), wait_s
+            lambda: self._mailbox.report(
+                group, rank, number, epoch=epoch, metrics=metrics, usage=usage
+            ),
+            wait_s,
         )
 
-    async def finish(self, group: str, rank: int, number: int, history: History) -> None:
+    async def finish(self, group: str, rank: int, number: int, history: News) -> None:
         """See `Mailbox.finish`."""
         self._mailbox.finish(group, rank, number, history=history)
         self._tell_all()

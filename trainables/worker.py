@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from trainables.saved_states import History
 from trainables.stage_remote import link_remote
 from trainables.stages import StageStore
 from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
+from trainables.usage import UsageGauge
 
 LEAVE = "leave"
 RENEW = "renew"
@@ -49,12 +51,16 @@ class WornOut(RuntimeError):
 
 @dataclass(frozen=True)
 class SlotDesk:
-    """The slot, as seen by one worker; `number` counts the assignments of its group."""
+    """The slot, as seen by one worker; `number` counts the assignments of its group.
+
+    What the worker uses is measured from its beginning, and told with every epoch.
+    """
 
     slot: ActorHandle
     group: str
     rank: int
     number: int
+    gauge: UsageGauge
 
     def take(self) -> Assignment | None:
         """Wait for the next assignment; None means to leave.
@@ -73,17 +79,20 @@ class SlotDesk:
 
     def begin(self, epoch: int, history: History) -> Directive:
         """See `training.Desk`."""
-        return self._decided(
+        directive = self._decided(
             lambda: self.slot.begin.remote(
                 self.group, self.rank, self.number, epoch, _pairs(history), WAIT_S
             )
         )
+        self.gauge.restart()
+        return directive
 
     def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
         """See `training.Desk`."""
+        usage = self.gauge.read()
         return self._decided(
             lambda: self.slot.report.remote(
-                self.group, self.rank, self.number, epoch, dict(metrics), WAIT_S
+                self.group, self.rank, self.number, epoch, dict(metrics), usage, WAIT_S
             )
         )
 
@@ -202,13 +211,16 @@ def serve(config: Mapping[str, Any]) -> None:
     group = context.get_placement_group_id()
     member = {"rank": bench.seat.rank, "pid": os.getpid(), "node_id": node}
     if ray.get(slot.join.remote(config["run"], group, member, context.current_actor)):
-        _work(bench, slot=slot, group=group, room=room)
+        with closing(UsageGauge(bench.seat.device)) as gauge:
+            _work(bench, slot=slot, group=group, room=room, gauge=gauge)
 
 
-def _work(bench: Bench, *, slot: ActorHandle, group: str, room: CleanRoom) -> None:
+def _work(
+    bench: Bench, *, slot: ActorHandle, group: str, room: CleanRoom, gauge: UsageGauge
+) -> None:
     baseline = MemoryUse.now()
     for number in itertools.count():
-        desk = SlotDesk(slot, group=group, rank=bench.seat.rank, number=number)
+        desk = SlotDesk(slot, group, bench.seat.rank, number, gauge)
         asked_at = time.monotonic()
         assignment = desk.take()
         if assignment is None:

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trainables.assignment import Assignment, Directive
+from trainables.assignment import Assignment, Directive, Usage
 from trainables.posting import Posting
+
+News = Sequence[tuple[int, Mapping[str, float]]]
+"""Epochs and their metrics, in order, as a worker tells of them."""
 
 SILENCE_S = 30.0
 """A worker that waits for the slot calls every second; this long without a call it is frozen. Ranks
@@ -54,13 +57,20 @@ class Turn:
     reached: dict[int, int] = field(default_factory=dict)  # rank -> epoch
     verdicts: dict[int, Directive] = field(default_factory=dict)  # epoch -> verdict
     beats: dict[int, tuple[int, bool]] = field(default_factory=dict)  # rank -> beat, on batches
-    news: Sequence[tuple[int, Mapping[str, float]]] = ()
+    news: News = ()
+    usage: dict[int, Usage] = field(default_factory=dict)  # rank -> of the epoch it reached
     begun: bool = False
     over: bool = False
 
     def is_on_batches(self, rank: int) -> bool:
         """Say whether a rank has told of a batch and not yet of something else."""
         return self.beats.get(rank, (0, False))[1]
+
+    def tell_news(self) -> None:
+        """Hand on the epochs that every rank has reached, and what each used, if it said so."""
+        usage = [self.usage[rank] for rank in sorted(self.usage)]
+        for epoch, metrics in self.news:
+            self.posting.emit_epoch(epoch, metrics, usage)
 
 
 @dataclass

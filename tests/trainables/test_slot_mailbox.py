@@ -309,6 +309,48 @@ def test_ranks_start_together_and_an_epoch_counts_when_all_have_reported_it():
     assert box.events(job.id, after_seq=0).reports[0].metrics == total(1)
 
 
+def test_an_epoch_tells_what_each_rank_used_in_it():
+    box, job = mailbox(world_size=2), assignment()
+    box.post(job)
+    taken(box)
+    for rank in (0, 1):
+        box.begin("g1", rank, 0, epoch=0)
+    for epoch in (1, 2):
+        for rank in (1, 0):
+            usage = {"cpu": 10.0 * epoch + rank}
+            box.report("g1", rank, 0, epoch=epoch, metrics=total(epoch), usage=usage)
+    _, first, second = box.events(job.id, after_seq=-1).reports
+    assert list(first.usage) == [{"cpu": 10.0}, {"cpu": 11.0}]
+    assert list(second.usage) == [{"cpu": 20.0}, {"cpu": 21.0}]
+    assert first.metrics == total(1)
+
+
+def test_a_rank_that_could_not_measure_leaves_the_others_in_their_places():
+    box, job = mailbox(world_size=2), assignment()
+    box.post(job)
+    taken(box)
+    for rank in (0, 1):
+        box.begin("g1", rank, 0, epoch=0)
+    box.report("g1", 0, 0, epoch=1, metrics=total(1))
+    box.report("g1", 1, 0, epoch=1, metrics=total(1), usage={"cpu": 5.0})
+    assert list(box.events(job.id, after_seq=0).reports[0].usage) == [{}, {"cpu": 5.0}]
+
+
+def test_epochs_told_of_from_what_was_saved_say_nothing_of_what_was_used():
+    box, job = mailbox(), assignment()
+    box.post(job)
+    taken(box)
+    box.begin("g1", 0, 0, epoch=0)
+    new_group(box, "g2")
+    taken(box, "g2")
+    box.begin("g2", 0, 0, epoch=1, history=[(1, total(1))])
+    box.report("g2", 0, 0, epoch=2, metrics=total(2), usage={"cpu": 5.0})
+    box.finish("g2", 0, 0, history=[(1, total(1)), (2, total(2)), (3, total(3))])
+    reports = box.events(job.id, after_seq=-1).reports
+    told = {report.epoch: list(report.usage) for report in reports if report.event is Event.EPOCH}
+    assert told == {1: [], 2: [{"cpu": 5.0}], 3: []}
+
+
 def test_ranks_abandon_at_the_same_epoch():
     box, job = mailbox(world_size=2), assignment()
     box.post(job)

@@ -25,7 +25,8 @@ from trainables.training import (
     failure_of,
     train_stage,
 )
-from trainables.worker import DataCache, growth_of, resolve
+from trainables.usage import MEMORY, Spending, UsageGauge
+from trainables.worker import DataCache, SlotDesk, growth_of, ray, resolve
 
 SEAT = Seat(rank=0, world_size=1, device=torch.device("cpu"))
 
@@ -210,6 +211,36 @@ def test_a_data_set_is_opened_once_for_each_digest_and_place():
     for root in ("a", "a", "b", "b", "a"):
         cache.open(slot_phases.stage_data(root))
     assert opened == ["a", "b", "a"]
+
+
+class Slot:
+    """A slot actor that lets a worker wait once before it answers."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.begin = self.report = self
+
+    def remote(self, *said: Any) -> str:
+        self.heard.append(said)
+        return "wait" if len(self.heard) % 2 else "continue"
+
+
+def test_what_a_worker_uses_is_read_once_an_epoch_and_not_counted_before_it_begins(monkeypatch):
+    monkeypatch.setattr(ray, "get", lambda answer: answer)
+    spent, slot = iter(range(1, 100)), Slot()
+    gauge = UsageGauge(
+        SEAT.device,
+        spending=lambda: Spending(cpu_s=0.0, resident_bytes=next(spent) * 1_000_000),
+        now=lambda: 0.0,
+    )
+    desk = SlotDesk(slot, "group", 1, 7, gauge)
+    assert desk.begin(0, []) is Directive.CONTINUE
+    for epoch in (1, 2):
+        assert desk.report(epoch, {"loss": 0.5}) is Directive.CONTINUE
+    first, second = (
+        ("group", 1, 7, epoch, {"loss": 0.5}, {MEMORY: float(1 + epoch)}, 1.0) for epoch in (1, 2)
+    )
+    assert slot.heard[2:] == [first, first, second, second]
 
 
 def test_growth_is_told_beyond_the_stated_margin():
