@@ -84,4 +84,6 @@ def _epochs(
     for epoch in epochs:
         if stage.epoch(epoch["epoch"]) is None:
             metrics = dict(epoch["metrics"])
-            yield {"kind": "epoch", **about, "epoch": epoch["epoch"], "metrics": metrics}
+            record = {"kind": "epoch", **about, "epoch": epoch["epoch"], "metrics": metrics}
+            usage = [dict(worker) for worker in epoch.get("usage", ())]
+            yield {**record, "usage": usage} if any(usage) else record

@@ -32,7 +32,8 @@ class Ledger:
             settings, if these changed, and lighter (path -> value), if it ran out of memory.
         `attempt`: trial, attempt (counted from 1).
         `stage`: trial, label, status = running | done | reused, resumed_from.
-        `epoch`: trial, label, epoch, metrics (keys without the label).
+        `epoch`: trial, label, epoch, metrics (keys without the label), usage = what each worker
+            used, by rank (left out where that is not known).
         `rung`: trial, label, rung, epoch, value, decision.
         `promote`: trial, rung: it was paused at this rung and goes on.
         `end`: trial, state, objective, others (left out where there are none), error_class,
@@ -175,7 +176,8 @@ class Ledger:
         stage = trial.stage(record["label"])
         if stage.epoch(record["epoch"]) is not None:
             return  # an epoch trained again after a fault; its first report counts
-        stage.epochs.append(Epoch(record["epoch"], record["metrics"], record["time_s"]))
+        usage = record.get("usage", ())
+        stage.epochs.append(Epoch(record["epoch"], record["metrics"], record["time_s"], usage))
         stage.epochs.sort(key=lambda epoch: epoch.epoch)
         trial.progress = _progress(trial)
 

@@ -1,6 +1,6 @@
 """A trial as the journal tells it: its stages, their epochs, what was decided about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -18,11 +18,16 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One acknowledged epoch report."""
+    """One acknowledged epoch report.
+
+    Attributes:
+        usage: What each worker used, by rank; empty where that is not known.
+    """
 
     epoch: int
     metrics: Mapping[str, float]
     time_s: float
+    usage: Sequence[Mapping[str, float]] = ()
 
 
 @dataclass
