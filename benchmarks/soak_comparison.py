@@ -13,6 +13,7 @@ from hpe.whole_file import sha256_of
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
+from sweep.tracking.pictures import SYSTEM
 from sweep.trials import Trial
 
 Fields = Mapping[str, Any]
@@ -127,6 +128,6 @@ def _tracked(uri: str, name: str) -> Iterator[tuple[str, Any]]:
             if not key.endswith(TIMES):
                 yield f"{where} parameter {key}", value
         for key in run.data.metrics:
-            if not key.endswith(TIMES):
+            if not key.endswith(TIMES) and not key.startswith(SYSTEM):
                 points = client.get_metric_history(run.info.run_id, key)
                 yield f"{where} metric {key}", sorted((p.step, p.value) for p in points)

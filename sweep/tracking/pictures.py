@@ -15,6 +15,12 @@ STUDY = "study"
 """The run key of the study itself; trials are `7`, their phases `7/pretrain`."""
 
 MAX_METRIC_KEYS = 30  # above this MLflow's compare view becomes unreadable, later slow
+SYSTEM = "system/"
+"""What MLflow puts in its tab of system metrics, and not among the others."""
+
+MAX_WORKERS = 8
+"""Workers of a group whose system metrics are shown, the first by rank; the journal has all."""
+
 DIGEST_CHARS = 36
 PROFILE_CHARS = 60_000
 RUN_STATUS = {
@@ -174,7 +180,7 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
 def phase_picture(
     trial: Trial, stage: StageEntry, *, reused_s: float | None, reused_epochs: Sequence[Epoch]
 ) -> RunPicture:
-    """Return the run of one phase of a trial, with its metrics by epoch.
+    """Return the run of one phase of a trial: its metrics, and what its workers used, by epoch.
 
     Args:
         trial: The trial.
@@ -205,12 +211,17 @@ def phase_picture(
         end_ms=to_ms(ended_s) if ended_s is not None else None,
         tags=tags,
         points=tuple(
-            Point(key, epoch.metrics[key], epoch.epoch, to_ms(epoch.time_s))
+            Point(key, value, epoch.epoch, to_ms(epoch.time_s))
             for epoch in epochs
-            for key in kept
-            if key in epoch.metrics
+            for key, value in _shown(epoch, kept)
         ),
     )
+
+
+def _shown(epoch: Epoch, kept: Sequence[str]) -> Iterator[tuple[str, float]]:
+    yield from ((key, epoch.metrics[key]) for key in kept if key in epoch.metrics)
+    for rank, usage in enumerate(epoch.usage[:MAX_WORKERS]):
+        yield from ((f"{SYSTEM}worker_{rank}/{name}", usage[name]) for name in usage)
 
 
 def kept_keys(keys: Iterable[str], most: int) -> list[str]:
