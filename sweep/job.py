@@ -8,6 +8,7 @@ from hpe.data.catalog import data_root
 from hpe.names import nearest
 from sweep.folders import RunsDir, StudyDir
 from sweep.options import Options
+from sweep.points import Point
 from sweep.smoke import smoke_study
 from sweep.study import Arm, Final, Study
 from sweep.study_check import CheckedStudy, check_study
@@ -64,7 +65,12 @@ def make_job(study: Study, options: Options, *, tracking_uri: str) -> Job:
         scope=scope,
         runs=runs,
         data_root=data_root(scope.data, data_dir=options.data_dir, made_dir=runs.data),
-        weights=find_weights(given, whole.base, runs=runs, tracking_uri=tracking_uri),
+        weights=find_weights(
+            given,
+            {label: _standing_for(label, scope, whole) for label in given},
+            runs=runs,
+            tracking_uri=tracking_uri,
+        ),
         options=options,
     )
 
@@ -74,6 +80,21 @@ def _one_arm(study: Study, name: str) -> Study:
     arms: dict[str, Arm] = {name: study.arms[name]}
     search = study.search.model_copy(update={"trials": 0})
     return study.model_copy(update={"arms": arms, "search": search, "final": Final()})
+
+
+def _standing_for(label: str, scope: CheckedStudy, whole: CheckedStudy) -> list[Point]:
+    """Return the points whose phase given weights are to stand for.
+
+    Those that are run now, or, if none of them has it, the study's: an arm that begins elsewhere
+    may come first, and the study stays the same one.
+    """
+    for checked in (scope, whole):
+        arms = [point for point in checked.arms.values() if label in point.configs]
+        if checked.searched_trials > 0:
+            return [checked.base, *arms]
+        if arms:
+            return arms
+    return [whole.base]
 
 
 def _require_arm(name: str, arms: Sequence[str]) -> None:

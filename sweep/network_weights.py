@@ -30,6 +30,13 @@ def main_network(config: Config) -> str:
     raise ValueError("no weights can stand for this phase; take it out of from_weights.")
 
 
+def networks_of(config: Config) -> dict[str, Config]:
+    """Return the sections of a phase's settings that say which networks its weights are of."""
+    sections = dict.fromkeys((*MAIN, *MASK_NETWORKS))
+    found = {section: getattr(config, section, None) for section in sections}
+    return {section: network for section, network in found.items() if isinstance(network, Config)}
+
+
 def check_networks(artifacts: Artifacts, config: Config) -> None:
     """Refuse weights of segmenters and discriminators that are not the ones the settings describe.
 

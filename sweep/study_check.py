@@ -277,19 +277,23 @@ def _arms_told_apart_by(
 ) -> list[str]:
     """Return the arms that would be equal because weights replace the phase they differ in.
 
-    An arm alone, as with `--arm`, is meant.
+    The weights are those of the study's own settings, or of the first arm's where there is no
+    search and every arm has others there. An arm alone, as with `--arm`, is meant.
     """
     if len(arms) < 2:
         return []
     shared = shared_settings(study)
-    return [
-        name
+    own = {
+        name: {path: v for path, v in point.settings.items() if label_of(path) in replaced}
         for name, point in arms.items()
-        if any(
-            label_of(path) in replaced and shared.get(path) != value
-            for path, value in point.settings.items()
-        )
+        if any(label in replaced for label in point.configs)
+    }
+    others = [
+        name for name, values in own.items() if any(shared.get(p) != v for p, v in values.items())
     ]
+    if study.search.trials == 0 and len(others) == len(own):
+        others = [name for name in others if own[name] != own[others[0]]]
+    return others
 
 
 def _notices(left_out: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ ResNet's file may use torchvision's names (`hpe.models.torchvision_format`).
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,13 @@ from hpe.names import nearest
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.messages import about
-from sweep.network_weights import check_networks, main_network, network_facts, require_shapes
+from sweep.network_weights import (
+    check_networks,
+    main_network,
+    network_facts,
+    networks_of,
+    require_shapes,
+)
 from sweep.points import Point
 from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
 from trainables.plans import PlanStep
@@ -79,33 +86,50 @@ def parse_from_weights(texts: Sequence[str]) -> dict[str, str]:
 
 
 def find_weights(
-    given: Mapping[str, str], point: Point, *, runs: RunsDir, tracking_uri: str
+    given: Mapping[str, str],
+    points: Mapping[str, Sequence[Point]],
+    *,
+    runs: RunsDir,
+    tracking_uri: str,
 ) -> dict[str, FoundWeights]:
     """Return, by plan label, the given weights; nothing is written.
 
     Args:
         given: Plan label -> file, stage, trial or run.
-        point: What the study runs, which the weights must fit.
+        points: Plan label -> what the study runs with this phase; the weights must fit all of it.
         runs: The runs folder, whose stages may be named.
         tracking_uri: Where run ids are looked up.
 
     Raises:
         ValueError: If there is no such thing, or it does not fit.
     """
-    steps = {step.label: step for step in point.plan}
     found = {}
     for label, reference in given.items():
-        step = steps[label]
+        first = points[label][0]
+        step = next(step for step in first.plan if step.label == label)
         with about(f"from_weights {label}={reference}"):
-            config = point.configs[label]
+            config = first.configs[label]
             group = main_network(config)
             given_weights = _find(reference, step, group, runs=runs, tracking_uri=tracking_uri)
-            if group == ENCODER:
-                _check_encoder(_artifacts(given_weights, runs), config)
-            else:
-                check_networks(_artifacts(given_weights, runs), config)
+            _check_fit(_artifacts(given_weights, runs), label, points[label])
             found[label] = _explained(given_weights, config)
     return found
+
+
+def _check_fit(artifacts: Artifacts, label: str, points: Sequence[Point]) -> None:
+    """Refuse weights that are not those of a phase's network in one of the points."""
+    checked = []
+    for point in points:
+        config = point.configs[label]
+        networks = networks_of(config)
+        if networks in checked:
+            continue
+        checked.append(networks)
+        with nullcontext() if point.arm is None else about(f"arms/{point.arm}"):
+            if main_network(config) == ENCODER:
+                _check_encoder(artifacts, config)
+            else:
+                check_networks(artifacts, config)
 
 
 def _find(
@@ -159,10 +183,10 @@ def read_weights_file(path: Path, *, group: str = ENCODER) -> Artifacts:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"this is not a {SUFFIX} file ({error}).") from None
     groups = _grouped(tensors)
-    if group not in groups:
+    if group not in groups and "facts" not in metadata:  # with facts inside, names are by group
         groups = {group: tensors}
     facts = _facts_beside(path, metadata)
-    if group == ENCODER and is_torchvision(groups[ENCODER]):
+    if ENCODER in groups and group == ENCODER and is_torchvision(groups[ENCODER]):
         resnet = encoder_from_torchvision(groups[ENCODER])
         groups = {ENCODER: resnet}
         facts.setdefault(ENCODER, {"name": resnet_name(resnet)})

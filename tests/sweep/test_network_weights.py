@@ -50,7 +50,7 @@ def found(path, tmp_path, **settings):
     runs = RunsDir(tmp_path / "runs")
     weights = find_weights(
         {"generator": str(path)},
-        searched_point(study, {}, PHASES),
+        {"generator": [searched_point(study, {}, PHASES)]},
         runs=runs,
         tracking_uri="sqlite:////nowhere/mlflow.db",
     )["generator"]
@@ -100,7 +100,7 @@ def test_refuses_a_phase_without_a_network(tmp_path):
     with pytest.raises(ValueError, match="no weights can stand for this phase"):
         find_weights(
             {"rehearse_first": "any.safetensors"},
-            searched_point(study, {}, PHASES),
+            {"rehearse_first": [searched_point(study, {}, PHASES)]},
             runs=RunsDir(tmp_path / "runs"),
             tracking_uri="sqlite:////nowhere/mlflow.db",
         )

@@ -43,8 +43,8 @@ def encoder():
 
 
 def found(reference, runs, *, uri="sqlite:////nowhere/mlflow.db", **settings):
-    point = make_point(**settings)
-    return find_weights({"pretrain": str(reference)}, point, runs=runs, tracking_uri=uri)[
+    points = {"pretrain": [make_point(**settings)]}
+    return find_weights({"pretrain": str(reference)}, points, runs=runs, tracking_uri=uri)[
         "pretrain"
     ]
 

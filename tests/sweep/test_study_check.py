@@ -236,6 +236,16 @@ def test_arms_that_given_weights_make_equal_are_left_out_with_a_notice():
     )
 
 
+def test_the_first_arm_is_meant_where_each_has_its_own_pretraining_and_nothing_is_searched():
+    arms = {name: {"baseline": name} for name in ("simclr", "peclr")}
+    arms |= {"none": {"plan": ["finetune"]}, "again": {"baseline": "simclr"}}
+    weights = {"from_weights": {"pretrain": "x"}, "arms": arms, "search": {"trials": 0}}
+    checked = check_study(make_study(**weights))
+    assert list(checked.arms) == ["simclr", "none", "again"]
+    searching = check_study(make_study(**{**weights, "search": {"trials": 2}}))
+    assert list(searching.arms) == ["none"]
+
+
 def test_an_arm_alone_is_meant_even_where_weights_replace_its_pretraining():
     arms = {"simclr": {"baseline": "simclr"}}
     checked = check_study(
