@@ -23,7 +23,7 @@ from sweep.report.style import (
     new_figure,
 )
 from sweep.study import Study, split_metric
-from sweep.trials import Trial, TrialState
+from sweep.trials import RungEntry, Trial, TrialState
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ def learning_curves(
     stopped = [curve for curve in curves if _stopped_in(curve.trial, name)]
     ends = [c.epochs[-1] for c in stopped], [c.values[-1] for c in stopped]
     axes.plot(*ends, "x", color=MUTED, markersize=6)
+    places = sorted({rung.epoch for c in curves for rung in _rungs(c.trial, name).values()})
+    for epoch in places:
+        axes.axvline(epoch, color=MUTED, linestyle=":", linewidth=1.0, zorder=0)
     if template is not None:
         axes.axhline(template, color=MUTED, linestyle="--", linewidth=1.2, label="fixed template")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -79,11 +82,12 @@ def learning_curves(
     return Chart(
         name=f"learning_curves_{name}",
         title=f"Learning curves of {name}",
-        caption="One line per trial; a cross is where early stopping ended it.",
+        caption="One line per trial; a cross is where early stopping ended it."
+        + (" Dotted lines are rungs, where trials are compared." if places else ""),
         png=as_png(figure),
-        columns=("trial", "arm", "epoch", key),
+        columns=("trial", "arm", "epoch", key, "rung", "decision"),
         rows=tuple(
-            (curve.trial.number, curve.trial.arm or "", epoch, value)
+            (curve.trial.number, curve.trial.arm or "", epoch, value, *_decided(curve, name, epoch))
             for curve in curves
             for epoch, value in zip(curve.epochs, curve.values, strict=True)
         ),
@@ -108,6 +112,19 @@ def _draw(axes: Axes, curves: Sequence[Curve], name: str, color: str, width: flo
     epochs = [x for curve in curves for x in (*curve.epochs, math.nan)]
     values = [y for curve in curves for y in (*curve.values, math.nan)]
     axes.plot(epochs, values, "-o", color=color, linewidth=width, markersize=3, label=name)
+
+
+def _rungs(trial: Trial, name: str) -> dict[int, RungEntry]:
+    """Return the decisions about a trial in this phase, by epoch."""
+    return {rung.epoch: rung for rung in trial.rungs if rung.label == name}
+
+
+def _decided(curve: Curve, name: str, epoch: int) -> tuple[int | None, str | None]:
+    """Return which rung this epoch is for the trial and what was decided there, if any."""
+    rung = _rungs(curve.trial, name).get(epoch)
+    if rung is None:
+        return None, None
+    return rung.rung, "promoted" if rung.promoted else rung.decision
 
 
 def _stopped_in(trial: Trial, name: str) -> bool:
