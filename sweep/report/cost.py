@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sweep.ledger import Ledger
+from sweep.lineage import gpus_per_slot
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Cost:
         num_on_prefixes: Trials that the search placed on the finished prefix of an earlier one.
         elapsed_s: Time in which the driver was at work.
         cores: Cores of a slot, if known.
+        gpus: GPUs of a slot; 0 where it has none.
     """
 
     trained_s: float
@@ -26,15 +28,29 @@ class Cost:
     num_on_prefixes: int
     elapsed_s: float
     cores: float | None
+    gpus: float = 0.0
 
     @property
     def unit(self) -> str:
-        """Return what the seconds are seconds of."""
-        return "slot" if self.cores is None else "core"
+        """Return what is paid for: GPU-hours, or core-seconds where there is no GPU."""
+        if self.gpus:
+            return "GPU-hours"
+        return "slot-seconds" if self.cores is None else "core-seconds"
 
     def in_unit(self, seconds: float) -> float:
-        """Return slot seconds as core seconds where the cores are known."""
+        """Return a slot's seconds in the unit."""
+        if self.gpus:
+            return seconds * self.gpus / 3600
         return seconds * (1.0 if self.cores is None else self.cores)
+
+    def told(self, seconds: float) -> str:
+        """Return a slot's seconds in the unit, as a person reads them."""
+        return f"{self.number(seconds)} {self.unit}"
+
+    def number(self, seconds: float) -> str:
+        """Return the same without the unit."""
+        value = self.in_unit(seconds)
+        return f"{value:.3g}" if self.gpus and value < 100 else f"{value:,.0f}"
 
 
 def cost_of(ledger: Ledger, *, cores_per_slot: float | None) -> Cost:
@@ -50,4 +66,5 @@ def cost_of(ledger: Ledger, *, cores_per_slot: float | None) -> Cost:
         num_on_prefixes=sum(trial.prefix_of is not None for trial in ledger.trials.values()),
         elapsed_s=ledger.elapsed_s,
         cores=cores_per_slot,
+        gpus=gpus_per_slot(ledger.lineage),
     )

@@ -107,9 +107,10 @@ def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
     axes.set_ylim(len(phases) - 0.4, -0.6)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.grid(visible=False, axis="y")
-    label(axes, x=f"{cost.unit}-seconds", y="")
+    label(axes, x=cost.unit, y="")
     legend(axes)
     columns = [*kinds, *([SAVED] if found.saved else [])]
+    digits = 4 if cost.gpus else 1
     return Chart(
         name="cost_ledger",
         title="Where the time went",
@@ -117,7 +118,7 @@ def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
         png=as_png(figure),
         columns=("phase", *columns),
         rows=tuple(
-            (phase, *(round(_part(found, phase, kind, cost), 1) for kind in columns))
+            (phase, *(round(_part(found, phase, kind, cost), digits) for kind in columns))
             for phase in phases
         ),
     )
@@ -131,8 +132,8 @@ def _part(found: Spending, phase: str, kind: str, cost: Cost) -> float:
 
 def _caption(found: Spending, cost: Cost) -> str:
     text = (
-        f"{cost.in_unit(found.total_s):,.0f} {cost.unit}-seconds of training by phase and by what "
-        "they were for; completed trials count as arms, search, replicates or ablation."
+        f"{cost.told(found.total_s)} of training by phase and by what they were for; completed "
+        "trials count as arms, search, replicates or ablation."
     )
     if found.saved:
         text += " Hatched is what stages that were taken over had cost, and was not spent again."

@@ -166,7 +166,7 @@ def _cost(result: StudyResult, ledger: Ledger) -> Iterator[tuple[str, str]]:
 
 
 def _seconds(result: StudyResult, seconds: float) -> str:
-    return f"{result.cost.in_unit(seconds):,.0f} {result.cost.unit}-seconds"
+    return result.cost.told(seconds)
 
 
 def _origin(result: StudyResult, ledger: Ledger) -> Iterator[tuple[str, str]]:

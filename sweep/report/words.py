@@ -44,13 +44,10 @@ def template_sentence(result: StudyResult) -> str | None:
 def cost_sentence(result: StudyResult) -> str:
     """Say what training took, what reuse saved and what the search began with."""
     cost = result.cost
-    parts = [
-        f"{cost.in_unit(cost.trained_s):,.0f} {cost.unit}-seconds of training in "
-        f"{shown_duration(cost.elapsed_s)}."
-    ]
+    parts = [f"{cost.told(cost.trained_s)} of training in {shown_duration(cost.elapsed_s)}."]
     if cost.num_reused:
         stages = "stage was" if cost.num_reused == 1 else "stages were"
-        saved = f", which saved {cost.in_unit(cost.saved_s):,.0f} more" if cost.saved_s else ""
+        saved = f", which saved {cost.number(cost.saved_s)} more" if cost.saved_s else ""
         parts.append(f"{cost.num_reused} {stages} not trained again{saved}.")
     if cost.num_on_prefixes:
         trials = counted(cost.num_on_prefixes, "trial")

@@ -69,7 +69,7 @@ def test_cost_counts_training_once_and_what_reuse_saved(journal_script):
     cost = result(script.records).cost
     assert cost.trained_s == (5 + 4) + 4
     assert (cost.num_reused, cost.saved_s, cost.num_reused_elsewhere) == (1, 5.0, 0)
-    assert (cost.unit, cost.in_unit(cost.trained_s)) == ("core", 26.0)
+    assert (cost.unit, cost.in_unit(cost.trained_s)) == ("core-seconds", 26.0)
 
 
 def test_the_cost_says_how_many_trials_went_on_from_a_finished_prefix(journal_script):
@@ -90,7 +90,7 @@ def test_a_stage_of_another_study_saves_an_unknown_amount(journal_script):
     script.trial(0, reused=("pretrain",))
     cost = result(script.records, cores=None).cost
     assert (cost.num_reused, cost.saved_s, cost.num_reused_elsewhere) == (1, 0.0, 1)
-    assert (cost.unit, cost.in_unit(4.0)) == ("slot", 4.0)
+    assert (cost.unit, cost.in_unit(4.0)) == ("slot-seconds", 4.0)
 
 
 def test_failures_are_counted_by_cause(searched_records):

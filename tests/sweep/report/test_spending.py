@@ -59,6 +59,16 @@ def test_the_table_counts_in_core_seconds_where_cores_are_known(script):
     assert "42 core-seconds" in chart.caption
 
 
+def test_on_gpus_what_is_paid_for_are_gpu_hours(script):
+    lineage = {"slots": {"workers": 2, "gpus_per_worker": 0.5}}
+    script.records[0]["lineage"] = {**script.records[0]["lineage"], **lineage}
+    cost = cost_of(Ledger(script.records), cores_per_slot=None)
+    assert (cost.in_unit(1800.0), cost.told(1800.0)) == (0.5, "0.5 GPU-hours")
+    assert cost.told(3600.0 * 1234) == "1,234 GPU-hours"
+    chart = spending_chart(Ledger(script.records), cost)
+    assert chart.rows[0][2] == round(5 / 3600, 4)
+
+
 def test_a_study_that_spent_nothing_has_no_ledger(journal_script):
     ledger = Ledger(journal_script().records)
     assert spending_chart(ledger, cost_of(ledger, cores_per_slot=None)) is None
