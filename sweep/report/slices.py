@@ -3,14 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweep.naming import metric_words, short_names
 from sweep.report.importance import Importance
+from sweep.report.leading import leading_paths, numeric_distribution
 from sweep.report.ranking import as_cell, shown_value
 from sweep.report.style import (
     BEST,
@@ -25,16 +26,14 @@ from sweep.report.style import (
     new_grid,
 )
 from sweep.study import Objective, Study
-from sweep.told_trials import distributions_of
 from sweep.trials import Trial, TrialState
 
 NUM_SLICES = 4
 GRID = 60
 MIN_FOR_CONTOUR = 20
+BY_RANK = " In the order of rank correlation, of which so few trials say little."
 KNOWN_WEIGHT = 0.6
 """Where the kernels of all trials together weigh less, nobody has looked."""
-
-Numeric = FloatDistribution | IntDistribution
 
 
 def slices_chart(
@@ -43,12 +42,12 @@ def slices_chart(
     """Draw the objective against each of the most important parameters.
 
     Args:
-        found: The importance; without it there is no picture.
+        found: The importance; parameters are in the order of rank correlation without it.
         arms: Trials of arms; those that completed are marked, where they have the parameter.
         study: For the names of arms and the objective.
         best: Marked too.
     """
-    paths = [weight.path for weight in found.weights[:NUM_SLICES]]
+    paths = leading_paths(found)[:NUM_SLICES]
     if not paths:
         return None
     marked = [t for t in arms if t.state is TrialState.COMPLETE and t.objective is not None]
@@ -64,7 +63,8 @@ def slices_chart(
         name="slices",
         title="The objective against what matters most",
         caption="A point per comparable trial that has the parameter; diamonds are arms, the "
-        "orange ring is the best. Everything else varies too, so a trend is no proof of cause.",
+        "orange ring is the best. Everything else varies too, so a trend is no proof of cause."
+        + ("" if found.weights else BY_RANK),
         png=as_png(figure),
         columns=("trial", "arm", *paths, "objective"),
         rows=tuple(
@@ -118,21 +118,11 @@ def _beside(level: int, number: int) -> float:
     return level + 0.5 * (number * 0.618034 % 1.0 - 0.5)
 
 
-def numeric_distribution(trials: Sequence[Trial], path: str) -> Numeric | None:
-    """Return what a number was drawn from; None for a name or a switch."""
-    drawn = (distributions_of(t)[path] for t in trials if path in t.distributions)
-    found = next(drawn, None)
-    if isinstance(found, Numeric):
-        return found
-    assert found is None or isinstance(found, CategoricalDistribution)
-    return None
-
-
 def contour_chart(found: Importance, objective: Objective) -> Chart | None:
     """Draw the objective over the two most important numbers; None where there are none.
 
-    They are the two parameters that lead the ranking if both are numbers and enough trials have
-    both, with a gap in what is drawn where no trial comes near. The surface is a kernel mean
+    They are the first two numbers of the ranking that enough trials have both of, with a gap in
+    what is drawn where no trial comes near. The surface is a kernel mean
     (Nadaraya, 1964; Watson, 1964) in the units in which they are drawn, logarithms included, with
     Scott's width (1992) of n^(-1/6) standard deviations.
     """
@@ -158,7 +148,7 @@ def contour_chart(found: Importance, objective: Objective) -> Chart | None:
     label(axes, x=names[first], y=names[second])
     return Chart(
         name="contour",
-        title="The two parameters that matter most, together",
+        title="The two numbers that matter most, together",
         caption=f"Smoothed over the {len(trials)} trials that have both (points); blank where no "
         "trial came near. Everything else varies too.",
         png=as_png(figure),
@@ -184,13 +174,13 @@ def kernel_mean(
 
 
 def _leading_pair(found: Importance) -> tuple[str, str, list[Trial]] | None:
-    """Return the two that lead, if both are numbers, and the trials that have both."""
-    leading = [weight.path for weight in found.weights[:2]]
-    if len(leading) < 2 or not all(numeric_distribution(found.trials, path) for path in leading):
-        return None
-    first, second = leading
-    trials = [t for t in found.trials if first in t.params and second in t.params]
-    return (first, second, trials) if len(trials) >= MIN_FOR_CONTOUR else None
+    """Return the first two numbers that enough trials have, and those trials."""
+    numbers = [p for p in leading_paths(found) if numeric_distribution(found.trials, p) is not None]
+    for first, second in combinations(numbers, 2):
+        trials = [t for t in found.trials if first in t.params and second in t.params]
+        if len(trials) >= MIN_FOR_CONTOUR:
+            return first, second, trials
+    return None
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,11 @@ def test_slices_hold_every_counted_trial_and_the_arms(ledger):
     assert chart.png.startswith(b"\x89PNG")
 
 
-def test_without_importance_there_are_no_slices(ledger):
-    assert sliced(ledger) is None
+def test_without_importance_slices_are_in_the_order_of_rank_correlation(ledger):
+    chart = sliced(ledger)
+    assert chart.columns == ("trial", "arm", WIDTH, RATE, NAME, "objective")
+    assert "rank correlation" in chart.caption
+    assert "rank correlation" not in sliced(ledger, RATE).caption
 
 
 def test_the_contour_rests_on_trials_that_have_both(ledger):
@@ -65,8 +68,14 @@ def test_the_contour_rests_on_trials_that_have_both(ledger):
     assert chart.columns == ("trial", RATE, WIDTH, "objective")
 
 
+def test_the_contour_passes_over_names_and_switches(ledger):
+    objective = Study.model_validate(ledger.study).objective
+    chart = contour_chart(ranked(ledger, NAME, WIDTH, RATE), objective)
+    assert chart.columns == ("trial", WIDTH, RATE, "objective")
+
+
 @pytest.mark.parametrize("leading", [(RATE, NAME), (NAME, WIDTH), (RATE,)])
-def test_there_is_no_contour_where_a_name_leads(ledger, leading):
+def test_there_is_no_contour_of_a_single_number(ledger, leading):
     objective = Study.model_validate(ledger.study).objective
     assert contour_chart(ranked(ledger, *leading), objective) is None
 
