@@ -33,6 +33,7 @@ class Chart:
         columns: Of the data.
         rows: Of the data.
         live: HTML to stand below the picture, if there is something to touch.
+        beside: Another figure to be seen next to this one.
     """
 
     name: str
@@ -42,6 +43,11 @@ class Chart:
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     live: str = ""
+    beside: "Chart | None" = None
+
+    def both(self) -> "tuple[Chart, ...]":
+        """Return the figure, and the one next to it."""
+        return (self,) if self.beside is None else (self, self.beside)
 
 
 def new_figure(width_in: float = 7.0, height_in: float = 3.9) -> tuple[Figure, Axes]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from sweep.options import command
 from sweep.report import charts
 from sweep.report.ablation import ablation_chart, interactions_chart
 from sweep.report.best import write_best
+from sweep.report.counterparts import control_of, worst_of
 from sweep.report.curves import learning_curves
 from sweep.report.front import front_chart
 from sweep.report.history import Stages, epochs_from
 from sweep.report.landscape import landscape_of
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
-from sweep.report.pictures import augmented_stage, composition_sheet, prediction_sheet
+from sweep.report.pictures import augmented_stage, compositions, predictions
 from sweep.report.ranking import write_csv, write_leaderboard
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
@@ -106,7 +108,7 @@ def write_report(
     drawn[place:place] = _pictures(result, store, data, phases, missing)
     drawn[0:0] = answers
     landscape = landscape_of(ledger, result)
-    for chart in (*drawn, *landscape.charts):
+    for chart in chain.from_iterable(each.both() for each in (*drawn, *landscape.charts)):
         (folder / f"{chart.name}.png").write_bytes(chart.png)
         write_csv(folder / f"{chart.name}.csv", chart.columns, chart.rows)
     weights_name = weights.name if weights else None
@@ -177,13 +179,14 @@ def _pictures(
         return []
     found: list[Chart | None] = []
     if data is not None:
-        found.append(composition_sheet(result.best, data=data, phases=phases))
+        found.append(compositions(result.best, worst_of(result), data=data, phases=phases))
     elif augmented_stage(result.best, phases) is not None:
         missing.append("the best composition on sample images, for want of the data set")
     is_stored = store is not None
     try:
         if store is not None:
-            found.append(prediction_sheet(result.best, store=store, phases=phases))
+            control = control_of(result)
+            found.append(predictions(result.best, control, store=store, phases=phases))
     except (FileNotFoundError, CorruptStage):
         is_stored = False
     if not is_stored:
