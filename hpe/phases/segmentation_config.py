@@ -13,6 +13,7 @@ from hpe.losses.segmentation import ClassWeights, RegionLoss
 from hpe.models.mask_discriminators import LEAST_PX, DiscriminatorConfig
 from hpe.models.segmenters import SegmenterConfig, require_whole_maps
 from hpe.phases.keep import KeepConfig
+from hpe.phases.micro_batch import halved_micro_batch
 from hpe.phases.optimization import OptimizerConfig, Schedule
 from hpe.phases.phase import Workload
 from hpe.phases.precision import Precision
@@ -298,6 +299,14 @@ def scored_splits(config: MaskTrainingConfig) -> tuple[str, ...]:
 def kept_rows(rows: int, share: float) -> int:
     """Return how many rows of a batch a share of it is, rounded."""
     return round(share * rows)
+
+
+def lighter_labelling(config: PseudoLabelsConfig) -> dict[str, int] | None:
+    """Return the settings that halve the batch, or None where that would keep too few images."""
+    lighter = halved_micro_batch(config)
+    if lighter is None or kept_rows(lighter["batch_size"], config.keep_share) < LEAST_KEPT:
+        return None
+    return lighter
 
 
 def _scores(config: MaskTrainingConfig) -> tuple[str, ...]:

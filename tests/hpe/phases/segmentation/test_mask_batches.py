@@ -5,6 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from hpe.phases.catalog import PHASES
 from hpe.phases.mask_batches import masked_batches, most_confident, pseudo_labelled, with_real_masks
 from hpe.phases.precision import Numerics
 from hpe.phases.segmentation_config import (
@@ -117,6 +118,24 @@ def test_the_work_of_a_phase_follows_from_its_split():
 def test_refuses_settings_that_cannot_be_trained(config, settings, message):
     with pytest.raises(ValidationError, match=message):
         config.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "keep_share", "lighter"),
+    [
+        (8, 0.5, {"batch_size": 4, "accumulate": 2}),
+        (4, 0.5, None),
+        (8, 0.3, None),
+        (4, 1.0, {"batch_size": 2, "accumulate": 2}),
+    ],
+)
+def test_a_batch_is_halved_for_memory_as_long_as_enough_of_it_is_kept(
+    batch_size, keep_share, lighter
+):
+    config = PseudoLabelsConfig(batch_size=batch_size, keep_share=keep_share)
+    found = PHASES["pseudo_labels"].lighter(config)
+    assert found == lighter
+    PseudoLabelsConfig.model_validate(config.model_dump() | (found or {}))
 
 
 def test_defaults_are_what_s3_did():
