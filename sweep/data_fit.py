@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from hpe.config import Config
-from hpe.data.catalog import knows_depth, task_of
+from hpe.data.catalog import knows_depth, knows_visible, task_of
 from hpe.data.mixture import Mixing, sources_of
 from hpe.data.opened import SPLITS, OpenedData
 from hpe.outside_files import OutsideFiles, outside_files
@@ -97,6 +97,42 @@ def check_depth_is_known(point: Point, data: Config, *, replaced: Collection[str
                 f"alone in {' and '.join(flat)}: use data: {{name: mixture, ...}} whose train_on "
                 f"and score_on name a data set with depth{hint}."
             )
+
+
+@runtime_checkable
+class ScoresVisibility(Protocol):
+    """Settings of a phase that may score visible and hidden pixels of masks apart."""
+
+    @property
+    def score_visibility(self) -> bool:
+        """Whether it does."""
+
+
+def check_visibility_is_known(
+    point: Point, data: Config, *, replaced: Collection[str] = ()
+) -> None:
+    """Refuse a point that scores by visibility where the data set does not know what is visible.
+
+    Args:
+        point: What is to run.
+        data: The settings of the data set.
+        replaced: Labels that are not trained.
+
+    Raises:
+        ValueError: With every setting that is to be changed.
+    """
+    scoring = [
+        f"{label}/score_visibility"
+        for label, config in point.configs.items()
+        if label not in replaced
+        and isinstance(config, ScoresVisibility)
+        and config.score_visibility
+    ]
+    if scoring and not knows_visible(data):
+        raise ValueError(
+            f"{', '.join(scoring)}: must be false, as {data.model_dump()['name']} does not know "
+            "which pixels of its masks are visible, got true."
+        )
 
 
 def check_files(points: Iterable[Point], *, replaced: Collection[str] = ()) -> None:

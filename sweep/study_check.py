@@ -22,6 +22,7 @@ from sweep.data_fit import (
     check_data_suffices,
     check_depth_is_known,
     check_files,
+    check_visibility_is_known,
     split_sizes,
 )
 from sweep.early_stop_check import check_early_stop
@@ -107,6 +108,7 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     for point in (base, *arms.values()):
         check_metrics(study, point)
         check_depth_is_known(point, data, replaced=replaced)
+        check_visibility_is_known(point, data, replaced=replaced)
     check_early_stop(study, base)
     check_sampler(study, searched, conditional)
     check_source(study)

@@ -96,6 +96,7 @@ class DataSet:
             made yet.
         knows_depth: Given settings and a split's name, whether samples of it say where joints are
             in space, rather than in the picture alone.
+        knows_visible: Whether masks come with which of their pixels are visible.
     """
 
     about: str
@@ -106,6 +107,7 @@ class DataSet:
     task: Task = "hand_pose"
     awaits_making: Callable[[Any, Path], bool] = lambda _config, _root: False
     knows_depth: Callable[[Any, str], bool] = lambda _config, _split: True
+    knows_visible: bool = True
 
 
 def data_config(raw: Mapping[str, Any]) -> Config:
@@ -165,6 +167,11 @@ def awaits_making(config: Config, root: Path) -> bool:
 def knows_depth(config: Config, split: str) -> bool:
     """Return whether a split has samples whose joints are known in space."""
     return _data_set(config).knows_depth(config, split)
+
+
+def knows_visible(config: Config) -> bool:
+    """Return whether a data set says which pixels of its masks are visible."""
+    return _data_set(config).knows_visible
 
 
 def task_of(config: Config) -> Task:
@@ -310,6 +317,7 @@ DATA_SETS: Mapping[str, DataSet] = {
         prepare=prepare_interhand_masks,
         open=open_interhand_masks,
         task="hand_segmentation",
+        knows_visible=False,
     ),
     "mpii_hands": DataSet(
         about="MPII+NZSL hands, 2D only, which you bring",

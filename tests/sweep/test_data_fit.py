@@ -245,3 +245,21 @@ def test_a_mixture_is_scored_where_it_has_depth():
     check(data=mixture(train_on=["freihand", "youtube_hands"], score_on=["freihand"]))
     with pytest.raises(ValueError, match="mixture has keypoints alone in val: use data"):
         check(data=mixture(train_on=["freihand"], score_on=["youtube_hands"]))
+
+
+def segmentation(**settings):
+    fields = {"data": {"name": "interhand_masks"}, "plan": ["paired", "paired"], "space": None}
+    settings = {"paired/loss/adversarial_weight": 0, **settings}
+    objective = {"metric": "paired_2/val/miou"}
+    return check(
+        **fields, settings=settings, objective=objective, search={"trials": 0}, arms={"only": {}}
+    )
+
+
+def test_scores_by_visibility_are_refused_where_masks_do_not_say_what_is_visible():
+    message = r"^paired/score_visibility, paired_2/score_visibility: must be false, as interhand_m"
+    with pytest.raises(ValueError, match=message):
+        segmentation()
+    with pytest.raises(ValueError, match=r"^paired_2/score_visibility: must be false"):
+        segmentation(**{"paired/score_visibility": False, "paired_2/score_visibility": True})
+    segmentation(**{"paired/score_visibility": False, "paired_2/score_visibility": False})
