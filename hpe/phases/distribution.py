@@ -1,8 +1,9 @@
 """What a phase does differently when several processes train it together.
 
 Every function is the identity in a single process. A batch is the batch of all processes: ranks
-take its rows in turn, so that settings mean the same on any number of workers. The exception is
-batch norm, which sees one rank's rows while it trains.
+take its rows in turn, so that settings mean the same on any number of workers. The exceptions
+are batch norm, which sees one rank's rows while it trains, and losses that are no mean over rows,
+such as Dice and a cross-entropy with class weights: each rank's are of its own rows.
 """
 
 from collections.abc import Mapping, Sequence

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from hpe.augment.hand_masks import MaskAugmentation, build_mask_augmentation
 from hpe.data.hand_masks import UNPAIRED_MASKS, MaskedSplit
 from hpe.losses.segmentation import by_hand
-from hpe.phases.distribution import own_rows
+from hpe.phases.distribution import in_original_order, own_rows, rank, world_size
 from hpe.phases.loaders import Batch, Row, endless_draws, load
 from hpe.phases.phase import PhaseInputs
 from hpe.phases.precision import Numerics
 from hpe.phases.randomness import Draw, view_rng
-from hpe.phases.segmentation_config import MaskTrainingConfig, kept_rows
+from hpe.phases.segmentation_config import LEAST_KEPT, MaskTrainingConfig, kept_rows
 
 REAL_MASKS = "real_masks"
 CONFIDENCE = "confidence"
@@ -92,7 +92,8 @@ def pseudo_labelled(
         batches: Of images.
         labeller: Labels the views that will be trained on; put into evaluation mode.
         numerics: How it is computed.
-        keep_share: Share of the rows to keep.
+        keep_share: Share of the rows to keep, of those of all ranks together; the ranks take them
+            in turn.
     """
     labeller.eval()
     with closing(batches):
@@ -100,10 +101,13 @@ def pseudo_labelled(
             with torch.no_grad():
                 logits = by_hand(numerics.encode(labeller, batch["image"]))
                 largest, masks = logits.max(dim=2)
+            images, classes = batch["image"], masks.to(torch.uint8)
+            images, classes, largest = map(_of_all_ranks, (images, classes, largest))
             kept = most_confident(largest, share=keep_share)
+            own = kept[rank() :: world_size()]
             yield {
-                "image": batch["image"][kept.cpu()],
-                "masks": masks[kept].to(torch.uint8),
+                "image": images[own.cpu()],
+                "masks": classes[own],
                 CONFIDENCE: largest[kept].mean(),
             }
 
@@ -117,6 +121,22 @@ def most_confident(largest: Tensor, *, share: float) -> Tensor:
     """
     surest = largest.flatten(1).sum(dim=1).argsort(descending=True, stable=True)
     return surest[: kept_rows(len(largest), share)].sort().values
+
+
+def require_enough_kept(*, batch_size: int, keep_share: float) -> None:
+    """Refuse a share of a batch that leaves a process fewer images than batch norm takes."""
+    kept = kept_rows(batch_size, keep_share)
+    if kept // world_size() < LEAST_KEPT:
+        raise ValueError(
+            f"keep_share must leave at least {LEAST_KEPT} images of a batch to each worker, got "
+            f"{kept} of {batch_size} for {world_size()}: raise keep_share or batch_size, or take "
+            "fewer slots/workers."
+        )
+
+
+def _of_all_ranks(own: Tensor) -> Tensor:
+    """Return the rows of every process in the order in which the batch was shared out."""
+    return in_original_order(own, total=len(own) * world_size())
 
 
 def _samples(inputs: PhaseInputs, split: str) -> MaskedSplit:

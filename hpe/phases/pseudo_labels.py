@@ -8,7 +8,7 @@ from torch import nn
 from hpe.models.segmenters import SegmenterConfig
 from hpe.phases.distribution import data_parallel, require_divisible
 from hpe.phases.loaders import Batch
-from hpe.phases.mask_batches import masked_batches, pseudo_labelled
+from hpe.phases.mask_batches import masked_batches, pseudo_labelled, require_enough_kept
 from hpe.phases.mask_run import (
     GOES_ON,
     MaskRun,
@@ -41,6 +41,7 @@ def pseudo_labels(
         Diverged: If a loss is not finite.
     """
     require_divisible(config.batch_size)
+    require_enough_kept(batch_size=config.batch_size, keep_share=config.keep_share)
     numerics = Numerics(inputs.device, config.precision, config.channels_last)
     steps = steps_per_epoch(config, len(inputs.data.splits["unlabelled"]))
     trained = last_trained(inputs.parents, GOES_ON)

@@ -27,8 +27,10 @@ from hpe.phases.encoder_decoder import encoder_decoder
 from hpe.phases.encoder_decoder_config import EncoderDecoderConfig
 from hpe.phases.finetune import finetune
 from hpe.phases.finetune_config import FinetuneConfig
+from hpe.phases.mask_batches import pseudo_labelled
 from hpe.phases.paired import paired
 from hpe.phases.phase import PhaseInputs
+from hpe.phases.precision import Numerics
 from hpe.phases.segmentation_config import PairedConfig
 
 FINETUNE = {
@@ -94,6 +96,25 @@ def light_segmenter(config, *, seed):
     """Return a segmenter without batch norm, which would see half a batch."""
     with seeded_weights(seed):
         return nn.Sequential(nn.Conv2d(3, 6, 5, padding=2), nn.ReLU(), nn.Conv2d(6, 34, 1))
+
+
+class ByBrightness(nn.Module):
+    """Surest of bright images."""
+
+    def forward(self, images):
+        return images.mean(dim=1, keepdim=True).expand(-1, 34, -1, -1)
+
+
+def kept_levels(rank):
+    """Return which of a batch's images this rank trains on, and how sure the labeller is."""
+    levels = torch.tensor([90, 10, 80, 20], dtype=torch.uint8)[rank::2]
+    batches = ({"image": rows} for rows in [levels[:, None, None, None].expand(-1, 32, 32, 3)])
+    numerics = Numerics(torch.device("cpu"), "fp32", channels_last=False)
+    (kept,) = pseudo_labelled(batches, ByBrightness(), numerics=numerics, keep_share=0.5)
+    return {
+        "labelled.levels": kept["image"][:, 0, 0, 0].contiguous(),
+        "labelled.confidence": 255 * kept["confidence"],
+    }
 
 
 def moments_of(report, optimizer="optimizer"):
@@ -170,6 +191,7 @@ def main(folder: Path, rank: int) -> None:
             "masks.moments": moments_of(masks),
             "masks.discriminator": moments_of(masks, "discriminator_optimizer"),
             "masks.metrics": torch.tensor(list(masks.metrics.values()), dtype=torch.float64),
+            **kept_levels(rank),
             "contrastive.grad": network.weight.grad,
             "contrastive.loss": terms["train/loss"].detach(),
             "norm.mean": norm.running_mean,

@@ -50,6 +50,13 @@ def ranks(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_two_processes_keep_the_images_of_which_one_would_be_surest(ranks):
+    assert [rank["labelled.levels"].tolist() for rank in ranks] == [[90], [80]]
+    for rank in ranks:
+        assert float(rank["labelled.confidence"]) == pytest.approx(85)
+
+
+@pytest.mark.slow
 def test_two_processes_make_the_encoder_decoder_step_of_one(script, ranks, make_inputs):
     config = EncoderDecoderConfig.model_validate(script.ENCODER_DECODER)
     report = next(encoder_decoder(config, make_inputs(partly_visible=True)))

@@ -5,6 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from hpe.phases import mask_batches
 from hpe.phases.catalog import PHASES
 from hpe.phases.mask_batches import masked_batches, most_confident, pseudo_labelled, with_real_masks
 from hpe.phases.precision import Numerics
@@ -51,6 +52,13 @@ def test_the_surest_images_are_yielded_with_what_the_labeller_sees():
     assert (batch["masks"] == 1).all()
     assert batch["masks"].dtype == torch.uint8
     assert float(batch["confidence"]) == pytest.approx((200 + 90) / 2 / 255)
+
+
+def test_each_worker_needs_enough_images_of_a_batch(monkeypatch):
+    monkeypatch.setattr(mask_batches, "world_size", lambda: 2)
+    mask_batches.require_enough_kept(batch_size=8, keep_share=0.5)
+    with pytest.raises(ValueError, match="at least 2 images of a batch to each worker, got 2 of 4"):
+        mask_batches.require_enough_kept(batch_size=4, keep_share=0.5)
 
 
 def test_batches_of_images_do_not_depend_on_where_they_start(make_inputs):
