@@ -134,7 +134,7 @@ def _evaluate_study(
         "study": f"{options.run}, {len(trials)} trials that completed",
         "data": f"{_told(split)}: {split.count} samples, of which {scored.by.count} count",
         "score": f"{scored.by.name}: {scored.by.protocol}",
-        **split.caveat,
+        **split.beforehand,
         "data_settings": split.settings,
     }
     _show_about(about, console)
@@ -173,7 +173,7 @@ def _evaluate_phase(
         "network": found.told,
         "data": f"{_told(split)}: {split.count} samples",
         "looks at": scored.looked,
-        **split.caveat,
+        **split.beforehand,
         "data_settings": split.settings,
         "weights_facts": dict(found.artifacts.facts),
     }
@@ -246,7 +246,7 @@ def _about(
         "network": found.told,
         "data": f"{_told(split)}: {len(hands)} hands of {photographs} photographs",
         "looks at": f"{crop}; {views}",
-        **split.caveat,
+        **split.beforehand,
         "hands_with_first_look_kept": int(hands.limited.sum()),
         "data_settings": split.settings,
         "weights_facts": dict(found.artifacts.facts),

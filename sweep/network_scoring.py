@@ -51,9 +51,11 @@ class OpenedSplit:
         return self.data.config.model_dump(mode="json")
 
     @property
-    def caveat(self) -> dict[str, str]:
-        """Return what to know before reading scores, if there is anything, as a fact."""
-        return {name: text for name, text in self.opened.card.items() if name == "caveat"}
+    def beforehand(self) -> dict[str, str]:
+        """Return what to know before reading scores, as facts: on whom they are, and a caveat."""
+        protocols = self.opened.card.get("protocol", {})
+        told = {"protocol": protocols.get(self.name), "caveat": self.opened.card.get("caveat")}
+        return {name: text for name, text in told.items() if text is not None}
 
 
 def phase_of(found: FoundModel) -> str:

@@ -16,7 +16,7 @@ are undistorted when they are read, so that K alone projects the joints onto the
 leaves the pictures as they are, as S4 does, whose keypoints are projections by K too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
@@ -24,28 +24,34 @@ from typing import Literal
 import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hpe.config import Config, operational
 from hpe.data.bodies import BodyData, BodySample
-from hpe.data.folder import Progress, folder_data, num_ids, official_split
+from hpe.data.folder import Progress, as_names, folder_data, num_ids, official_split
 from hpe.data.h36m_files import (
     HOME_PAGE,
     LAYOUTS,
     Layout,
     Part,
     layout_of,
+    moment_of,
     parse_part,
     part_source,
 )
-from hpe.data.index import Index, read_index, whole_rows, write_index
+from hpe.data.h36m_protocol import protocol_words
+from hpe.data.index import Arrays, Index, read_index, whole_rows, write_index
 from hpe.data.pictures import read_rgb
-from hpe.metrics.body_pose import SPLIT_WORDS
 
 FOLDER_NAMES = ("h36m", "Human3.6M", "human36m")
 """What the data set's folder is called inside a folder of data sets."""
 
 Lens = Literal["undistort", "ignore"]
+
+VAL_IS_TEST = {
+    "caveat": "no subject is held out, so that val is the test part: what is chosen by val, an "
+    "epoch or settings, is chosen on the subjects that are scored"
+}
 
 
 class H36mConfig(Config):
@@ -53,7 +59,8 @@ class H36mConfig(Config):
 
     Attributes:
         val_subjects: Training subjects to validate on, in mmpose's layout; S4's has its own `val`.
-            None of them is trained on.
+            None of them is trained on. None at all is for the published splits, once choices are
+            made: all are trained on, and `val` is the `test` of `final`.
         every: Keep every n-th picture of each part.
         lens: Undistort the pictures, or leave them as S4 does.
         final: Test on the official part, once choices are made: subjects 9 and 11, or S4's `test`.
@@ -63,11 +70,20 @@ class H36mConfig(Config):
     """
 
     name: Literal["h36m"] = "h36m"
-    val_subjects: tuple[str, ...] = Field(("S8",), min_length=1)
+    val_subjects: tuple[str, ...] = ("S8",)
     every: int = Field(1, ge=1)
     lens: Lens = "undistort"
     final: bool = False
     max_bad_share: float = operational(0.001, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _validates_on_something(self) -> "H36mConfig":
+        if not self.val_subjects and not self.final:
+            raise ValueError(
+                "val_subjects must name a subject unless final is true: nothing else is left to "
+                "validate on; give val_subjects: [S8], or final: true (evaluate.py: --final)."
+            )
+        return self
 
 
 def prepare_h36m(config: H36mConfig, root: Path, *, processes: int, progress: Progress) -> None:
@@ -87,10 +103,12 @@ def open_h36m(config: H36mConfig, root: Path) -> BodyData:
     """Open the splits; reads no picture.
 
     Raises:
-        ValueError: As `prepare_h36m` does, or if a split would be empty.
+        ValueError: As `prepare_h36m` does, or if a split would be empty, or something is scored on
+            that is trained on.
     """
     layout = layout_of(root)
     indices = {part: _read(root, part) for part in _parts(config, layout)}
+    _require_apart(root, indices)
     everything = {part: np.arange(0, len(index), config.every) for part, index in indices.items()}
     if layout == "s4":
         sources: dict[str, tuple[Part, Int[np.ndarray, " rows"]]] = {
@@ -100,15 +118,19 @@ def open_h36m(config: H36mConfig, root: Path) -> BodyData:
     else:
         rows = everything["train"]
         subjects = indices["train"].arrays["subject"][rows]
-        held_out = np.isin(subjects, [name.encode() for name in config.val_subjects])
+        held_out = np.isin(subjects, as_names(list(config.val_subjects)))
         sources = {"train": ("train", rows[~held_out]), "val": ("train", rows[held_out])}
-    sources["test"] = ("test", everything["test"]) if config.final else sources["val"]
+    if config.final:
+        sources["test"] = ("test", everything["test"])
+    if layout == "mmpose" and not config.val_subjects:
+        sources["val"] = sources["test"]
+    sources.setdefault("test", sources["val"])
     sources["unlabelled"] = sources["train"]
     for split, (_, chosen) in sources.items():
         if len(chosen) == 0:
             raise ValueError(
                 f"{root}: nothing is left for {split}; val_subjects are "
-                f"{', '.join(config.val_subjects)}."
+                f"{', '.join(config.val_subjects) or 'none'}."
             )
     first_ids = _first_ids(indices)
     splits = {
@@ -121,6 +143,7 @@ def open_h36m(config: H36mConfig, root: Path) -> BodyData:
         )
         for split, (part, rows) in sources.items()
     }
+    subjects = {split: _subjects(indices[part], rows) for split, (part, rows) in sources.items()}
     return folder_data(
         config,
         {part: (index, everything[part]) for part, index in indices.items()},
@@ -128,9 +151,13 @@ def open_h36m(config: H36mConfig, root: Path) -> BodyData:
         layout=LAYOUTS[layout],
         lens=config.lens,
         has_depth=True,
-        subjects={split: _subjects(indices[part], rows) for split, (part, rows) in sources.items()},
+        subjects=subjects,
         test_is_official_test_part=config.final,
-        protocol=SPLIT_WORDS["s9_s11"] if config.final and layout == "mmpose" else "",
+        protocol={
+            split: protocol_words(subjects["train"], subjects[split], every=config.every)
+            for split in ("val", "test")
+        },
+        **(VAL_IS_TEST if config.final and sources["val"] is sources["test"] else {}),
         source=HOME_PAGE,
         licence="academic use only; see the source",
     )
@@ -199,6 +226,33 @@ def _parts(config: H36mConfig, layout: Layout) -> Sequence[Part]:
 def _read(root: Path, part: Part, *, progress: Progress = lambda _done, _total: None) -> Index:
     source = part_source(root, part)
     return read_index(source, lambda: parse_part(source), progress=progress)
+
+
+def _require_apart(root: Path, indices: Mapping[Part, Index]) -> None:
+    """Refuse parts that were taken from one another: a person in a pose is trained on or scored on.
+
+    Raises:
+        ValueError: Which moments are in both.
+    """
+    trained = indices["train"].arrays
+    for part, index in indices.items():
+        if part == "train":
+            continue
+        scored = index.arrays
+        subjects = np.intersect1d(trained["subject"], scored["subject"])
+        shared = sorted(_moments(trained, subjects) & _moments(scored, subjects))
+        if shared:
+            raise ValueError(
+                f"{root}: {len(shared)} moments of the {part} part are in the train part too "
+                f"({', '.join(shared[:3])}), and what is scored on may not be trained on; take "
+                f"both parts as they were published."
+            )
+
+
+def _moments(arrays: Arrays, subjects: np.ndarray) -> set[str]:
+    """Return the moments of some subjects, whom two parts can share only if they share these."""
+    names = arrays["picture"][np.isin(arrays["subject"], subjects)]
+    return {moment_of(name.decode()) for name in names}
 
 
 def _first_ids(indices: dict[Part, Index]) -> dict[Part, int]:

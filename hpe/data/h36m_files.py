@@ -93,10 +93,10 @@ def parse_part(source: Source) -> Arrays:
         raise ValueError(f"{files}: {error} is missing.") from error
     names = [picture.decode() for picture in rows["picture"]]
     recordings = [_recording(name) for name in names]
-    moments = {key: number for number, key in enumerate(dict.fromkeys(map(_moment, names)))}
+    moments = {key: number for number, key in enumerate(dict.fromkeys(map(moment_of, names)))}
     return {
         **rows,
-        "unique_id": np.array([moments[_moment(name)] for name in names], dtype=np.int64),
+        "unique_id": np.array([moments[moment_of(name)] for name in names], dtype=np.int64),
         "subject": as_names([subject for subject, _ in recordings]),
         "action": as_names([action for _, action in recordings]),
     }
@@ -205,7 +205,7 @@ def _recording(name: str) -> tuple[str, str]:
     return (named[1], named[2]) if named else ("", "")
 
 
-def _moment(name: str) -> str:
+def moment_of(name: str) -> str:
     """Return a name that the pictures of all cameras at one moment share."""
     stem = Path(name).stem
     return re.sub(r"_ca_\d+", "", stem) if _NUMBERED.search(stem) else re.sub(r"\.\d+", "", stem)

@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Generic, Literal, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 
 from hpe.config import Config
@@ -16,6 +14,7 @@ from hpe.data.folder import Sample
 from hpe.data.freihand import FreiHandConfig
 from hpe.data.freihand_course import FreiHandCourseConfig
 from hpe.data.interhand import InterHandConfig
+from hpe.data.joined import JoinedSplit
 from hpe.data.mpii_hands import MpiiHandsConfig
 from hpe.data.onehand10k import OneHand10KConfig
 from hpe.data.opened import SPLITS, OpenedData, Split
@@ -134,54 +133,6 @@ def sources_of(config: Mixing, split: str) -> tuple[str, ...]:
     return tuple(sorted(roles.get(split, config.score_on)))  # whatever order they were written in
 
 
-@dataclass(frozen=True)
-class MixedSplit(Generic[Sample]):
-    """The samples of several splits, one after the other.
-
-    Attributes:
-        parts: The splits.
-        first_ids: Added to the unique ids of each.
-        shares: How much of training each of them is to be; None where all samples count the same.
-    """
-
-    parts: Sequence[Split[Sample]]
-    first_ids: Sequence[int]
-    shares: Sequence[float] | None
-
-    @property
-    def unique_ids(self) -> Int[np.ndarray, " samples"]:
-        """Each sample's unique id."""
-        parts = zip(self.parts, self.first_ids, strict=True)
-        return np.concatenate([unique_ids(part) + first_id for part, first_id in parts])
-
-    @property
-    def weights(self) -> Float[np.ndarray, " samples"] | None:
-        """Each sample's share of training."""
-        if self.shares is None:
-            return None
-        sizes = [len(part) for part in self.parts]
-        return np.repeat(np.array(self.shares) / np.maximum(sizes, 1), sizes)
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return sum(len(part) for part in self.parts)
-
-    def __getitem__(self, index: int) -> Sample:
-        """Read one sample.
-
-        Raises:
-            IndexError: If there is no such sample.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)}")
-        for part, first_id in zip(self.parts, self.first_ids, strict=True):
-            if index < len(part):
-                sample = part[index]
-                return replace(sample, unique_id=sample.unique_id + first_id)
-            index -= len(part)
-        raise AssertionError("an index below the length lies in a part")
-
-
 def mix(config: Mixing, opened: Mapping[str, OpenedData[Sample]]) -> OpenedData[Sample]:
     """Return opened data sets as one.
 
@@ -193,10 +144,10 @@ def mix(config: Mixing, opened: Mapping[str, OpenedData[Sample]]) -> OpenedData[
     counts = [_num_ids(opened[name]) for name in names]
     first_ids = dict(zip(names, np.cumsum([0, *counts[:-1]]).tolist(), strict=True))
 
-    def mixed(split: str) -> MixedSplit[Sample]:
+    def mixed(split: str) -> JoinedSplit[Sample]:
         chosen = sources_of(config, split)
         is_weighted = len(chosen) > 1 and split in TRAINED_ON
-        return MixedSplit(
+        return JoinedSplit(
             parts=[opened[name].splits[split] for name in chosen],
             first_ids=[first_ids[name] for name in chosen],
             shares=[config.sources[name].weight for name in chosen] if is_weighted else None,
@@ -218,8 +169,22 @@ def mix(config: Mixing, opened: Mapping[str, OpenedData[Sample]]) -> OpenedData[
             "train_on": identity["train_on"],
             "score_on": identity["score_on"],
             "sources": {name: dict(opened[name].card) for name in names},
+            "protocol": _protocol(config, opened),
         },
     )
+
+
+def _protocol(config: Mixing, opened: Mapping[str, OpenedData[Sample]]) -> dict[str, str]:
+    """Return what the sources say of the scores of each split, for those that say it."""
+    told = {
+        split: [
+            f"{name}: {opened[name].card['protocol'][split]}"
+            for name in config.score_on
+            if "protocol" in opened[name].card
+        ]
+        for split in ("val", "test")
+    }
+    return {split: " ".join(words) for split, words in told.items() if words}
 
 
 def _num_ids(data: OpenedData[Sample]) -> int:

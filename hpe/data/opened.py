@@ -35,8 +35,9 @@ class OpenedData(Generic[Sample]):
         name: The data set's name in `hpe.data.catalog`.
         digest: SHA-256 that changes whenever any sample would.
         splits: Split name -> samples; every data set has all of `SPLITS`.
-        card: Facts for the record: counts per split, source, licence; `caveat`, where there is one,
-            says what to know before reading scores on it.
+        card: Facts for the record: counts per split, source, licence; `protocol`, where there is
+            one, says of `val` and `test` in words what scores on them are made on, and `caveat`
+            what to know before reading them.
     """
 
     name: str

@@ -3,7 +3,7 @@
 Joints come in millimetres in camera coordinates, in the order of `hpe.geometry.body_skeleton`. The
 papers' names "Protocol #1" and "Protocol 2" mean different things in different families of work
 (Martinez et al., 2017, against Sun et al., 2018), so none is used: `PROTOCOLS` says in words what
-each score is, and `SPLIT_WORDS` what Human3.6M scores are made on.
+each score is, and `hpe.data.h36m_protocol` what Human3.6M scores are made on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,17 +48,6 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
 )
 """What each score is. Predictions are lifted to camera coordinates with the true depth of the
 pelvis and the true intrinsics."""
-
-SPLIT_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "s9_s11": "trained on subjects 1, 5, 6, 7, 8; scored on 9 and 11. With mpjpe_mm it is "
-        '"Protocol #1" to Martinez et al. and "Protocol 2" to Sun and Moon et al.; with '
-        'pa_mpjpe_mm it is "Protocol #2" to Martinez et al.',
-        "s11": "trained on subjects 1, 5, 6, 7, 8, 9; scored on 11. With pa_mpjpe_mm it is "
-        '"Protocol 1" to Sun and Moon et al.',
-    }
-)
-"""Which Human3.6M subjects are trained and scored on, and what papers call it."""
 
 
 def root_aligned(joints_mm: Float[Tensor, "batch 17 3"]) -> Float[Tensor, "batch 17 3"]:

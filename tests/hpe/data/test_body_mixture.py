@@ -1,6 +1,6 @@
 """Bodies with depth and bodies in 2D, mixed half and half whatever their numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -64,6 +64,15 @@ def test_only_the_source_with_depth_is_scored_and_ids_are_apart():
     trained = [body.unique_id for body in data.splits["train"]]
     assert len(set(trained)) == 100
     assert not set(trained) & {body.unique_id for body in data.splits["val"]}
+
+
+def test_scores_are_made_on_what_the_scored_sources_say():
+    words = {"val": "scored on S8", "test": "scored on S11"}
+    card = {**OPENED["h36m"].card, "protocol": words}
+    opened = {**OPENED, "h36m": replace(OPENED["h36m"], card=card)}
+    told = mix(BodyMixtureConfig(), opened).card["protocol"]
+    assert told == {"val": "h36m: scored on S8", "test": "h36m: scored on S11"}
+    assert mix(BodyMixtureConfig(), OPENED).card["protocol"] == {}
 
 
 def test_names_that_are_no_source_are_refused():

@@ -157,3 +157,79 @@ def test_joints_of_real_frames_project_within_a_pixel_of_their_undistorted_keypo
 def test_a_left_out_split_is_refused(mmpose_root):
     with pytest.raises(ValueError, match="nothing is left for val; val_subjects are S6"):
         opened(mmpose_root, val_subjects=("S6",))
+
+
+FRAME = "{0}_Directions_1.54138969_{1:06d}.jpg"
+
+
+def write_mmpose(root, **subjects):
+    """Write mmpose's layout, each part with these subjects, two frames of each."""
+    annotations = root / "annotation_body3d" / "fps50"
+    annotations.mkdir(parents=True)
+    for part, chosen in subjects.items():
+        names = [
+            f"{s}/{s}_Directions_1.54138969/{FRAME.format(s, n)}" for s in chosen for n in (1, 2)
+        ]
+        joints_m = np.concatenate([BODY / 1000, np.ones((17, 1))], axis=1)
+        np.savez(
+            annotations / f"h36m_{part}.npz",
+            imgname=np.array([name.encode() for name in names]),
+            S=np.stack([joints_m] * len(names)),
+        )
+        for name in names:
+            picture(root / "images" / name)
+    everyone = sorted({subject for chosen in subjects.values() for subject in chosen})
+    each = {"f": K[[0, 1], [0, 1]], "c": K[:2, 2], "k": np.array(RADIAL), "p": np.array(TANGENTIAL)}
+    np.savez(
+        root / "annotation_body3d" / "cameras.npz",
+        key_0=np.array([subject.encode() for subject in everyone]),
+        key_1=np.array([b"54138969"] * len(everyone)),
+        **{name: np.stack([value] * len(everyone)) for name, value in each.items()},
+    )
+    return root
+
+
+FIVE = ("S1", "S5", "S6", "S7", "S8")
+
+
+def test_the_protocol_in_words_follows_who_is_trained_and_scored_on(tmp_path, s4_root):
+    root = write_mmpose(tmp_path / "mmpose", train=FIVE, test=("S9", "S11"))
+    chosen = opened(root).card["protocol"]
+    assert chosen["test"] == chosen["val"]
+    assert chosen["val"].startswith("scored on S8; the training split has S1, S5, S6, S7.")
+    final = opened(root, final=True).card
+    assert final["protocol"]["val"] == chosen["val"]
+    assert final["protocol"]["test"].startswith("scored on S9, S11; the training split has S1, S5")
+    assert "Protocol" not in final["protocol"]["test"]  # S8 is not trained on
+    assert "caveat" not in final
+    in_s4s_layout = opened(s4_root).card["protocol"]["test"]
+    assert in_s4s_layout.startswith("scored on S9; the training split has S1.")
+
+
+def test_the_published_split_trains_on_all_five_subjects(tmp_path):
+    root = write_mmpose(tmp_path, train=FIVE, test=("S9", "S11"))
+    data = opened(root, val_subjects=(), final=True)
+    assert {body.subject for body in data.splits["train"]} == set(FIVE)
+    assert {body.subject for body in data.splits["test"]} == {"S9", "S11"}
+    assert '"Protocol #1" to Martinez' in data.card["protocol"]["test"]
+    assert data.card["caveat"].startswith("no subject is held out, so that val is the test part")
+    with pytest.raises(ValueError, match="val_subjects must name a subject unless final is true"):
+        H36mConfig(val_subjects=())
+
+
+def test_who_is_trained_on_is_not_scored_on(tmp_path, s4_root):
+    root = write_mmpose(tmp_path / "mmpose", train=FIVE, test=("S11", "S8"))
+    with pytest.raises(ValueError, match=r"2 moments of the test part .*S8_Directions_1_000001"):
+        opened(root, final=True)
+    again = s4_arrays(["s_01_act_02_subact_01_ca_04_000001.jpg"])  # by another camera
+    np.savez(s4_root / "annot" / "val.npz", **again)
+    picture(s4_root / "images" / "s_01_act_02_subact_01_ca_04_000001.jpg")
+    with pytest.raises(ValueError, match="1 moments of the val part are in the train part too"):
+        opened(s4_root)
+
+
+def test_who_is_trained_on_may_be_scored_on_at_another_moment(s4_root):
+    later = s4_arrays(["s_01_act_02_subact_01_ca_01_000064.jpg"])
+    np.savez(s4_root / "annot" / "val.npz", **later)
+    picture(s4_root / "images" / "s_01_act_02_subact_01_ca_01_000064.jpg")
+    assert opened(s4_root).splits["val"][0].subject == "S1"
