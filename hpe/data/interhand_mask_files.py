@@ -14,6 +14,7 @@ and others. The .pt files are pickles, that is, programs, and are not read here:
 what they say as JSON beside them.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,7 @@ from hpe.data.lmdb_store import LmdbStore, data_file
 from hpe.data.pictures import MISSING, encoded_fault, encoded_size
 
 IMAGES, MASKS = "interhand.lmdb", "segm_train_val_mp.lmdb"
-FORMAT = 1
+FORMAT = 2
 """To be raised when `parse_list` gives something else for the same files."""
 
 Images = Literal["lmdb", "files"]
@@ -46,7 +47,7 @@ LISTS: Mapping[List, tuple[str, ...]] = {
 IDS = ("path2id_train", "path2id_val")
 PAIRED: tuple[List, ...] = ("train", "val", "trainval")
 
-NO_BOX, NO_ID = "no box", "no id"
+TWICE, NO_BOX, NO_ID = "listed twice", "no box", "no id"
 NO_MASK, BAD_MASK, BAD_LABELS = "no mask", "mask cannot be decoded", "mask of other labels"
 OTHER_SIZE = "mask of another size"
 
@@ -106,7 +107,9 @@ def look_at(source: Source, arrays: Arrays) -> Look:
 
     Masks are decoded where they belong to pictures, which takes a while once.
     """
-    rows = {name.decode(): row for row, name in enumerate(arrays["picture"].tolist())}
+    names = [name.decode() for name in arrays["picture"].tolist()]
+    rows = {name: row for row, name in enumerate(names)}
+    times = Counter(names)
 
     def look(name: str) -> tuple[int | None, str | None]:
         if source.made_as["list"] == "masks":
@@ -116,7 +119,7 @@ def look_at(source: Source, arrays: Arrays) -> Look:
         row, picture = rows[name], encoded_picture(source, name)
         if picture is None:
             return None, MISSING
-        fault = encoded_fault(picture)
+        fault = encoded_fault(picture) or (TWICE if times[name] > 1 else None)
         if fault is None and not np.isfinite(arrays["box_px"][row]).all():
             fault = NO_BOX
         if fault is not None or source.made_as["list"] not in PAIRED:
@@ -137,6 +140,8 @@ def look_at(source: Source, arrays: Arrays) -> Look:
 
 def encoded_picture(source: Source, name: str) -> bytes | None:
     """Return a picture as it is stored, or None if it is not."""
+    if not name:
+        return None
     if source.made_as["images"] == "lmdb":
         return LmdbStore(source.root / IMAGES).get(name)
     path = source.root / name

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,9 +12,26 @@ import numpy as np
 from hpe.data.folder import as_names
 from hpe.data.index import Arrays, Source
 from hpe.data.interhand_files import IMAGE_FOLDER
-from hpe.data.interhand_mask_files import LISTS
+from hpe.data.interhand_mask_files import LISTS, PAIRED
 
 _HAS_HAND = {"left": (True, False), "right": (False, True)}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a list says of a picture.
+
+    Attributes:
+        path: As the list has it, without "./".
+        box_px: Left, top, width and height; NaN for what is no box.
+        has_hand: Left, right.
+        moment: Capture and frame.
+    """
+
+    path: str
+    box_px: tuple[float, ...]
+    has_hand: tuple[bool, bool]
+    moment: tuple[str, str]
 
 
 def parse_list(source: Source) -> Arrays:
@@ -22,26 +40,48 @@ def parse_list(source: Source) -> Arrays:
     Rows have `picture` (name in `interhand.lmdb`, path below the root, or the masks' id),
     `unique_id` (the row's number), `key` (path under which a prediction is submitted), `mask_id`
     (empty where there is none), `box_px` (left, top, width, height; NaN where there is none),
-    `has_hand` (left, right) and `moment` (a number for each capture and frame).
+    `has_hand` (left, right), `moment` (a number for each capture and frame, the list's own) and
+    `moment_name` (the same in every list).
 
     Raises:
-        ValueError: If a file does not hold what it should.
+        ValueError: If a file does not hold what it should, or a list to train or validate on holds
+            nothing.
     """
     num_lists = len(LISTS[source.made_as["list"]])
     lists, mappings = source.annotations[:num_lists], source.annotations[num_lists:]
-    entries = [entry for path in lists for entry in _json(path, list)]
     if source.made_as["list"] == "masks":
-        return _mask_rows([str(number) for number in entries])
+        return _mask_rows([str(number) for path in lists for number in _json(path, list)])
+    entries = [entry for path in lists for entry in _entries(path)]
+    if not entries and source.made_as["list"] in PAIRED:
+        raise ValueError(
+            f"{', '.join(map(str, lists))}: must list at least one picture, got none; convert its "
+            ".pt file again."
+        )
     ids = {
         _plain(path): str(number) for file in mappings for path, number in _json(file, dict).items()
     }
-    try:
-        return _picture_rows(entries, ids, source)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{', '.join(map(str, lists))}: no list of pictures with img_path, bbox, capture and "
-            f"frame: {error!r}."
-        ) from error
+    return _picture_rows(entries, ids, source)
+
+
+def _entries(path: Path) -> Iterator[_Entry]:
+    """Yield what a list says of each picture.
+
+    Raises:
+        ValueError: If an entry is none of a picture; the message says which.
+    """
+    for number, entry in enumerate(_json(path, list)):
+        try:
+            yield _Entry(
+                path=_plain(entry["img_path"]),
+                box_px=_box_px(entry["bbox"]),
+                has_hand=_HAS_HAND.get(str(entry.get("hand_type")), (True, True)),
+                moment=(str(entry["capture"]), str(entry["frame"])),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}: no list of pictures with img_path, bbox, capture and frame: entry "
+                f"{number} (from 0): {error!r}."
+            ) from error
 
 
 def _mask_rows(ids: list[str]) -> Arrays:
@@ -54,35 +94,29 @@ def _mask_rows(ids: list[str]) -> Arrays:
         "box_px": np.full((len(ids), 4), np.nan),
         "has_hand": np.ones((len(ids), 2), bool),
         "moment": np.arange(len(ids)),
+        "moment_name": as_names(ids),
     }
 
 
-def _picture_rows(
-    entries: Sequence[Mapping[str, Any]], ids: Mapping[str, str], source: Source
-) -> Arrays:
+def _picture_rows(entries: Sequence[_Entry], ids: Mapping[str, str], source: Source) -> Arrays:
     """Return the arrays of a list of pictures."""
-    paths = [_plain(entry["img_path"]) for entry in entries]
-    stems = [str(PurePosixPath(path).with_suffix("")) for path in paths]
+    paths = [entry.path for entry in entries]
+    stems = [_stem(path) for path in paths]
     depth = _depth(stems, ids)
     keys = ["/".join(stem.split("/")[depth:]) for stem in stems]
     moments: dict[tuple[str, str], int] = {}
     for entry in entries:
-        moments.setdefault((str(entry["capture"]), str(entry["frame"])), len(moments))
+        moments.setdefault(entry.moment, len(moments))
     pictures = paths if source.made_as["images"] == "lmdb" else _as_files(source.root, paths)
     return {
         "picture": as_names(pictures),
         "unique_id": np.arange(len(entries)),
         "key": as_names(keys),
         "mask_id": as_names([ids.get(key, "") for key in keys]),
-        "box_px": np.array([_box_px(entry["bbox"]) for entry in entries]).reshape(-1, 4),
-        "has_hand": np.array(
-            [_HAS_HAND.get(entry.get("hand_type", ""), (True, True)) for entry in entries],
-            dtype=np.bool_,
-        ).reshape(-1, 2),
-        "moment": np.array(
-            [moments[str(entry["capture"]), str(entry["frame"])] for entry in entries],
-            dtype=np.int64,
-        ),
+        "box_px": np.array([entry.box_px for entry in entries]).reshape(-1, 4),
+        "has_hand": np.array([entry.has_hand for entry in entries], dtype=np.bool_).reshape(-1, 2),
+        "moment": np.array([moments[entry.moment] for entry in entries], dtype=np.int64),
+        "moment_name": as_names(["/".join(entry.moment) for entry in entries]),
     }
 
 
@@ -92,21 +126,20 @@ def _depth(stems: Sequence[str], ids: Mapping[str, str]) -> int:
     The lists say paths from where S3 ran; what has an id is a path below the folder of pictures.
     That is the same number of folders for all.
     """
-    depths = range(max((stem.count("/") for stem in stems[:1]), default=0) + 1)
+    deep = next((stem.count("/") for stem in stems if stem), 0)
+    depths = range(deep + 1)
     for stem in stems:
         parts = stem.split("/")
         for depth in depths:
             if "/".join(parts[depth:]) in ids:
                 return depth
     known = next(iter(ids), None)
-    if known is None or not stems:
-        return 0
-    return max(stems[0].count("/") - known.count("/"), 0)
+    return 0 if known is None else max(deep - known.count("/"), 0)
 
 
 def _as_files(root: Path, paths: Sequence[str]) -> list[str]:
     """Return where pictures lie below the root: the lists say paths from where S3 ran."""
-    for path in paths[:1]:
+    for path in [path for path in paths if path][:1]:
         parts = path.split("/")
         for folder in ("", "images", IMAGE_FOLDER):
             for depth in range(len(parts)):
@@ -118,9 +151,18 @@ def _as_files(root: Path, paths: Sequence[str]) -> list[str]:
 
 def _box_px(box: Any) -> tuple[float, ...]:
     """Return left, top, width and height; NaN for what is no box."""
-    values = tuple(float(value) for value in box) if isinstance(box, list) else ()
+    try:
+        values = tuple(float(value) for value in box) if isinstance(box, list) else ()
+    except (TypeError, ValueError):
+        values = ()
     is_box = len(values) == 4 and all(map(math.isfinite, values)) and min(values[2:]) > 0
     return values if is_box else (math.nan,) * 4
+
+
+def _stem(path: str) -> str:
+    """Return a path without its suffix; one without a name stays what it is."""
+    pure = PurePosixPath(path)
+    return str(pure.with_suffix("")) if pure.name else path
 
 
 def _plain(path: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from pydantic import Field
 
 from hpe.config import Config, operational
@@ -106,7 +106,8 @@ def open_interhand_masks(config: InterHandMasksConfig, root: Path) -> Segmentati
     train_rows, test_rows = _held_out(config, train, train_rows)
     if config.train_on == "minitrain":
         train_rows = _mini(train_rows)
-    unlabelled = _without_masks(config, indices)
+    tested = np.unique(train.arrays["moment_name"][test_rows])
+    unlabelled = _without_masks(config, indices, tested)
     chosen: dict[str, Chosen] = {
         "unlabelled": (indices["complete"], unlabelled),
         "train": (train, train_rows),
@@ -206,9 +207,17 @@ def _held_out(
 
 
 def _without_masks(
-    config: InterHandMasksConfig, indices: dict[List, Index]
+    config: InterHandMasksConfig,
+    indices: dict[List, Index],
+    tested: Shaped[np.ndarray, " moments"],
 ) -> Int[np.ndarray, " rows"]:
-    """Return the rows of the complete list that no list of pictures with masks has."""
+    """Return the rows of the complete list that no list of pictures with masks has.
+
+    Args:
+        config: The settings.
+        indices: The lists.
+        tested: Names of moments that other cameras may have seen too, which are kept for testing.
+    """
     complete = indices["complete"]
     rows = _usable(config, complete)
     paired = [
@@ -217,6 +226,7 @@ def _without_masks(
         if name in ("train", "val", "trainval")
     ]
     rows = rows[~np.isin(complete.arrays["key"][rows], np.concatenate(paired))]
+    rows = rows[~np.isin(complete.arrays["moment_name"][rows], tested)]
     return _mini(rows) if config.unpaired == "mini" else rows
 
 

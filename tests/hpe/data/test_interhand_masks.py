@@ -274,13 +274,17 @@ def change_entries(root: Path, **changes) -> None:
     [
         ({"bbox": [1, 2, 0, 4]}, "no box"),
         ({"bbox": None}, "no box"),
+        ({"bbox": ["a", 1, 2, 3]}, "no box"),
+        ({"bbox": [[1], 1, 2, 3]}, "no box"),
+        ({"img_path": ""}, "missing"),
+        ({"img_path": "./data/InterHand2.6M/images/.."}, "missing"),
         ({"img_path": "./data/InterHand2.6M/images/train/other.jpg"}, "missing"),
         (
             {"img_path": "./data/InterHand2.6M/images/train/Capture0/ROM/cam400002/image60.jpg"},
             "no id",
         ),
     ],
-    ids=["flat box", "no box", "no picture", "no id"],
+    ids=["flat box", "no box", "no number", "lists", "no path", "no name", "no picture", "no id"],
 )
 def test_a_wrong_entry_is_counted_and_left_out_by_budget(tmp_path, change, fault):
     few(tmp_path)
@@ -294,11 +298,44 @@ def test_a_wrong_entry_is_counted_and_left_out_by_budget(tmp_path, change, fault
 def test_a_list_of_something_else_is_refused(tmp_path):
     few(tmp_path)
     (tmp_path / "datalist_val_mp.json").write_text("[1, 2]")
-    with pytest.raises(ValueError, match=r"datalist_val_mp\.json: no list of pictures"):
+    with pytest.raises(ValueError, match=r"datalist_val_mp\.json: no list of .* entry 0"):
+        prepared(tmp_path)
+    (tmp_path / "datalist_val_mp.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"datalist_val_mp\.json: must list at least one picture"):
         prepared(tmp_path)
     (tmp_path / "datalist_val_mp.json").write_text("{}")
     with pytest.raises(ValueError, match="must hold a list, got a dict"):
         prepared(tmp_path)
+
+
+def test_a_picture_that_is_listed_twice_is_counted_and_left_out_by_budget(tmp_path):
+    few(tmp_path)
+    path = tmp_path / "datalist_train_mp.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([*entries, {**entries[2], "bbox": [0, 0, 4, 4]}]))
+    with pytest.raises(ValueError, match=r"1 of 6 pictures.*image2\.jpg \(listed twice\)"):
+        prepared(tmp_path)
+    data = prepared(tmp_path, InterHandMasksConfig(max_bad_share=0.2, test_share=0))
+    assert [data.splits["train"][n].key[-1] for n in range(5)] == ["0", "1", "3", "4", "5"]
+    assert data.card["left_out_pictures"] == {"listed twice": 1}
+
+
+def test_no_camera_of_a_moment_that_is_tested_on_is_among_the_pictures_without_masks(tmp_path):
+    few(tmp_path)
+    path = tmp_path / "datalist_train_complete.json"
+    entries = json.loads(path.read_text())
+    trained = json.loads((tmp_path / "datalist_train_mp.json").read_text())
+    for entry, seen in zip(entries[6:], trained, strict=False):
+        entry.update({name: seen[name] for name in ("capture", "frame")})
+    path.write_text(json.dumps(entries))
+    beside = {f"train/Capture0/ROM/cam400002/image{n}": n - 60 for n in (60, 61)}
+    for seed in range(8):
+        config = InterHandMasksConfig(test_share=0.5, split_seed=seed)
+        splits = prepared(tmp_path, config).splits
+        tested = {int(splits["test"][n].key[-1]) for n in range(len(splits["test"]))}
+        found = {splits["unlabelled"][n].key for n in range(len(splits["unlabelled"]))}
+        assert found == {key for key, moment in beside.items() if moment not in tested}
+    assert tested
 
 
 def test_lists_that_are_pickles_are_not_read_and_the_command_is_told(tmp_path):
