@@ -72,13 +72,14 @@ def paired_batches(
     steps_per_epoch: int,
     first_epoch: int,
 ) -> Generator[Batch, None, None]:
-    """Yield batches of images with masks, with what the discriminator takes for true masks."""
+    """Yield batches of images with masks, with what the discriminator is taught as true masks."""
     streams = [
         masked_batches(
             config, inputs, split=split, steps_per_epoch=steps_per_epoch, first_epoch=first_epoch
         )
         for split in ("train", UNPAIRED_MASKS)
     ]
-    if config.adversary.real_masks == "paired":
-        return streams[0]
-    return with_real_masks(*streams)
+    teaches = isinstance(config, GeneratorConfig) or config.adversary.trains
+    if teaches and config.adversary.real_masks == "unpaired":
+        return with_real_masks(*streams)
+    return streams[0]

@@ -138,6 +138,10 @@ class PairedAdversaryConfig(AdversaryConfig):
 
     trains: bool = False
 
+    def canonical(self) -> "PairedAdversaryConfig":
+        """Return the settings without how it would be taught, where it learns nothing."""
+        return self if self.trains else PairedAdversaryConfig(loss=self.loss)
+
 
 class MaskTrainingConfig(Config):
     """Settings that all three phases have.
@@ -244,6 +248,13 @@ class PairedConfig(MaskTrainingConfig):
     def _keeps_by_a_metric_it_has(self) -> "PairedConfig":
         self.keep.require_metric(paired_metrics(self))
         return self
+
+    def canonical(self) -> "PairedConfig":
+        """Return the settings without those of a discriminator, where there is none."""
+        if self.has_adversary:
+            return self
+        nobody = {"discriminator": DiscriminatorConfig(), "adversary": PairedAdversaryConfig()}
+        return self.model_copy(update=nobody)
 
     @property
     def has_adversary(self) -> bool:

@@ -5,6 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from hpe.config import identity_settings
 from hpe.phases import mask_batches
 from hpe.phases.catalog import PHASES
 from hpe.phases.mask_batches import masked_batches, most_confident, pseudo_labelled, with_real_masks
@@ -102,6 +103,26 @@ def test_a_weight_goes_from_its_first_share_to_the_whole(ramp, factors):
 
 def test_ramps_that_change_nothing_are_one_setting():
     assert RampConfig(to_epoch=7).canonical() == RampConfig()
+
+
+SILENT = {"loss": {"adversarial_weight": 0}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({"adversary": {"real_masks": "unpaired", "r1_weight": 1}}, {}, True),
+        ({**SILENT, "discriminator": {"kind": "s3"}}, SILENT, True),
+        ({**SILENT, "adversary": {"loss": "hinge"}}, SILENT, True),
+        ({"adversary": {"loss": "hinge"}}, {}, False),
+        ({"discriminator": {"kind": "s3"}}, {}, False),
+        ({"adversary": {"trains": True, "loss": "hinge"}}, {"adversary": {"trains": True}}, False),
+        ({**SILENT, "adversary": {"trains": True}}, SILENT, False),
+    ],
+)
+def test_settings_of_a_discriminator_that_nobody_hears_or_teaches_are_one(one, other, alike):
+    first, second = (identity_settings(PairedConfig.model_validate(raw)) for raw in (one, other))
+    assert (first == second) is alike
 
 
 def test_the_work_of_a_phase_follows_from_its_split():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hpe.phases import mask_batches
+from hpe.phases import generator, mask_batches
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import Diverged
 from hpe.phases.state import join_state, split_state
@@ -199,6 +199,29 @@ def test_refuses_to_score_by_visibility_what_does_not_know_it(train):
         train("paired", raw, visible=False)
     reports, _ = train("paired", {**raw, "score_visibility": False}, visible=False)
     assert "val/miou_visible" not in reports[0].metrics
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_unpaired_masks_are_not_asked_for_where_the_discriminator_learns_nothing(
+    weight, train, first_round, monkeypatch
+):
+    opened = []
+
+    def watched(config, inputs, *, split, **where):
+        opened.append(split)
+        yield from masked_batches(config, inputs, split=split, **where)
+
+    masked_batches = generator.masked_batches
+    monkeypatch.setattr(generator, "masked_batches", watched)
+    raw = {
+        **PAIRED,
+        "loss": {"adversarial_weight": weight},
+        "adversary": {"real_masks": "unpaired"},
+    }
+    train("paired", raw, first_round)
+    assert opened == ["train"]
+    train("paired", {**raw, "adversary": LEARNS_ON}, first_round)
+    assert opened == ["train", "train", "unpaired_masks"]
 
 
 def test_says_that_there_are_no_images_to_label(train, first_round):
