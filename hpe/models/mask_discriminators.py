@@ -21,8 +21,9 @@ class DiscriminatorConfig(Config):
     """Which discriminator.
 
     Attributes:
-        kind: `s3` is that of S3's code, `s3_readme` that of its README, both with batch norm;
-            `patch` has spectral norm in its place (Miyato et al., 2018).
+        kind: `s3` is that of S3's code, with batch norm after all layers but the first and the
+            last; `s3_readme` that of its README, with batch norm after each but the last, whose
+            output is the logit; `patch` has spectral norm in its place (Miyato et al., 2018).
         masks: What of predicted masks it is given: their probabilities, or one-hot masks through
             which the gradient of the probabilities passes.
         compat: `s3` gives it class ids, as S3 did, so that no gradient reaches the segmenter.
@@ -65,22 +66,22 @@ def build_discriminator(config: DiscriminatorConfig, *, seed: int) -> MaskDiscri
             case "s3":
                 # Of 128 px it makes 5 x 5 logits: the last convolution neither strides nor pads.
                 layers = [
-                    *_normed(in_channels, 32, 64, 128, 256),
+                    *_normed(in_channels, 32, 64, 128, 256, first=False),
                     nn.Conv2d(256, 1, _KERNEL, bias=False),
                 ]
             case "s3_readme":
-                layers = [*_normed(in_channels, 64, 128, 256, 512), _halving(512, 1)]
+                layers = [*_normed(in_channels, 64, 128, 256, 512, first=True), _halving(512, 1)]
             case "patch":
                 layers = _spectral(in_channels, 64, 128, 256)
     return MaskDiscriminator(layers)
 
 
-def _normed(in_channels: int, *widths: int) -> list[nn.Module]:
-    """Halve the maps once for each width; the first layer has no norm."""
+def _normed(in_channels: int, *widths: int, first: bool) -> list[nn.Module]:
+    """Halve the maps once for each width, with batch norm; the first layer's is optional."""
     layers: list[nn.Module] = []
     for place, width in enumerate(widths):
         layers.append(_halving(in_channels, width))
-        if place > 0:
+        if place > 0 or first:
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.LeakyReLU(_SLOPE))
         in_channels = width

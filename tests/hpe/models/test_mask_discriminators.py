@@ -20,16 +20,22 @@ def test_patches_are_as_many_as_published(kind, image_px, patches):
     assert built(kind, compat="s3")(ids).shape == (2, 1, patches, patches)
 
 
+C, B, L = nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU
+
+
 @pytest.mark.parametrize(
-    ("kind", "widths"), [("s3", [32, 64, 128, 256, 1]), ("s3_readme", [64, 128, 256, 512, 1])]
+    ("kind", "widths", "layers"),
+    [
+        ("s3", [32, 64, 128, 256, 1], [C, L, C, B, L, C, B, L, C, B, L, C]),
+        ("s3_readme", [64, 128, 256, 512, 1], [C, B, L, C, B, L, C, B, L, C, B, L, C]),
+    ],
 )
-def test_s3s_discriminators_have_its_channels_and_no_norm_in_the_first_layer(kind, widths):
-    layers = list(built(kind, compat="s3").layers)
-    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+def test_s3s_discriminators_have_its_channels_and_norms(kind, widths, layers):
+    found = list(built(kind, compat="s3").layers)
+    assert [type(layer) for layer in found] == layers
+    convolutions = [layer for layer in found if isinstance(layer, C)]
     assert [layer.out_channels for layer in convolutions] == widths
     assert all(layer.bias is None and layer.kernel_size == (4, 4) for layer in convolutions)
-    assert isinstance(layers[1], nn.LeakyReLU)
-    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in layers) == 3
 
 
 @pytest.mark.parametrize("kind", ["s3", "s3_readme", "patch"])
