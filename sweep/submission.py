@@ -8,6 +8,8 @@ from typing import Any
 
 from hpe.data.bodies import BodySplit
 from hpe.data.catalog import data_config, data_root
+from hpe.data.folder import FolderSplit
+from hpe.data.hand_masks import MaskedSplit
 from hpe.data.interhand_masks import SUBMISSION
 from hpe.data.opened import OpenedData
 from hpe.evaluation.axis_model import load_axis_model
@@ -159,7 +161,18 @@ def _masks(found: FoundModel, submission: Submission) -> str:
     return (
         f"looks at  the square of each picture of {data.name}, split {split}, once\n"
         f"written   {shown_path(submission.path)}: masks of {count} pictures, and {PATHS} beside it"
+        f"{_told_missing(count, data.splits[split], is_list=split == SUBMISSION)}"
     )
+
+
+def _told_missing(count: int, split: MaskedSplit, *, is_list: bool) -> str:
+    """Return in words what a submission lacks; nothing where it is whole."""
+    listed = len(split.index) if is_list and isinstance(split, FolderSplit) else len(split)
+    if count == listed:
+        return ""
+    faulty = listed - len(split)
+    why = f", {faulty} of them unusable (data/max_bad_share)" if faulty else ""
+    return f"\nThe list has {listed} pictures; {listed - count} are missing{why}."
 
 
 def _bodies(found: FoundModel, submission: Submission) -> str:

@@ -3,10 +3,15 @@
 import csv
 import json
 import tarfile
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hpe.data.catalog import data_config
+from hpe.data.folder import FolderSplit
+from hpe.data.index import Index, Source
+from hpe.data.interhand_masks import SUBMISSION
 from hpe.data.opened import OpenedData
 from hpe.evaluation import mask_model
 from hpe.phases.catalog import PHASES
@@ -17,7 +22,7 @@ from tests.hpe.evaluation.one_part import one_layer, one_part_artifacts
 from tests.hpe.evaluation.untrained_bodies import body_artifacts
 from tests.hpe.evaluation.untrained_lifters import lifter_artifacts
 from tests.hpe.phases.body_fakes import fake_bodies
-from tests.hpe.phases.segmentation.conftest import fake_scenes
+from tests.hpe.phases.scene_fakes import FakeMaskedSplit, fake_scenes
 from tests.sweep.recorded_trials import (
     STUDY,
     end_record,
@@ -143,6 +148,33 @@ def test_a_segmenter_writes_s3s_archive(runs, capsys):
     assert "masks of 4 pictures, and im_path.json beside it" in capsys.readouterr().out
     with tarfile.open(path) as archive:
         assert archive.getnames() == ["test.lmdb/data.mdb"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "limit", "told"),
+    [
+        ([0, 1, 2, 3], None, None),
+        ([0, 2, 3], None, "The list has 4 pictures; 1 are missing, 1 of them unusable (data/max_"),
+        ([0, 2, 3], 1, "The list has 4 pictures; 3 are missing, 1 of them unusable"),
+    ],
+)
+def test_a_submission_says_how_many_pictures_of_the_list_it_lacks(
+    runs, capsys, monkeypatch, rows, limit, told
+):
+    listed = FakeMaskedSplit(30_000, 4, has_masks=False)
+    index = Index(Source("masks", runs.root, "list", [], ""), {"picture": np.zeros(4)}, {}, "0")
+    split = FolderSplit(index, np.array(rows), lambda _index, row: listed[row])
+    data = fake_scenes()
+    data = replace(data, splits={**data.splits, SUBMISSION: split})
+    monkeypatch.setattr(Opened, "open", lambda _self: data)
+    path = runs.root / "test.lmdb.tar.gz"
+    arguments = ["--data", "rendered_two_hands", "--submission", str(path)]
+    more = [] if limit is None else ["--limit", str(limit)]
+    code, _ = evaluated(runs, stage(runs, one_part_artifacts()), *arguments, *more)
+    said = capsys.readouterr()
+    assert code == 0, said
+    assert (told or "") in said.out
+    assert ("missing" in said.out) is (told is not None)
 
 
 def test_bodies_write_s4s_tables(runs, capsys):
