@@ -143,7 +143,7 @@ def open_h36m(config: H36mConfig, root: Path) -> BodyData:
         )
         for split, (part, rows) in sources.items()
     }
-    subjects = {split: _subjects(indices[part], rows) for split, (part, rows) in sources.items()}
+    people = {split: _subjects(indices[part], rows) for split, (part, rows) in sources.items()}
     return folder_data(
         config,
         {part: (index, everything[part]) for part, index in indices.items()},
@@ -151,10 +151,10 @@ def open_h36m(config: H36mConfig, root: Path) -> BodyData:
         layout=LAYOUTS[layout],
         lens=config.lens,
         has_depth=True,
-        subjects=subjects,
+        subjects=people,
         test_is_official_test_part=config.final,
         protocol={
-            split: protocol_words(subjects["train"], subjects[split], every=config.every)
+            split: protocol_words(people["train"], people[split], every=config.every)
             for split in ("val", "test")
         },
         **(VAL_IS_TEST if config.final and sources["val"] is sources["test"] else {}),
