@@ -61,8 +61,8 @@ from trainables.artifact_files import TENSORS  # noqa: E402 - the same
 
 TRUNK = "trunk."
 S3_PX = 128
-S4_SIZE_PX = (288, 384)
-"""Width and height of what S4's published network sees."""
+S4_SIZES_PX = {64: (256, 256), 72: (288, 384)}
+"""Depth of the volumes of S4's networks -> width and height of what they see."""
 S2_PX = 224
 RECORDS = ".npz"
 READER = Path(__file__).with_name("unpickling.py")
@@ -180,18 +180,24 @@ def _write_s3(target: Path, networks: S3Networks) -> str:
 
 
 def _write_s4(target: Path, network: S4Network) -> str:
+    depth = network.head_config.depth
+    if depth not in S4_SIZES_PX:
+        raise ValueError(
+            f"S4's volumes are {' or '.join(map(str, S4_SIZES_PX))} deep, which says what size of "
+            f"view they are for; these are {depth} deep."
+        )
+    width_px, height_px = S4_SIZES_PX[depth]
     facts = {
         "phase": "body_pose",
         "encoder": {"name": network.encoder_name},
         "head": _json(network.head_config),
-        "width_px": S4_SIZE_PX[0],
-        "height_px": S4_SIZE_PX[1],
+        "width_px": width_px,
+        "height_px": height_px,
     }
     _write(target, {"encoder": network.encoder, "head": network.head}, facts)
-    width_px, height_px = S4_SIZE_PX
     return (
         f"written    {shown_path(target)}: S4's network, {network.encoder_name} and volumes of "
-        f"depth {network.head_config.depth}, for views of {width_px} x {height_px} px\n"
+        f"depth {depth}, for views of {width_px} x {height_px} px\n"
         f"use it     evaluate.py or predict.py with {shown_path(target)}"
     )
 

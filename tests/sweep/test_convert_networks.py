@@ -132,6 +132,29 @@ def test_s4s_best_model_becomes_a_body_network(tmp_path):
     assert (model.width_px, model.height_px) == (288, 384)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("depth", "size_px"), [(64, (256, 256)), (72, (288, 384))])
+def test_s4s_volumes_say_what_size_of_view_they_are_for(tmp_path, depth, size_px):
+    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
+    head = build_body_head(BodyHeadConfig(channels=4, upsamplings=3, depth=depth), encoder, seed=1)
+    source, target = tmp_path / "model_best.pth.tar", tmp_path / "s4.safetensors"
+    torch.save(s4_state(encoder, head), source)
+    assert f"for views of {size_px[0]} x {size_px[1]} px" in convert(source, target)
+    facts = read_weights_file(target).facts
+    assert (facts["width_px"], facts["height_px"]) == size_px
+
+
+@pytest.mark.slow
+def test_volumes_of_another_depth_than_s4s_are_refused(tmp_path):
+    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
+    head = build_body_head(BodyHeadConfig(channels=4, depth=48), encoder, seed=1)
+    source, target = tmp_path / "model_best.pth.tar", tmp_path / "s4.safetensors"
+    torch.save(s4_state(encoder, head), source)
+    with pytest.raises(ValueError, match=r"S4's volumes are 64 or 72 deep, .* these are 48 deep"):
+        convert(source, target)
+    assert not target.exists()
+
+
 def test_resnexts_are_told_from_resnets_of_as_many_blocks():
     for name in ("resnet50", "resnext50_32x4d", "resnext101_32x8d"):
         with torch.device("meta"):
