@@ -18,6 +18,7 @@ from hpe.phases.catalog import PHASES
 from sweep import evaluate, predict
 from sweep.evaluation_data import EvaluationData
 from sweep.folders import RunsDir
+from sweep.report.weights_file import write_weights
 from tests.hpe.evaluation.one_part import one_layer, one_part_artifacts
 from tests.hpe.evaluation.untrained_bodies import body_artifacts
 from tests.hpe.evaluation.untrained_lifters import lifter_artifacts
@@ -112,6 +113,24 @@ def test_a_lifting_of_a_trial_is_scored_alone(runs, capsys):
     names = [score["name"] for score in whole["scores"]]
     assert {"mpjpe_mm", "pa_mpjpe_mm", "template_mpjpe_mm"} <= set(names)
     assert len((out / "joints.csv").read_text().splitlines()) == 18
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "data", "looked"),
+    [
+        (one_part_artifacts, "rendered_two_hands", "S3's: per image and hand"),
+        (body_artifacts, "rendered_bodies", "the crop of each true box"),
+        (lifter_artifacts, "rendered_bodies", "rays of the true camera"),
+    ],
+)
+def test_the_file_of_a_report_is_scored_like_its_stage(runs, capsys, artifacts, data, looked):
+    path = runs.root / "best_weights.safetensors"
+    path.parent.mkdir()
+    write_weights(artifacts(), path)
+    code, _ = evaluated(runs, str(path), "--data", data)
+    shown = capsys.readouterr()
+    assert code == 0, shown
+    assert looked in shown.out
 
 
 def test_a_lifting_network_is_asked_for_no_pictures(runs, tmp_path, capsys):
