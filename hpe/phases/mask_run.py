@@ -172,6 +172,31 @@ def trained_segmenter(
     return segmenter
 
 
+def require_image_size(run: MaskRun) -> None:
+    """Refuse a network that cannot take images of the size that is set.
+
+    How many pixels a decoder needs, and which encoders know one size alone, they say themselves: an
+    image is passed through. It leaves no trace in weights, statistics or randomness.
+
+    Raises:
+        ValueError: With the network, the size, and what it said.
+    """
+    side = run.config.image_px
+    network = getattr(run.config, run.section)
+    run.segmenter.eval()
+    try:
+        with torch.no_grad():
+            run.numerics.encode(run.segmenter, torch.zeros(1, side, side, 3, dtype=torch.uint8))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        if isinstance(error, torch.AcceleratorError) or "memory" in str(error):
+            raise
+        raise ValueError(
+            f"image_px must be a size that {network.architecture} on {network.encoder} takes, got "
+            f"{side}: {error}. Set another one (some need 128 or more, some their own), or "
+            f"{run.section}/encoder."
+        ) from error
+
+
 def load_section(network: nn.Module, parent: Artifacts, section: str, config: Config) -> None:
     """Load the weights of a section of a parent's artifacts.
 

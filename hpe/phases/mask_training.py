@@ -17,7 +17,7 @@ from hpe.phases.divergence import FirstNonFinite
 from hpe.phases.loaders import Batch
 from hpe.phases.mask_batches import CONFIDENCE, REAL_MASKS
 from hpe.phases.mask_evaluation import MaskEvaluationSet, MaskFigureSet
-from hpe.phases.mask_run import MaskRun, PartPixels, artifacts_of
+from hpe.phases.mask_run import MaskRun, PartPixels, artifacts_of, require_image_size
 from hpe.phases.phase import Artifacts, Diverged, EpochReport, Phase, PhaseInputs, State
 from hpe.phases.randomness import seed_layers
 from hpe.phases.segmentation_config import (
@@ -61,6 +61,7 @@ def run_segmentation(
         resume: State to go on from.
     """
     config = run.config
+    require_image_size(run)
     evaluations = {name: _evaluation_set(run, inputs, split=name) for name in scored_splits(config)}
     figures = MaskFigureSet(inputs.data.splits["val"], image_px=config.image_px)
     finished, metrics, part_pixels = (0, {}, NO_PIXELS) if resume is None else run.restore(resume)
@@ -165,6 +166,11 @@ def _part(
 
 def _evaluation_set(run: MaskRun, inputs: PhaseInputs, *, split: str) -> MaskEvaluationSet:
     samples, config = inputs.data.splits[split], run.config
+    if len(samples) == 0:
+        raise ValueError(
+            f"this phase is scored on the split {split!r}, and {inputs.data.name} has nothing in "
+            "it; take a larger share of the data for it."
+        )
     return MaskEvaluationSet(
         samples,
         num_samples=scored_samples(config, len(samples)),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hpe.phases import generator, mask_batches
+from hpe.phases import generator, mask_batches, mask_run
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import Diverged
 from hpe.phases.state import join_state, split_state
@@ -222,6 +222,35 @@ def test_unpaired_masks_are_not_asked_for_where_the_discriminator_learns_nothing
     assert opened == ["train"]
     train("paired", {**raw, "adversary": LEARNS_ON}, first_round)
     assert opened == ["train", "train", "unpaired_masks"]
+
+
+def test_says_that_there_is_nothing_to_score(train):
+    with pytest.raises(ValueError, match="is scored on the split 'val', and fake_two_hands has"):
+        train("generator", GENERATOR, val=0)
+
+
+def test_a_size_that_the_network_does_not_take_is_refused_before_training(train, monkeypatch):
+    class Fixed(torch.nn.Conv2d):
+        def forward(self, images):
+            assert images.shape[-1] == 224, "Input height (64) doesn't match model (224)"
+            return super().forward(images)
+
+    monkeypatch.setattr(mask_run, "build_segmenter", lambda *_, **__: Fixed(3, 34, 1))
+    message = r"image_px must be a size that unet on tu-mobilenetv3_small_050 takes, got 64: Input"
+    with pytest.raises(ValueError, match=message):
+        train("generator", GENERATOR)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])
+def test_too_little_memory_is_no_fault_of_the_size(train, monkeypatch, error):
+    class Greedy(torch.nn.Conv2d):
+        def forward(self, images):
+            raise error
+
+    monkeypatch.setattr(mask_run, "build_segmenter", lambda *_, **__: Greedy(3, 34, 1))
+    with pytest.raises(type(error)) as raised:
+        train("generator", GENERATOR)
+    assert raised.value is error
 
 
 def test_says_that_there_are_no_images_to_label(train, first_round):
