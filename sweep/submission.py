@@ -29,7 +29,12 @@ from hpe.evaluation.freihand_submission import (
 )
 from hpe.evaluation.inference import turns_deg
 from hpe.evaluation.mask_model import load_mask_model
-from hpe.evaluation.mask_submission import PATHS, predicted_split, write_mask_submission
+from hpe.evaluation.mask_submission import (
+    PATHS,
+    STORE,
+    predicted_split,
+    write_mask_submission,
+)
 from hpe.evaluation.pose_model import best_device, load_pose_model
 from hpe.evaluation.scored_bodies import predicted_rows
 from hpe.evaluation.split_scores import Asked, require_one_view
@@ -160,7 +165,8 @@ def _masks(found: FoundModel, submission: Submission) -> str:
     count = write_mask_submission(submission.path, predicted)
     return (
         f"looks at  the square of each picture of {data.name}, split {split}, once\n"
-        f"written   {shown_path(submission.path)}: masks of {count} pictures, and {PATHS} beside it"
+        f"written   {shown_path(submission.path)}: masks of {count} pictures; beside it {STORE}, "
+        f"the same unpacked, and {PATHS}"
         f"{_told_missing(count, data.splits[split], is_list=split == SUBMISSION)}"
     )
 

@@ -1,4 +1,4 @@
-"""Predicted masks in S3's submission format: `test.lmdb`, packed to `test.lmdb.tar.gz`.
+"""Predicted masks in S3's submission format: `test.lmdb`, and packed to `test.lmdb.tar.gz`.
 
 Keys are `<picture's path without suffix>__l` and `__r`, values PNGs of 128 x 128 px with three
 equal channels of class ids 0 to 16. The list of pictures, which S3 pickled, is JSON.
@@ -48,10 +48,10 @@ def predicted_split(
 
 
 def write_mask_submission(path: Path, predicted: Iterator[tuple[str, Masks]]) -> int:
-    """Write the archive, and the list of pictures beside it; return how many pictures there are.
+    """Write the archive, and beside it what is in it and the list of pictures; return their number.
 
     Args:
-        path: The archive, replaced as a whole; ends with `.tar.gz`.
+        path: The archive; ends with `.tar.gz`. It is replaced as a whole, as the others are.
         predicted: Key and masks of each picture.
 
     Raises:
@@ -59,11 +59,14 @@ def write_mask_submission(path: Path, predicted: Iterator[tuple[str, Masks]]) ->
     """
     if not path.name.endswith(PACKED):
         raise ValueError(f"a submission of masks is an archive: FILE{PACKED}, got {path.name}.")
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         store = Path(scratch) / STORE
         keys = _write_store(store, predicted)
         with replacing(path) as temporary:
             _pack(store, temporary)
+        plain = path.with_name(STORE)
+        plain.mkdir(exist_ok=True)
+        (store / DATA_FILE).replace(plain / DATA_FILE)
     write_text(path.with_name(PATHS), json.dumps([f"{key}.jpg" for key in keys]))
     return len(keys)
 

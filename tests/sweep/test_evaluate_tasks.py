@@ -164,7 +164,7 @@ def test_a_segmenter_writes_s3s_archive(runs, capsys):
     arguments = ["--data", "rendered_two_hands", "--submission", str(path)]
     code, _ = evaluated(runs, stage(runs, one_part_artifacts()), *arguments)
     assert code == 0
-    assert "masks of 4 pictures, and im_path.json beside it" in capsys.readouterr().out
+    assert "masks of 4 pictures; beside it test.lmdb, the same" in capsys.readouterr().out
     with tarfile.open(path) as archive:
         assert archive.getnames() == ["test.lmdb/data.mdb"]
 

@@ -30,7 +30,14 @@ def test_keys_and_masks_come_back(tmp_path):
     assert json.loads((tmp_path / "im_path.json").read_text()) == ["a/1.jpg", "a/2.jpg"]
     with tarfile.open(path) as archive:
         archive.extractall(tmp_path / "out", filter="data")
-    store = LmdbStore(tmp_path / "out" / "test.lmdb")
+    plain, packed = (place / "test.lmdb" / "data.mdb" for place in (tmp_path, tmp_path / "out"))
+    assert plain.read_bytes() == packed.read_bytes()
+    assert write_mask_submission(path, iter([("b", swapped)])) == 1
+    assert LmdbStore(plain.parent).get("a/1__l") is None
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *("test.lmdb", "test.lmdb.tar.gz", "im_path.json", "out")
+    }
+    store = LmdbStore(packed.parent)
     for key, expected in (("a/1", masks), ("a/2", swapped)):
         for side, mask in zip("lr", expected, strict=True):
             data = store.get(f"{key}__{side}")
