@@ -49,6 +49,10 @@ class RampConfig(Config):
         """Return the settings that stand for all that change nothing, where these do not."""
         return RampConfig() if self.start == 1 else self
 
+    def counts_within(self, epochs: int) -> bool:
+        """Return whether anything of the weight counts in a phase of so many epochs."""
+        return self.start > 0 or self.from_epoch < epochs
+
     def factor(self, epoch: float) -> float:
         """Return the share of the weight that counts after so many epochs."""
         if epoch >= self.to_epoch:
@@ -90,6 +94,21 @@ class MaskLossConfig(Config):
         if self.ce_weight == 0 and self.region_weight == 0:
             raise ValueError("ce_weight or region_weight must be positive, got 0 for both")
         return self
+
+    def require_a_term(self, epochs: int) -> None:
+        """Refuse ramps that let no term on masks count in a phase of so many epochs.
+
+        Raises:
+            ValueError: If none does.
+        """
+        terms = ((self.ce_weight, self.ce_ramp), (self.region_weight, self.region_ramp))
+        if not any(weight > 0 and ramp.counts_within(epochs) for weight, ramp in terms):
+            late = [ramp.from_epoch for weight, ramp in terms if weight > 0]
+            raise ValueError(
+                "loss/ce_ramp or loss/region_ramp must let its term count before the phase is over,"
+                f" got from_epoch {' and '.join(f'{epoch:g}' for epoch in late)} of {epochs} "
+                "epochs, with start 0; lower from_epoch or raise start"
+            )
 
 
 class GeneratorLossConfig(MaskLossConfig):
@@ -195,7 +214,8 @@ class GeneratorConfig(MaskTrainingConfig):
     adversary: AdversaryConfig = AdversaryConfig()
 
     @model_validator(mode="after")
-    def _keeps_by_a_metric_it_has(self) -> "GeneratorConfig":
+    def _trains_and_keeps_by_a_metric_it_has(self) -> "GeneratorConfig":
+        self.loss.require_a_term(self.epochs)
         self.keep.require_metric(generator_metrics(self))
         return self
 
@@ -224,6 +244,7 @@ class PseudoLabelsConfig(MaskTrainingConfig):
                 f"keep_share must leave at least {LEAST_KEPT} images of a batch, got "
                 f"{self.keep_share} of {self.batch_size}; raise one of them"
             )
+        self.loss.require_a_term(self.epochs)
         self.keep.require_metric(pseudo_labels_metrics(self))
         return self
 
@@ -245,7 +266,8 @@ class PairedConfig(MaskTrainingConfig):
     carry_optimizer: bool = True
 
     @model_validator(mode="after")
-    def _keeps_by_a_metric_it_has(self) -> "PairedConfig":
+    def _trains_and_keeps_by_a_metric_it_has(self) -> "PairedConfig":
+        self.loss.require_a_term(self.epochs)
         self.keep.require_metric(paired_metrics(self))
         return self
 

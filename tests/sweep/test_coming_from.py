@@ -123,7 +123,7 @@ def test_what_converts_a_file_of_another_system_takes_these_options():
     assert given
     for arguments in given:
         options = importlib.import_module("sweep.convert")._parser().parse_args(arguments)
-        assert options.trust.name in ("peclr_rn50.pth", "f033_6.246.ckpt")
+        assert options.trust.name in ("peclr_rn50.pth", "f033_6.246.ckpt", "latest.pt")
         assert options.out.suffix == TENSORS
 
 

@@ -100,12 +100,16 @@ def test_a_network_that_knows_nothing_loses_the_logarithm_of_the_classes_per_han
     assert float(terms.ce) == pytest.approx(2 * math.log(17))
 
 
-def test_published_class_weights_are_for_seventeen_classes():
-    assert CLASS_WEIGHTS["s3"][:6] == (0.1, 0.8, 0.8, 0.8, 0.8, 1.0)
-    assert CLASS_WEIGHTS["s3"][7:10] == (1.0, 0.35, 0.35)
-    assert CLASS_WEIGHTS["s3"][12:14] == (1.0, 0.8)
-    assert CLASS_WEIGHTS["s3_alternative"][7:11] == (4.2, 0.4, 0.4, 4.2)
-    assert all(len(weights) == 17 for weights in CLASS_WEIGHTS.values())
+def test_class_weights_are_the_published_ones():
+    assert CLASS_WEIGHTS["s3"] == (
+        *(0.1, 0.8, 0.8, 0.8, 0.8, 1.0, 1.0, 1.0, 0.35),
+        *(0.35, 0.8, 0.8, 1.0, 0.8, 0.8, 0.8, 0.8),
+    )
+    assert CLASS_WEIGHTS["s3_alternative"] == (
+        *(0.07, 4.2, 4.2, 4.2, 4.2, 4.2, 4.2, 4.2, 0.4),
+        *(0.4, 4.2, 4.2, 4.2, 4.2, 4.2, 4.2, 4.2),
+    )
+    assert CLASS_WEIGHTS["uniform"] == (1.0,) * 17
 
 
 def test_the_first_seventeen_channels_are_the_left_hands():

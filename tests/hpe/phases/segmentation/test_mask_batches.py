@@ -20,6 +20,7 @@ from hpe.phases.segmentation_config import (
     steps_per_epoch,
 )
 
+LATE = {"start": 0, "from_epoch": 3}
 NUMERICS = Numerics(torch.device("cpu"), "fp32", channels_last=False)
 
 
@@ -141,12 +142,30 @@ def test_the_work_of_a_phase_follows_from_its_split():
         (PairedConfig, {"image_px": 32}, "greater than or equal to 64"),
         (PseudoLabelsConfig, {"batch_size": 4, "keep_share": 0.3}, r"keep_share must leave at"),
         (PairedConfig, {"loss": {"ce_weight": 0, "region_weight": 0}}, "must be positive"),
+        (GeneratorConfig, {"epochs": 3, "loss": {"ce_ramp": LATE}}, "got from_epoch 3 of 3 epochs"),
+        (
+            PairedConfig,
+            {"epochs": 2, "loss": {"ce_ramp": LATE, "region_ramp": LATE}},
+            "from_epoch 3 and 3 of 2 epochs",
+        ),
         (GeneratorConfig, {"keep": {"best": True, "metric": "val/epe"}}, "val/miou_fg_pooled"),
     ],
 )
 def test_refuses_settings_that_cannot_be_trained(config, settings, message):
     with pytest.raises(ValidationError, match=message):
         config.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 4, "loss": {"ce_ramp": LATE, "region_ramp": LATE}},
+        {"epochs": 3, "loss": {"ce_ramp": LATE}},
+        {"epochs": 3, "loss": {"region_weight": 0, "ce_ramp": {**LATE, "start": 0.1}}},
+    ],
+)
+def test_ramps_that_let_a_term_count_at_some_time_are_taken(settings):
+    PairedConfig.model_validate(settings)
 
 
 @pytest.mark.parametrize(
