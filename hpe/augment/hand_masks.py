@@ -1,4 +1,9 @@
-"""What augmentation makes of an image of two hands and their masks: one warp, then colour gains."""
+"""What augmentation makes of an image of two hands and their masks: one warp, then colour gains.
+
+It is written on OpenCV and not on albumentations, whose transforms are applied one after the other:
+here the square to look at, its move, scale, turn and flip are one affine map, by which pixels are
+resampled once, and a flip also swaps the hands.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
