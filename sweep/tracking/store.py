@@ -5,15 +5,15 @@ environment as it is imported; `sweep.tracking.tracker` imports this one when it
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -75,25 +75,32 @@ class RunStore:
     runs: dict[str, KnownRun] = field(default_factory=dict)
 
     def recover(self) -> None:
-        """Learn which runs of this journal exist, and put those it replaces in MLflow's bin."""
+        """Learn which runs of this journal exist, and put in MLflow's bin what should not.
+
+        These are the runs that the journal replaces, and all but one of each that a server has
+        made which was asked again because it was too slow to answer.
+        """
+        found: dict[str, list[Run]] = {}
         for run in self._search(f"tags.journal_id = '{self.journal_id}'"):
-            tags = run.data.tags
-            self.runs[tags["run_key"]] = KnownRun(
-                run_id=run.info.run_id,
-                status=run.info.status,
-                end_ms=run.info.end_time,
-                params=dict(run.data.params),
-                tags=dict(tags),
-            )
+            found.setdefault(run.data.tags["run_key"], []).append(run)
+        for key, same in found.items():
+            run, *doubles = sorted(same, key=lambda run: self._worth(key, run), reverse=True)
+            if key not in self.runs:
+                self.runs[key] = KnownRun(
+                    run_id=run.info.run_id,
+                    status=run.info.status,
+                    end_ms=run.info.end_time,
+                    params=dict(run.data.params),
+                    tags=dict(run.data.tags),
+                )
+            self._delete(doubles)
         replaced = {
             run.data.tags["journal_id"]
             for run in self._search(f"tags.folder_id = '{self.folder_id}'")
             if run.data.tags["journal_id"] != self.journal_id
         }
         for journal_id in sorted(replaced):
-            for run in self._search(f"tags.journal_id = '{journal_id}'"):
-                with translated():
-                    self.client.delete_run(run.info.run_id)
+            self._delete(self._search(f"tags.journal_id = '{journal_id}'"))
 
     def write(self, picture: RunPicture) -> None:
         """Make MLflow's run look like the picture; its parent must have been written before.
@@ -125,6 +132,16 @@ class RunStore:
         """Store the files of a folder with a run."""
         with translated():
             self.client.log_artifacts(self.runs[key].run_id, str(folder), name)
+
+    def _worth(self, key: str, run: Run) -> tuple[bool, int, str]:
+        """Return what makes this the run to keep: it is in use, or was written most into."""
+        in_use = key in self.runs and self.runs[key].run_id == run.info.run_id
+        return in_use, len(run.data.metrics) + len(run.data.params), run.info.run_id
+
+    def _delete(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            with translated():
+                self.client.delete_run(run.info.run_id)
 
     def _create(self, picture: RunPicture) -> KnownRun:
         shown = {key: value[:TAG_CHARS] for key, value in picture.tags.items()}
@@ -184,7 +201,7 @@ class RunStore:
             known.end_ms = picture.end_ms
         known.status = picture.status
 
-    def _search(self, condition: str) -> Iterator[Any]:
+    def _search(self, condition: str) -> Iterator[Run]:
         token = None
         while True:
             with translated():
