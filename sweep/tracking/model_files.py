@@ -21,10 +21,13 @@ MODEL = "model"
 WEIGHTS_TAG = "weights_sha256"
 EXAMPLE_PX = 128
 NUM_JOINTS = 21
+DIGEST_CHARS = 16
 
 
 def register_model(store: RunStore, *, name: str, weights: Path) -> None:
     """Store the weights as a model with the study's run, and as a version unless it is the last.
+
+    Every version has files of its own: what was served as version 1 stays what it was.
 
     Raises:
         Unreachable: If MLflow does not answer, or not now.
@@ -40,10 +43,11 @@ def register_model(store: RunStore, *, name: str, weights: Path) -> None:
         newest = max(known, key=lambda version: int(version.version), default=None)
         if newest is not None and newest.tags.get(WEIGHTS_TAG) == digest:
             return
+        place = f"{MODEL}/{digest[:DIGEST_CHARS]}"
         with tempfile.TemporaryDirectory() as scratch:
             save_served_model(weights, Path(scratch) / MODEL)
-            client.log_artifacts(run_id, str(Path(scratch) / MODEL), MODEL)
-        source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL}"
+            client.log_artifacts(run_id, str(Path(scratch) / MODEL), place)
+        source = f"{client.get_run(run_id).info.artifact_uri}/{place}"
         client.create_model_version(name, source, run_id, tags={WEIGHTS_TAG: digest})
 
 
