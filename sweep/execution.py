@@ -117,9 +117,7 @@ class Execution:
                 ledger = self._train(book, fit, data, tracker, known, terms)
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
-                tracker.add_folder(job.folder.report, "report")
-                if outcome.served is not None:
-                    tracker.add_model(outcome.served)
+                self._send_files(tracker, outcome)
             except (NoSlotLeft, ClusterLost, StageFormat, JournalNotWritten) as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
@@ -136,6 +134,7 @@ class Execution:
         tracker = self._tracker(self.records)
         try:
             outcome = Outcome.of_finished(self.job, Ledger(self.records))
+            self._send_files(tracker, outcome)
         finally:
             self._close(tracker, TRACKER_PATIENCE_S)
         return show_outcome(outcome, self.console, self._tracked(tracker))
@@ -163,6 +162,12 @@ class Execution:
             drawn=store.pictures,
         )
 
+    def _send_files(self, tracker: MlflowTracker, outcome: Outcome) -> None:
+        """Have MLflow keep the report and serve the winner, where it does not yet."""
+        tracker.add_folder(self.job.folder.report, "report")
+        if outcome.served is not None:
+            tracker.add_model(outcome.served)
+
     def _close(self, tracker: MlflowTracker, patience_s: float) -> None:
         """Give MLflow its time to take what is left, and say what it did not take."""
         waiting = tracker.close(patience_s)
@@ -171,7 +176,7 @@ class Execution:
         if waiting:
             reason = tracker.trouble or "not in time"
             self.console.print(
-                f"MLflow has not taken the last {waiting} records ({reason}); "
+                f"MLflow has not taken {', '.join(tracker.owed)} ({reason}); "
                 f"the same command sends them.",
                 style="yellow",
             )

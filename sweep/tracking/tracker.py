@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-import json
 import logging
 import os
 import re
@@ -15,20 +14,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from hpe.whole_file import write_text
 from sweep.ledger import Ledger, Record
-from sweep.tracking.faults import Refused
+from sweep.messages import counted
+from sweep.tracking.faults import Refused, Unreachable
+from sweep.tracking.memory import Upload, recall, remember, upload_of
 from sweep.tracking.pictures import STUDY
 from sweep.tracking.writer import Drawn, History, RunWriter, journal_id
 
 if TYPE_CHECKING:
     from sweep.tracking.store import RunStore
 
-SQLITE = "sqlite:///"
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # this thread has its own patience
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a run that is asked for twice is made twice
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 
@@ -45,9 +44,9 @@ class MlflowTracker:
     """Mirrors journal records in MLflow; training never waits for it.
 
     Each call puts the record on a queue. A thread writes what changed in batches, and tries again
-    with growing pauses while MLflow is away. What it has written is remembered as a number of
-    journal records in a small file; when the file or MLflow's runs are lost, everything is written
-    again from the journal, into the same runs as far as they exist, and nothing doubles.
+    with growing pauses while MLflow is away. What it has written is remembered in a small file, as
+    a number of journal records and as digests of files; when the file or MLflow's runs are lost,
+    everything is written again, into the same runs as far as they exist, and nothing doubles.
 
     Args:
         study: The study's name, which names the experiment.
@@ -72,23 +71,25 @@ class MlflowTracker:
         drawn: Drawn | None = None,
         pause_s: float = 1.0,
     ) -> None:
-        self._study, self._uri, self._memory, self._artifacts = study, uri, memory, artifacts
+        self._study, self._uri, self._artifacts = study, uri, artifacts
         self._writer = RunWriter(history, drawn)
         self._pause_s = pause_s
         self._store: RunStore | None = None
         self._queue: deque[Record] = deque()
-        self._folders: deque[tuple[Path, str]] = deque()
-        self._models: deque[Path] = deque()
+        self._uploads: deque[Upload] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._abandoned = False
         self._trouble: str | None = None
+        self._had_trouble = False
         self._received = len(past)
-        self._written, self._experiment_id = _recall(memory, uri=uri, past=past)
-        self._recalled = self._written
-        for record in past[: self._written]:
+        self._file = memory
+        journal = journal_id(past[0]) if past else None
+        self._memory = recall(memory, uri=uri, journal=journal, num_past=len(past))
+        self._recalled = self._memory.written
+        for record in past[: self._recalled]:
             self._writer.remember(record)
-        self._queue.extend(past[self._written :])
+        self._queue.extend(past[self._recalled :])
         self._store_module = _import_store() if self._queue else None
         self._thread = threading.Thread(target=self._run, name="mlflow-tracker", daemon=True)
         self._thread.start()
@@ -105,7 +106,13 @@ class MlflowTracker:
     @property
     def waiting(self) -> int:
         """Return how many journal records MLflow does not hold yet."""
-        return self._received - self._written
+        return self._received - self._memory.written
+
+    @property
+    def owed(self) -> Sequence[str]:
+        """Return in words what MLflow does not hold yet."""
+        records = [f"the last {counted(self.waiting, 'record')}"] if self.waiting else []
+        return (*records, *(f"the {upload.name}" for upload in self._uploads))
 
     @property
     def trouble(self) -> str | None:
@@ -115,7 +122,7 @@ class MlflowTracker:
     @property
     def experiment_id(self) -> str | None:
         """Return MLflow's id of the study's experiment; None as long as it is not known."""
-        return self._experiment_id
+        return self._memory.experiment_id
 
     @property
     def refused(self) -> Sequence[str]:
@@ -123,24 +130,28 @@ class MlflowTracker:
         return tuple(self._writer.refused)
 
     def add_folder(self, folder: Path, name: str) -> None:
-        """Have a folder of files, such as the report, stored with the study's run."""
-        with self._changed:
-            self._folders.append((folder, name))
-            self._changed.notify_all()
+        """Have a folder, such as the report, stored with the study's run, unless it already is."""
+        self._add(upload_of(folder, name, is_model=False))
 
     def add_model(self, weights: Path) -> None:
-        """Have a report's weights registered as the study's model."""
-        _import_models()
+        """Have a report's weights registered as the study's model, unless they already are."""
+        self._add(upload_of(weights, "model", is_model=True))
+
+    def _add(self, upload: Upload) -> None:
+        if self._memory.files.get(upload.name) == upload.digest and not self.waiting:
+            return
         self._store_module = _import_store()  # a tracker that was told all before has none yet
+        if upload.is_model:
+            _import_models()
         with self._changed:
-            self._models.append(weights)
+            self._uploads.append(upload)
             self._changed.notify_all()
 
     def close(self, timeout_s: float = 30.0) -> int:
         """Write what is left and stop.
 
         Returns:
-            How many journal records are still to be written; they follow on the next run.
+            How many journal records and files are still to be written; they follow on the next run.
         """
         with self._changed:
             self._closing = True
@@ -149,7 +160,7 @@ class MlflowTracker:
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()
-        return self.waiting
+        return self.waiting + len(self._uploads)
 
     def _run(self) -> None:
         wait_s = FIRST_WAIT_S
@@ -163,6 +174,15 @@ class MlflowTracker:
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             else:
                 self._trouble, wait_s = None, FIRST_WAIT_S
+        if self._had_trouble and self._store is not None and not self._abandoned:
+            self._drop_doubles(self._store)
+
+    def _drop_doubles(self, store: "RunStore") -> None:
+        """Look for runs that MLflow made although it did not say so in time."""
+        try:
+            store.recover()
+        except (Unreachable, Refused) as error:
+            self._note_trouble(error)
 
     def _pause(self, wait_s: float) -> None:
         """Wait before the next try, shorter once somebody waits for the end."""
@@ -180,37 +200,40 @@ class MlflowTracker:
             return self._has_work()
 
     def _has_work(self) -> bool:
-        return bool(self._queue or self._folders or self._models or self.waiting)
+        return bool(self._queue or self._uploads or self.waiting)
 
     def _write_what_is_there(self) -> None:
         for _ in range(min(len(self._queue), RECORDS_PER_FLUSH)):
             self._writer.fold(self._queue.popleft())
         if self._writer.journal_id is None:
-            self._folders.clear()  # a study without a record has no run to keep files with
-            self._models.clear()
+            self._uploads.clear()  # a study without a record has no run to keep files with
             return
         if self._store is None:
             self._store = self._open()
-            self._experiment_id = self._store.experiment_id
+            self._memory.experiment_id = self._store.experiment_id
         self._writer.flush(self._store)
-        self._written = self._received_and_folded()
-        while self._folders and not self._queue:
-            folder, name = self._folders[0]
-            if STUDY in self._store.runs:
-                self._store.write_folder(STUDY, folder, name)
-            self._folders.popleft()
+        self._memory.written = self._received_and_folded()
         self._remember()
-        while self._models and not self._queue:
-            self._register(self._models[0], self._store)
-            self._models.popleft()
+        while self._uploads and not self._queue:
+            self._send(self._uploads[0], self._store)
+            self._remember()
+            self._uploads.popleft()
 
-    def _register(self, weights: Path, store: "RunStore") -> None:
-        if STUDY not in store.runs:
+    def _send(self, upload: Upload, store: "RunStore") -> None:
+        if STUDY not in store.runs or self._memory.files.get(upload.name) == upload.digest:
             return
-        try:
-            _import_models().register_model(store, name=self._study, weights=weights)
-        except Refused as error:  # an MLflow that keeps no models, say
-            self._writer.refused.append(f"MLflow refuses the model of {self._study}: {error}")
+        if upload.is_model:
+            try:
+                _import_models().register_model(store, name=self._study, weights=upload.path)
+            except Refused as error:  # an MLflow that keeps no models, say
+                self._writer.refused.append(f"MLflow refuses the model of {self._study}: {error}")
+                return
+        else:
+            store.write_folder(STUDY, upload.path, upload.name)
+        self._memory.files[upload.name] = upload.digest
+
+    def _remember(self) -> None:
+        remember(self._memory, self._file, uri=self._uri, journal=self._writer.journal_id)
 
     def _received_and_folded(self) -> int:
         with self._changed:
@@ -220,7 +243,7 @@ class MlflowTracker:
         assert self._writer.journal_id is not None
         assert self._store_module is not None
         study = self._writer.ledger.study
-        folder = f"{socket.gethostname()}:{self._memory.parent.resolve()}"
+        folder = f"{socket.gethostname()}:{self._file.parent.resolve()}"
         store: RunStore = self._store_module.open_store(
             uri=self._uri,
             experiment=self._study,
@@ -232,17 +255,9 @@ class MlflowTracker:
         )
         if self._recalled and STUDY not in store.runs:
             self._writer.mark_all()
+            self._memory.files.clear()
             self._recalled = 0
         return store
-
-    def _remember(self) -> None:
-        content = {
-            "journal_id": self._writer.journal_id,
-            "store": _digest(self._uri),
-            "written": self._written,
-            "experiment_id": self._experiment_id,
-        }
-        write_text(self._memory, json.dumps(content), durable=False)
 
     def _note_trouble(self, error: Exception) -> None:
         """Remember why nothing is written, and say so the first time; without a trace, which may
@@ -256,7 +271,7 @@ class MlflowTracker:
                 without_credentials(self._uri),
                 message,
             )
-        self._trouble = message
+        self._trouble, self._had_trouble = message, True
 
 
 def without_credentials(uri: str) -> str:
@@ -281,29 +296,3 @@ def _import_models() -> ModuleType:
         # On import MLflow warns of a type hint in code of its own.
         warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)
         return importlib.import_module("sweep.tracking.model_files")
-
-
-def _recall(memory: Path, *, uri: str, past: Sequence[Record]) -> tuple[int, str | None]:
-    """Return how many of the past records MLflow was told about, and the experiment's id.
-
-    Where that cannot be told, 0 and None: everything is written again.
-    """
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
-        return 0, None
-    try:
-        content = json.loads(memory.read_text())
-    except (FileNotFoundError, ValueError):
-        return 0, None
-    same = (
-        isinstance(content, dict)
-        and bool(past)
-        and content.get("journal_id") == journal_id(past[0])
-        and content.get("store") == _digest(uri)
-    )
-    if not same:
-        return 0, None
-    return min(int(content["written"]), len(past)), content.get("experiment_id")
-
-
-def _digest(uri: str) -> str:
-    return hashlib.sha256(uri.encode()).hexdigest()[:16]

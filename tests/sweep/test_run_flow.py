@@ -4,6 +4,7 @@ import contextlib
 import csv
 import re
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -40,7 +41,8 @@ ERRORS_MM = {"low": 60.0, "high": 50.0}
 class NoTracker:
     """Stands in for MLflow's."""
 
-    waiting, trouble, refused, experiment_id = 0, None, (), "7"
+    waiting, trouble, refused, experiment_id, owed = 0, None, (), "7", ()
+    folders: ClassVar = []
 
     def __init__(self, **_):
         pass
@@ -49,7 +51,7 @@ class NoTracker:
         pass
 
     def add_folder(self, folder, name):
-        pass
+        self.folders.append((folder.is_dir(), name))
 
     def close(self, timeout_s):
         return self.waiting
@@ -110,6 +112,7 @@ def training(monkeypatch):
     training = Training()
     monkeypatch.setattr(execution, "run_study", training)
     monkeypatch.setattr(execution, "MlflowTracker", NoTracker)
+    monkeypatch.setattr(NoTracker, "folders", [])
     monkeypatch.setattr(execution, "local_cluster", lambda **_: contextlib.nullcontext())
     return training
 
@@ -361,19 +364,24 @@ def test_a_study_that_another_driver_ended_meanwhile_is_shown(called, training, 
 
 def test_records_that_mlflow_has_not_taken_are_told(called, monkeypatch):
     monkeypatch.setattr(NoTracker, "waiting", 3)
+    monkeypatch.setattr(NoTracker, "owed", ("the last 2 records", "the report"))
     monkeypatch.setattr(NoTracker, "trouble", "no answer")
     code, out, _ = called()
     assert code == 0
-    assert "MLflow has not taken the last 3 records (no answer); the same command sends" in out
+    told = "MLflow has not taken the last 2 records, the report (no answer); the same command sends"
+    assert told in out
 
 
 def test_a_finished_study_tells_too_what_mlflow_has_not_taken(called, training, monkeypatch):
     called()
-    monkeypatch.setattr(NoTracker, "waiting", 3)
+    assert NoTracker.folders == [(True, "report")]
+    monkeypatch.setattr(NoTracker, "waiting", 1)
+    monkeypatch.setattr(NoTracker, "owed", ("the report",))
     monkeypatch.setattr(NoTracker, "refused", ("MLflow refuses the run 'arm high': deleted",))
     code, out, _ = called()
     assert (code, training.runs) == (0, 1)
-    assert "MLflow has not taken the last 3 records (not in time)" in out
+    assert NoTracker.folders == 2 * [(True, "report")]  # it may not have got there before
+    assert "MLflow has not taken the report (not in time)" in out
     assert "MLflow refuses the run 'arm high': deleted" in out
 
 

@@ -166,22 +166,82 @@ def test_the_data_set_is_an_input_of_the_study_run_once(start, held, searched_re
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred")  # MLflow's own, on import
-def test_the_winner_is_registered_once_and_loads_from_the_registry(
+def test_the_winner_is_registered_once_and_a_version_stays_what_it_was(
     start, uri, name, journal_script, tmp_path
 ):
-    weights = write_pose_weights(tmp_path / "best_weights.safetensors")
     script = journal_script()
     script.trial(0, arm="peclr")
-    for _ in range(2):
+    for file, scale in (("first", 1.0), ("first", 1.0), ("second", 1.5)):
+        weights = write_pose_weights(tmp_path / f"{file}.safetensors", scale=scale)
+        (tmp_path / "tracking.json").unlink(missing_ok=True)  # the registry knows too
         tracker = start(script.records)
         tracker.add_model(weights)
         assert tracker.close(60) == 0
         assert tracker.refused == ()
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    (version,) = client.search_model_versions(f"name = '{name}'")
-    loaded = mlflow.pyfunc.load_model(client.get_model_version_download_uri(name, version.version))
+    versions = client.search_model_versions(f"name = '{name}'")
+    first, second = sorted(versions, key=lambda version: int(version.version))
+    for version, file in ((first, "first"), (second, "second")):
+        place = Path(client.get_model_version_download_uri(name, version.version)[len("file://") :])
+        (kept,) = place.rglob("*.safetensors")
+        assert kept.read_bytes() == (tmp_path / f"{file}.safetensors").read_bytes()
+    loaded = mlflow.pyfunc.load_model(client.get_model_version_download_uri(name, first.version))
     image = np.zeros((1, 64, 64, 3), dtype=np.uint8)
     assert loaded.predict(image)["keypoints_px"].shape == (1, 21, 2)
+
+
+def test_a_report_that_mlflow_did_not_take_is_owed_until_it_has_it(
+    start, held, searched_records, tmp_path, monkeypatch
+):
+    start(searched_records).close(60)
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "index.html").write_text("<p>answer</p>")
+    opened, tries = store.open_store, []
+
+    def sometimes(**arguments):
+        tries.append(1)
+        if len(tries) == 1:
+            raise Unreachable("no answer")
+        return opened(**arguments)
+
+    monkeypatch.setattr(store, "open_store", sometimes)
+    away = start(searched_records)
+    away.add_folder(report, "report")
+    assert away.close(0.1) == 1
+    assert away.owed == ("the report",)
+    for _ in range(2):
+        back = start(searched_records)
+        back.add_folder(report, "report")
+        assert (back.close(60), back.owed) == (0, ())
+    assert len(tries) == 2  # the second time there was nothing to ask for
+    (study,) = [run for run in held() if run.data.tags["kind"] == "study"]
+    stored = Path(study.info.artifact_uri.removeprefix("file://"))
+    assert (stored / "report" / "index.html").read_text() == "<p>answer</p>"
+
+
+def test_runs_that_a_slow_server_made_twice_are_one_in_the_end(
+    start, held, journal_script, monkeypatch
+):
+    create_run, calls = MlflowClient.create_run, []
+
+    def slow(self, *args, **kwargs):
+        calls.append((args, kwargs))
+        if len(calls) == 2:
+            raise MlflowException("timed out")
+        if len(calls) == 4:  # what had been asked for is made only now
+            create_run(self, *calls[1][0], **calls[1][1])
+        return create_run(self, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "create_run", slow)
+    script = journal_script()
+    script.trial(0, arm="peclr")
+    assert start(script.records).close(60) == 0
+    assert Counter(run.data.tags["run_key"] for run in held()) == dict.fromkeys(
+        ("study", "0", "0/pretrain", "0/finetune"), 1
+    )
+    status = {run.data.tags["run_key"]: run.info.status for run in held()}
+    assert status["0"] == "FINISHED"
 
 
 def test_no_run_has_more_metrics_than_can_be_compared(start, held, journal_script):
