@@ -30,7 +30,7 @@ from sweep.interruption import Interrupted, terminable
 from sweep.job import Job
 from sweep.journal import JournalNotWritten
 from sweep.ledger import Ledger, Record
-from sweep.lineage import PROJECT, describe
+from sweep.lineage import PROJECT, describe, keep_changes, read_commit
 from sweep.machine import Machine
 from sweep.messages import Refused, counted, refusing, shown_path
 from sweep.mirror import StudyMirror
@@ -262,7 +262,11 @@ class Execution:
         terms: Terms | None,
     ) -> Ledger:
         job, study = self.job, self.job.scope.study
-        lineage = describe(machine=self.machine, slots=fit, data=data, data_config=study.data)
+        commit = read_commit(PROJECT)
+        keep_changes(commit, job.folder)
+        lineage = describe(
+            commit=commit, machine=self.machine, slots=fit, data=data, data_config=study.data
+        )
         display = Display(study, console=self.console, ledger=book.ledger, slots=fit.count)
         page = StatusPage(
             study, job.folder, ledger=book.ledger, slots=fit.count, again=job.options.again

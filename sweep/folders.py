@@ -99,6 +99,10 @@ class StudyDir:
         """Return the page that shows, in a browser, how the study goes."""
         return self.root / "status.html"
 
+    def changes(self, digest: str) -> Path:
+        """Return the patch with this digest: how the code differed from the commit it was at."""
+        return self.root / "changes" / f"{digest[:16]}.patch"
+
     @property
     def tracking(self) -> Path:
         """Return what the tracker remembers between drivers."""

@@ -1,5 +1,7 @@
 """What a study's numbers came from: code, packages, data and machine, for journal and MLflow."""
 
+import hashlib
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from hpe.data.opened import OpenedData
+from hpe.whole_file import replacing
+from sweep.folders import StudyDir
 from sweep.installation import installed_versions, read_requirements
 from sweep.machine import Machine
 from sweep.slot_fit import SlotFit
 
 PROJECT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = PROJECT / "requirements.txt"
+PATCH = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv")
+SOURCES = ("--", "*.py")
+DIFFERS = 1
 
 
 @dataclass(frozen=True)
@@ -20,20 +27,40 @@ class Commit:
     """The code's place in git.
 
     Attributes:
-        dirty: Whether tracked files differ from the commit.
+        changes: What it differs in, as a patch that `git apply` takes: changed files that git
+            tracks, and Python files that it could track and does not.
     """
 
     sha: str
-    dirty: bool
+    changes: bytes = b""
+
+    @property
+    def dirty(self) -> bool:
+        """Say whether the code differs from the commit."""
+        return bool(self.changes)
+
+    @property
+    def digest(self) -> str | None:
+        """Return the SHA-256 of the changes; None without any."""
+        return hashlib.sha256(self.changes).hexdigest() if self.changes else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a record says of it."""
+        said = {"commit": self.sha, "dirty": self.dirty}
+        return said if self.digest is None else {**said, "changes": self.digest}
 
 
 def describe(
-    *, machine: Machine, slots: SlotFit, data: OpenedData[Any], data_config: Mapping[str, Any]
+    *,
+    commit: Commit | None,
+    machine: Machine,
+    slots: SlotFit,
+    data: OpenedData[Any],
+    data_config: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the lineage of a study as JSON data."""
-    commit = read_commit(PROJECT)
     return {
-        "git": {"commit": commit.sha, "dirty": commit.dirty} if commit else None,
+        "git": None if commit is None else commit.to_json(),
         "packages": installed_versions(read_requirements(REQUIREMENTS)),
         "data": {
             "name": data.name,
@@ -46,22 +73,41 @@ def describe(
     }
 
 
+def keep_changes(commit: Commit | None, folder: StudyDir) -> None:
+    """Keep in a study's folder what its code differs from the commit in, if it does."""
+    if commit is None or commit.digest is None:
+        return
+    path = folder.changes(commit.digest)
+    if path.exists():
+        return
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(commit.changes)
+
+
 def read_commit(folder: Path) -> Commit | None:
     """Return the commit a folder is at, or None outside git."""
     sha = _git(folder, "rev-parse", "HEAD")
     if sha is None:
         return None
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return Commit(sha=sha, dirty=bool(changed))
+    changed = _git(folder, "diff", *PATCH, "--relative", "HEAD") or b""
+    untracked = _git(folder, "ls-files", "-z", "--others", "--exclude-standard", *SOURCES) or b""
+    new = (
+        _git(folder, "diff", *PATCH, "--no-index", "--", os.devnull, name)
+        for name in untracked.decode(errors="surrogateescape").split("\0")
+        if name
+    )
+    return Commit(sha=sha.decode().strip(), changes=changed + b"".join(p or b"" for p in new))
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> bytes | None:
     command = ["git", "-C", str(folder), *arguments]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        found = subprocess.run(command, capture_output=True, timeout=20, check=False)
     except (OSError, subprocess.SubprocessError):
-        return None  # no git, or no repository: the record says so by having no commit
-    return found.stdout.strip()
+        return None  # no git: the record says so by having no commit
+    is_diff = found.returncode == DIFFERS and "--no-index" in arguments
+    return found.stdout if found.returncode == 0 or is_diff else None
 
 
 def cores_per_slot(lineage: Mapping[str, Any]) -> float | None:

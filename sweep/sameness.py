@@ -7,6 +7,7 @@ from typing import Any
 from hpe.outside_files import outside_files
 from hpe.phases.phase import PhaseSpec
 from sweep.lineage import PROJECT, read_commit
+from sweep.messages import shown_path
 from sweep.trial_record import TrialRecord
 from trainables.assignment import Stage
 from trainables.keys import Execution, installed_libraries, stage_key
@@ -130,7 +131,8 @@ def _digest(record: TrialRecord) -> str | None:
 
 def _commit(record: TrialRecord) -> str:
     git: Mapping[str, Any] = record.lineage.get("git") or {}
-    return _told(git.get("commit"), dirty=bool(git.get("dirty")))
+    told = _told(git.get("commit"), dirty=bool(git.get("dirty")))
+    return told if record.changes is None else f"{told} ({shown_path(record.changes)})"
 
 
 def _commit_here() -> str:

@@ -20,11 +20,20 @@ class TrialRecord:
     Attributes:
         study: The study as last recorded, with every arm it has had.
         lineage: Of the session that trained the trial last.
+        folder: Where the journal lies.
     """
 
     study: Study
     trial: Trial
     lineage: Mapping[str, Any]
+    folder: StudyDir
+
+    @property
+    def changes(self) -> Path | None:
+        """Return the patch of what its code differed from the commit in, if it was kept."""
+        digest = (self.lineage.get("git") or {}).get("changes")
+        path = None if digest is None else self.folder.changes(digest)
+        return path if path is not None and path.is_file() else None
 
     @property
     def plan(self) -> Sequence[str]:
@@ -90,7 +99,12 @@ def read_trial(journal: Path, reference: str) -> TrialRecord:
     if content is None:
         raise ValueError(f"{journal}: no study has begun there yet.")
     trial = _find(ledger, reference)
-    return TrialRecord(Study.model_validate(content), trial, _lineage(records, trial.number))
+    return TrialRecord(
+        study=Study.model_validate(content),
+        trial=trial,
+        lineage=_lineage(records, trial.number),
+        folder=StudyDir(journal.parent),
+    )
 
 
 def _find(ledger: Ledger, reference: str) -> Trial:

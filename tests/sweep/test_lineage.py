@@ -6,7 +6,15 @@ import subprocess
 import pytest
 
 from hpe.data.hands import HandData
-from sweep.lineage import Commit, cores_per_slot, describe, gpus_per_slot, read_commit
+from sweep.folders import StudyDir
+from sweep.lineage import (
+    Commit,
+    cores_per_slot,
+    describe,
+    gpus_per_slot,
+    keep_changes,
+    read_commit,
+)
 from sweep.machine import Machine
 from sweep.slot_fit import SlotFit
 
@@ -32,10 +40,38 @@ def test_a_commit_is_known_with_whether_files_changed_since(repository):
     assert clean is not None
     assert len(clean.sha) == 40
     assert not clean.dirty
+    assert clean.to_json() == {"commit": clean.sha, "dirty": False}
     (repository / "notes.txt").write_text("not of the code")
     assert read_commit(repository) == clean
     (repository / "code.py").write_text("x = 2\n")
-    assert read_commit(repository) == Commit(clean.sha, dirty=True)
+    changed = read_commit(repository)
+    assert (changed.sha, changed.dirty) == (clean.sha, True)
+
+
+def test_a_new_python_file_is_a_change_and_one_that_git_ignores_is_not(repository):
+    (repository / ".git" / "info" / "exclude").write_text("scratch.py\n")
+    (repository / "scratch.py").write_text("x = 3\n")
+    assert not read_commit(repository).dirty
+    (repository / "new phase.py").write_text("x = 4\n")
+    assert read_commit(repository).dirty
+
+
+def test_the_kept_changes_bring_the_code_back(repository, tmp_path_factory):
+    (repository / "code.py").write_text("x = 2\n")
+    (repository / "hpe").mkdir()
+    (repository / "hpe" / "new.py").write_text("y = 'ä'\n# no end of line")
+    folder = StudyDir(tmp_path_factory.mktemp("toy"))
+    commit = read_commit(repository)
+    keep_changes(commit, folder)
+    keep_changes(commit, folder)
+    keep_changes(None, folder)
+    kept = folder.changes(commit.to_json()["changes"])
+    there = tmp_path_factory.mktemp("clone") / "code"
+    subprocess.run(["git", "clone", "-q", str(repository), str(there)], check=True)
+    git(there, "apply", str(kept))
+    for name in ("code.py", "hpe/new.py"):
+        assert (there / name).read_bytes() == (repository / name).read_bytes()
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
 def test_outside_git_there_is_no_commit(tmp_path, monkeypatch):
@@ -46,7 +82,11 @@ def test_outside_git_there_is_no_commit(tmp_path, monkeypatch):
 def test_the_lineage_is_json_with_code_packages_data_hardware_and_slots():
     machine = Machine("lab", "Linux", "3.11", cpus=4, memory_bytes=1, gpus=())
     data = HandData(name="rendered_hands", digest="d" * 64, splits={}, card={"counts": {}})
-    lineage = describe(machine=machine, slots=FIT, data=data, data_config={"train": 3})
+    commit = Commit("a" * 40, b"a patch")
+    lineage = describe(
+        commit=commit, machine=machine, slots=FIT, data=data, data_config={"train": 3}
+    )
+    assert lineage["git"] == {"commit": "a" * 40, "dirty": True, "changes": commit.digest}
     assert json.loads(json.dumps(lineage))["data"] == {
         "name": "rendered_hands",
         "digest": "d" * 64,

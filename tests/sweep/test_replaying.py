@@ -141,7 +141,21 @@ def test_other_code_alone_is_named_by_its_phase(runs):
     outcome = replayed(runs, "0", anyway=True, told=told)
     assert outcome.holds
     assert any(line.startswith("differs: code of final") for line in told)
+    assert not any(".patch" in line for line in told)
     assert "(although code of final" in outcome.sentence
+
+
+def test_other_code_is_told_with_the_patch_that_brings_it_back(runs):
+    records = list(toy_records())
+    changed = next(r for r in records if r["kind"] == "trial" and r["number"] == 0)
+    changed["stages"][0]["key"] = "0" * 64
+    git = {"commit": "ab" * 20, "dirty": True, "changes": "5" * 64}
+    write(runs, records, lineage_of=lineage(git=git))
+    kept = runs.study("toy").changes("5" * 64)
+    kept.parent.mkdir()
+    kept.write_bytes(b"a patch")
+    with pytest.raises(ValueError, match=rf"with changes \({kept}\) then"):
+        replayed(runs, "0")
 
 
 def test_only_the_first_phase_is_named_where_it_alone_changed(runs):
