@@ -33,9 +33,13 @@ STUDY = {
 }
 
 
+def code_of(number):
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[number]
+
+
 def shown(number):
     """Return a module of the page's n-th example."""
-    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[number]
+    code = code_of(number)
     module = types.ModuleType(f"extending_{number}")
     sys.modules[module.__name__] = module  # dataclasses look their module up
     exec(compile(code, str(PAGE), "exec"), module.__dict__)
@@ -64,6 +68,13 @@ def opened(data_dir):
     prepare_data(config, root, processes=1, progress=lambda *far: told.append(far))
     assert told
     return open_data(config, root)
+
+
+@pytest.mark.parametrize("number", range(3), ids=["phase", "space", "data set"])
+def test_an_example_is_shown_in_under_forty_lines(number):
+    lines = code_of(number).splitlines()
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 100
 
 
 def test_the_data_set_is_one_like_any_other(studio):
