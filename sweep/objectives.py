@@ -117,15 +117,22 @@ def _measured(trial: Trial, metric: str, ledger: Ledger) -> float:
     if metric == COST_EPOCHS:
         return float(sum(stage.epochs_planned for stage in trial.stages))
     if metric == COST_SLOT_S:
-        return sum(_slot_s(stage, ledger) for stage in trial.stages)
+        return sum(_slot_s(stage, ledger) or 0.0 for stage in trial.stages)
     label, key = split_metric(metric)
     return trial.stage(label).epochs[-1].metrics[key]
 
 
-def _slot_s(stage: StageEntry, ledger: Ledger) -> float:
+def slot_s(trial: Trial, ledger: Ledger) -> float | None:
+    """Return what training a trial's stages took, or once took; None if that is not known."""
+    taken = [_slot_s(stage, ledger) for stage in trial.stages]
+    known = [seconds for seconds in taken if seconds is not None]
+    return sum(known) if len(known) == len(taken) else None
+
+
+def _slot_s(stage: StageEntry, ledger: Ledger) -> float | None:
     """Return what training a stage took, or what it took the trial of this study that trained it.
 
-    What it cost another study is not known here; such a stage counts nothing.
+    What it cost another study is not known here.
     """
     if stage.status != "reused":
         return stage.trained_s
@@ -136,5 +143,5 @@ def _slot_s(stage: StageEntry, ledger: Ledger) -> float:
             for other in trial.stages
             if other.key == stage.key and other.status == "done"
         ),
-        0.0,
+        None,
     )

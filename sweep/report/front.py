@@ -1,13 +1,22 @@
 """The Pareto front: what cannot be had better without something else getting worse."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from matplotlib.axes import Axes
 
 from sweep.ledger import Ledger
 from sweep.naming import metric_words, trial_name
-from sweep.objectives import bound_text, is_feasible, pareto_front, targets, values_of
+from sweep.objectives import (
+    bound_text,
+    is_feasible,
+    pareto_front,
+    slot_s,
+    targets,
+    values_of,
+)
+from sweep.report.cost import Cost
 from sweep.report.style import (
     BEST,
     INK,
@@ -20,7 +29,7 @@ from sweep.report.style import (
     legend,
     new_figure,
 )
-from sweep.study import Study
+from sweep.study import Study, Target
 from sweep.trials import Trial, TrialState
 
 NAMED = 8
@@ -33,13 +42,32 @@ Judged = Sequence[tuple[Trial, list[float]]]
 
 def front_chart(ledger: Ledger, study: Study) -> Chart | None:
     """Draw the objective against the first further one, for a study that has one."""
+    return _chart(ledger.in_state(TrialState.COMPLETE), study) if study.objective.also else None
+
+
+def cost_front_chart(ledger: Ledger, study: Study, cost: Cost) -> Chart | None:
+    """Draw the objective against what training took, for a study that is asked for nothing else.
+
+    Trials whose cost is not known, as another study trained a stage of theirs, are left out.
+    """
+    if study.objective.also:
+        return None
+    metric = f"cost/{cost.unit}"
+    objective = study.objective.model_copy(update={"also": [Target(metric=metric)]})
+    priced = [
+        replace(trial, others={**trial.others, metric: cost.in_unit(seconds)})
+        for trial in ledger.in_state(TrialState.COMPLETE)
+        if (seconds := slot_s(trial, ledger)) is not None
+    ]
+    return _chart(priced, study.model_copy(update={"objective": objective}))
+
+
+def _chart(trials: Sequence[Trial], study: Study) -> Chart | None:
     objective = study.objective
     complete = [
-        (trial, values)
-        for trial in ledger.in_state(TrialState.COMPLETE)
-        if (values := values_of(trial, objective)) is not None
+        (trial, values) for trial in trials if (values := values_of(trial, objective)) is not None
     ]
-    if not objective.also or not complete:
+    if not complete:
         return None
     front = {trial.number for trial in pareto_front([t for t, _ in complete], objective)}
     figure, axes = new_figure()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sweep.ledger import Ledger
+from sweep.report.front import cost_front_chart
 from sweep.report.importance import importance_chart, importance_of
 from sweep.report.result import StudyResult
 from sweep.report.slices import contour_chart, slices_chart
@@ -32,6 +33,7 @@ def landscape_of(ledger: Ledger, result: StudyResult) -> Landscape:
         importance_chart(found),
         slices_chart(found, arms, study, best=result.best),
         contour_chart(found, study.objective),
+        cost_front_chart(ledger, study, result.cost),
         spending_chart(ledger, result.cost),
     )
     return Landscape(

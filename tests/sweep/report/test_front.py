@@ -6,7 +6,8 @@ import pytest
 
 from sweep.ledger import Ledger
 from sweep.report.comparison import answer, best_value
-from sweep.report.front import front_chart
+from sweep.report.cost import cost_of
+from sweep.report.front import cost_front_chart, front_chart
 from sweep.report.ranking import ranked, write_leaderboard
 from sweep.study import Study
 
@@ -96,3 +97,29 @@ def test_the_picture_has_a_row_per_completed_trial_and_says_what_is_on_the_front
 def test_a_study_with_one_objective_has_no_such_picture(searched_records):
     ledger = Ledger(searched_records)
     assert front_chart(ledger, Study.model_validate(searched_records[0]["study"])) is None
+
+
+def test_a_study_of_one_objective_is_drawn_against_what_its_trials_took(journal_script):
+    script = journal_script(arms={"peclr": {}})
+    script.trial(0, arm="peclr", error_mm=54.0)
+    taken = {"pretrain": "00pretrain".ljust(64, "0")}
+    script.trial(1, error_mm=50.0, reused=("pretrain",), keys=taken)
+    script.trial(2, error_mm=40.0, reused=("pretrain",))  # another study trained that
+    ledger = Ledger(script.records)
+    cost = cost_of(ledger, cores_per_slot=2.0)
+    chart = cost_front_chart(ledger, study_of(script), cost)
+    objective, paid = "finetune/val/root_epe_mm", "cost/core-seconds"
+    assert chart.columns == ("trial", "arm", objective, paid, "feasible", "pareto")
+    taken_s = [sum(s.trained_s for s in ledger.trials[n].stages) for n in (0, 1)]
+    taken_s[1] += ledger.trials[0].stage("pretrain").trained_s
+    assert [(row[0], row[2], row[3]) for row in chart.rows] == [
+        (0, 54.0, 2 * taken_s[0]),
+        (1, 50.0, 2 * taken_s[1]),
+    ]
+    assert front_chart(ledger, study_of(script)) is None
+
+
+def test_a_study_that_names_its_cost_is_drawn_once(script):
+    ledger = Ledger(script.records)
+    cost = cost_of(ledger, cores_per_slot=None)
+    assert cost_front_chart(ledger, study_of(script), cost) is None

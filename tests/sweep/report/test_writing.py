@@ -31,6 +31,7 @@ CHARTS = (
     "learning_curves_pretrain",
     "composition",
     "predictions",
+    "pareto_front",
     "cost_ledger",
 )
 
