@@ -22,6 +22,14 @@ AUGMENTATIONS = Composition(
 )
 """Any subset of S2's operations and of other backgrounds."""
 
+PHOTOGRAPHED = Composition(
+    path=AUGMENTATIONS.path,
+    operations=tuple(
+        operation for operation in AUGMENTATIONS.operations if operation != BACKGROUND
+    ),
+)
+"""Any subset of S2's operations: of a photograph nobody knows which pixels are background."""
+
 
 @dataclass(frozen=True)
 class SmallWeight:
@@ -50,15 +58,14 @@ class SmallWeight:
         return {}
 
 
-ENCODER_DECODER = Parts(
-    (
-        AUGMENTATIONS,
-        Choice(f"{PHASE}/decoder/kind", ("f1", "f2", "f3", "f4")),
-        Choice(f"{PHASE}/decoder/blocks", (3, 4, 5)),
-        SmallWeight(
-            f"{PHASE}/loss/points_weight", rest=f"{PHASE}/loss/distribution_weight", low=1e-4
-        ),
-        Real(f"{PHASE}/optimizer/lr", 1e-4, 1e-2, log=True),
-    )
+_OTHERS = (
+    Choice(f"{PHASE}/decoder/kind", ("f1", "f2", "f3", "f4")),
+    Choice(f"{PHASE}/decoder/blocks", (3, 4, 5)),
+    SmallWeight(f"{PHASE}/loss/points_weight", rest=f"{PHASE}/loss/distribution_weight", low=1e-4),
+    Real(f"{PHASE}/optimizer/lr", 1e-4, 1e-2, log=True),
 )
+ENCODER_DECODER = Parts((AUGMENTATIONS, *_OTHERS))
 """Three to five blocks are 8 to 32 times the bins that the coarse maps have cells."""
+
+PHOTOGRAPHED_ENCODER_DECODER = Parts((PHOTOGRAPHED, *_OTHERS))
+"""The same for data without a known background, such as `freihand_course`."""

@@ -9,7 +9,7 @@ import optuna
 
 from search_spaces.augmentations import AUGMENTATIONS, ORDERED_AUGMENTATIONS
 from search_spaces.body import BODY_VOLUMETRIC
-from search_spaces.encoder_decoder import ENCODER_DECODER
+from search_spaces.encoder_decoder import ENCODER_DECODER, PHOTOGRAPHED_ENCODER_DECODER
 from search_spaces.equivariant import EQUIVARIANT
 from search_spaces.evolution import EVOLUTION
 from search_spaces.losses import (
@@ -153,6 +153,12 @@ SPACES: Mapping[str, Space] = {
         plan=("encoder_decoder",),
         about="decoder, bins, augmentation, how points and distributions weigh, learning rate",
         locate=ENCODER_DECODER.locate,
+    ),
+    "encoder_decoder_photographed": Space(
+        suggest=PHOTOGRAPHED_ENCODER_DECODER.suggest,
+        plan=("encoder_decoder",),
+        about="the same where nobody knows which pixels are background",
+        locate=PHOTOGRAPHED_ENCODER_DECODER.locate,
     ),
     "body_volumetric": Space(
         suggest=BODY_VOLUMETRIC.suggest,

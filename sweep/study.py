@@ -208,10 +208,12 @@ class Size(Config):
     """What a named size of the study changes.
 
     Attributes:
-        arms: The arms of this size, where they are others than the study's; likewise `baseline`.
+        arms: The arms of this size, where they are others than the study's; likewise `baseline` and
+            `space`.
     """
 
     baseline: str | None = None
+    space: str | None = None
     as_published: bool = False
     arms: dict[Name, Arm] = {}
     settings: Settings = {}

@@ -5,7 +5,10 @@
     val_K.json, val_xyz.json
 
 Each photograph comes in four versions: version v of photograph i is picture v * n + i. The course's
-test/ has no labels and is not used: `test` is a held-out share of train/.
+test/ has no labels and is not used: `test` is a held-out share of train/, or `val`.
+
+S2's usual split has `test_share: 0`: all of train/ is trained on, 91 168 pictures, and val/ scored
+on, 19 536. Its submission has `val_photographs: 128` too: 110 192 and 512 pictures.
 """
 
 from pathlib import Path
@@ -15,7 +18,7 @@ import numpy as np
 from jaxtyping import Int
 from pydantic import Field
 
-from hpe.config import Config, operational
+from hpe.config import Config, added, operational
 from hpe.data.folder import (
     Progress,
     as_names,
@@ -28,6 +31,7 @@ from hpe.data.freihand import VERSIONS, Versions
 from hpe.data.freihand_files import HOME_PAGE, parse_matrices
 from hpe.data.hands import HandData, HandSample
 from hpe.data.index import Arrays, Index, Source, read_index, whole_rows, write_index
+from hpe.data.joined import JoinedSplit
 from hpe.data.pictures import read_rgb
 from hpe.geometry.camera import project
 
@@ -46,7 +50,9 @@ class FreiHandCourseConfig(Config):
 
     Attributes:
         versions: Backgrounds to use, in every split.
-        test_share: Share of the training photographs to test on.
+        test_share: Share of train/'s photographs to test on; with 0 `test` is `val`.
+        val_photographs: Photographs of val/ to validate on, the last ones; the others are trained
+            on. None for all of val/.
         split_seed: Decides which photographs these are.
         max_bad_share: Share of a part's pictures that may be broken: so many are left out; with
             more the data set is refused. None may be missing, for names do not tell which.
@@ -54,7 +60,8 @@ class FreiHandCourseConfig(Config):
 
     name: Literal["freihand_course"] = "freihand_course"
     versions: Versions = VERSIONS
-    test_share: float = Field(0.1, gt=0, lt=1)
+    test_share: float = Field(0.1, ge=0, lt=1)
+    val_photographs: int | None = added(None, ge=1)
     split_seed: int = Field(0, ge=0)
     max_bad_share: float = operational(0.001, ge=0, le=1)
 
@@ -78,7 +85,8 @@ def open_freihand_course(config: FreiHandCourseConfig, root: Path) -> HandData:
     """Open the splits; reads no picture.
 
     Raises:
-        ValueError: As `prepare_freihand_course` does.
+        ValueError: As `prepare_freihand_course` does, or if `val_photographs` are more than
+            there are.
     """
     indices: dict[str, Index] = {part: _read(root, part) for part in PARTS}
     chosen = {part: (index, _chosen(config, index)) for part, index in indices.items()}
@@ -90,17 +98,28 @@ def open_freihand_course(config: FreiHandCourseConfig, root: Path) -> HandData:
         seed=config.split_seed,
         max_bad_share=config.max_bad_share,
     )
-    splits["val"] = official_split(
-        *chosen["val"],
-        read_hand,
-        first_id=num_ids(indices["train"]),
-        max_bad_share=config.max_bad_share,
+    others, last = _parted(config, *chosen["val"])
+    splits["val"], trained_on = (
+        official_split(
+            indices["val"],
+            rows,
+            read_hand,
+            first_id=num_ids(indices["train"]),
+            max_bad_share=config.max_bad_share,
+        )
+        for rows in (last, others)
     )
+    if len(trained_on) > 0:
+        both = JoinedSplit([splits["train"], trained_on], first_ids=[0, 0], shares=None)
+        splits |= {"train": both, "unlabelled": both}
+    if config.test_share == 0:
+        splits["test"] = splits["val"]
     return folder_data(
         config,
         chosen,
         splits,
         versions=list(config.versions),
+        test_is_val=config.test_share == 0,
         photographs={part: len(index.arrays["joints_m"]) for part, index in indices.items()},
         source=HOME_PAGE,
         licence="research only; see the source",
@@ -170,3 +189,21 @@ def _parse(source: Source) -> Arrays:
 def _chosen(config: FreiHandCourseConfig, index: Index) -> Int[np.ndarray, " rows"]:
     numbers = [VERSIONS.index(version) for version in config.versions]
     return np.flatnonzero(np.isin(index.arrays["version"], numbers))
+
+
+def _parted(
+    config: FreiHandCourseConfig, index: Index, rows: Int[np.ndarray, " rows"]
+) -> tuple[Int[np.ndarray, " trained"], Int[np.ndarray, " validated"]]:
+    """Return which rows of val/ are trained on, and which are validated on.
+
+    Raises:
+        ValueError: If there are not as many photographs as are to be validated on.
+    """
+    photographs = len(index.arrays["joints_m"])
+    last = photographs if config.val_photographs is None else config.val_photographs
+    if last > photographs:
+        raise ValueError(
+            f"val_photographs must be at most the {photographs} that val/ has, got {last}."
+        )
+    validated = index.arrays["unique_id"][rows] >= photographs - last
+    return rows[~validated], rows[validated]

@@ -92,3 +92,16 @@ def test_losses_total_one_wherever_they_lie():
         assert loss.points_weight + loss.distribution_weight == pytest.approx(1)
         weights.append(loss.points_weight)
     assert min(weights) < 1e-3 < 0.3 < max(weights)
+
+
+def test_photographs_whose_background_nobody_knows_are_searched_without_replacing_it():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    names = []
+    for space in ("encoder_decoder", "encoder_decoder_photographed"):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        asked = [study.ask() for _ in range(20)]
+        for trial in asked:
+            configure(PLAN, SPACES[space].suggest(trial))
+        names.append({name for trial in asked for name in trial.params})
+    assert names[1] == {name for name in names[0] if "replace_background" not in name}
+    assert names[1] < names[0]

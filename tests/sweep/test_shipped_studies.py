@@ -177,10 +177,11 @@ def test_s2_is_trained_as_published_and_compared_with_every_augmentation():
         assert (config.image_px, config.batch_size, config.epochs) == (224, 32, 145)
         assert (config.decoder.width, config.decoder.blocks) == (128, 4)
         assert config.steps_per_epoch is None
-        assert config.robust.rotations == 8
+        assert config.robust.rotations == 1
     assert not turned.augment.flip.enabled
     assert every.augment.flip.enabled
-    assert checked("paper_s2", "full").data.name == "freihand_course"
+    data = checked("paper_s2", "full").data
+    assert (data.name, data.test_share, data.val_photographs) == ("freihand_course", 0, 128)
 
 
 def test_every_experiment_of_s2_is_an_arm_in_full():
@@ -189,3 +190,6 @@ def test_every_experiment_of_s2_is_an_arm_in_full():
     seen = [config["encoder_decoder"] for config in arms.values()]
     assert all(first not in seen[:place] for place, first in enumerate(seen))
     assert all(config.steps_per_epoch is None and config.image_px == 224 for config in seen)
+    whole = checked("encoder_decoder", "full")
+    assert (whole.data.test_share, whole.data.val_photographs) == (0, None)
+    assert whole.study.space == "encoder_decoder_photographed"

@@ -250,3 +250,11 @@ def test_another_data_set_in_a_size_drops_what_the_study_says_about_its_own(writ
     text = BASE.replace("data: {train: 10}", "data: {name: freihand, val_share: 0.2}")
     study = load_study(written(text), size="small")
     assert study.data == {"name": "freihand", "val_share": 0.2}
+
+
+def test_a_size_may_search_another_space(written):
+    text = BASE.replace(
+        "    data: {train: 10}\n", "    data: {train: 10}\n    space: equivariant\n"
+    )
+    assert load_study(written(text), size="small").space == "equivariant"
+    assert load_study(written(text)).space == "composition"

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hpe.config import identity_settings
 from hpe.data import freihand_course
 from hpe.data.freihand_course import (
     FreiHandCourseConfig,
@@ -129,3 +130,31 @@ def test_keypoints_of_renders_fall_on_the_hand(rendered_right_hands, tmp_path):
         on_hand = cv2.dilate(render.foreground.astype(np.uint8), np.ones((5, 5)))
         u, v = sample.keypoints_px[render.visible].astype(int).T
         assert on_hand[v, u].mean() > 0.9
+
+
+def test_s2s_usual_split_trains_on_all_of_train_and_tests_on_val(root):
+    data = open_freihand_course(FreiHandCourseConfig(test_share=0), root)
+    assert data.card["counts"] == {"unlabelled": 20, "train": 20, "val": 8, "test": 8}
+    assert data.card["test_is_val"]
+    assert data.splits["test"] is data.splits["val"]
+
+
+def test_s2s_submission_validates_on_the_last_photographs_and_trains_on_the_others(root):
+    config = FreiHandCourseConfig(test_share=0, val_photographs=1)
+    data = open_freihand_course(config, root)
+    assert data.card["counts"] == {"unlabelled": 24, "train": 24, "val": 4, "test": 4}
+    ids = {name: data.splits[name].unique_ids.tolist() for name in ("train", "val")}
+    assert set(ids["train"]) == {0, 1, 2, 3, 4, 5}
+    assert ids["val"] == [6, 6, 6, 6]
+    joints_m, _ = annotations("val")
+    for sample in samples_of(data.splits["train"])[-4:]:
+        assert sample.unique_id == 5
+        np.testing.assert_array_equal(sample.joints_m, joints_m[0])
+    with pytest.raises(ValueError, match="val_photographs must be at most the 2 that val/ has"):
+        open_freihand_course(FreiHandCourseConfig(val_photographs=3), root)
+
+
+def test_data_sets_from_before_a_setting_keep_their_identity():
+    settings = identity_settings(FreiHandCourseConfig())
+    assert set(settings) == {"name", "versions", "test_share", "split_seed"}
+    assert identity_settings(FreiHandCourseConfig(val_photographs=128))["val_photographs"] == 128
