@@ -43,6 +43,7 @@ def crops_in_pose(
     pose: Pose,
     workers: int = 0,
     on_batch: Callable[[], None] = tell_nobody,
+    shared_by: int = 1,
 ) -> Crops:
     """Return views of samples that all lie alike over their reference crops."""
     reference = build_composition(CompositionConfig(), image_px=image_px, frame=frame)
@@ -53,6 +54,7 @@ def crops_in_pose(
         workers=workers,
         on_batch=on_batch,
         composition=reference.always(pose),
+        shared_by=shared_by,
     )
 
 
@@ -69,6 +71,7 @@ class AxisEvaluationSet:
         poses: Sequence[Pose],
         workers: int = 0,
         on_batch: Callable[[], None] = tell_nobody,
+        sets: int = 1,
     ) -> None:
         """Name the samples; none is opened yet.
 
@@ -80,6 +83,7 @@ class AxisEvaluationSet:
             poses: How the views lie over it; the prediction is the mean over them.
             workers: Child processes that make views.
             on_batch: See `PhaseInputs`.
+            sets: How many such sets are held at once, and share the memory for views.
         """
         self._total = num_samples
         self._space = space
@@ -92,6 +96,7 @@ class AxisEvaluationSet:
                 pose=pose,
                 workers=workers,
                 on_batch=on_batch,
+                shared_by=len(poses) * sets,
             )
             for pose in poses
         ]
@@ -129,8 +134,10 @@ def score_hands(
 ) -> dict[str, float]:
     """Return all of `SCORES` for a split, the template's without a template left out.
 
-    `pa_mpjpe_mm` aligns by scale, proper rotation and translation and is the mean over the split's
-    samples (S2's is a mean of its batches' means, where those of a last, smaller batch weigh more);
+    `pa_mpjpe_mm` aligns by scale, proper rotation and translation. It is each joint's mean over the
+    split's samples that have it annotated, then the mean over joints: where hands are annotated
+    whole, the mean over samples. S2's is a mean of its batches' means, where those of a last,
+    smaller batch weigh more.
     `pa_auc` is FreiHAND's, of the same errors; `root_epe_mm` puts wrists at the origin and takes
     nothing of the truth, unlike finetuning's, whose hands are lifted at the true root and scale;
     `epe_mm` is in camera coordinates as predicted, `epe_2d_px` in the first view's pixels.

@@ -174,6 +174,7 @@ def _evaluation_set(run: AxisRun, inputs: PhaseInputs, *, split: str) -> AxisEva
         poses=robust_poses(rotations=config.robust.rotations, mirrored=config.robust.mirrored),
         workers=config.loader_workers,
         on_batch=inputs.on_batch,
+        sets=len(scored_splits(config)),
     )
 
 

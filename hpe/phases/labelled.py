@@ -102,6 +102,7 @@ class Crops:
         workers: int = 0,
         on_batch: Callable[[], None] = tell_nobody,
         composition: Composition | None = None,
+        shared_by: int = 1,
     ) -> None:
         """Name the samples; none is opened yet.
 
@@ -112,6 +113,8 @@ class Crops:
             workers: Child processes that make them.
             on_batch: See `PhaseInputs`.
             composition: Makes the views instead of reference crops of hands; it must draw nothing.
+            shared_by: How many such sets of views are held at once; each may keep its share of
+                `CROP_CACHE_BYTES`.
         """
         composition = composition or build_composition(CompositionConfig(), image_px=image_px)
         self._make = LabelledRows(split, indices, composition, seed=0)
@@ -119,7 +122,7 @@ class Crops:
         self._on_batch = on_batch
         self._kept: Batch | None = None
         self.image_px = image_px
-        self.fit_in_memory = len(indices) * image_px**2 * 3 <= CROP_CACHE_BYTES
+        self.fit_in_memory = len(indices) * image_px**2 * 3 <= CROP_CACHE_BYTES // shared_by
 
     def __len__(self) -> int:
         return len(self._make.indices)

@@ -7,6 +7,7 @@ from hpe.data.catalog import DATA_SETS
 from hpe.geometry.target_space import TargetSpace
 from hpe.metrics.template import fit_template
 from hpe.models.encoders import build_encoder
+from hpe.phases import axis_scores, labelled
 from hpe.phases.axis_scores import AxisEvaluationSet, crops_in_pose, predicted_hands, score_hands
 from hpe.phases.catalog import PHASES
 from hpe.phases.encoder_decoder import encoder_decoder
@@ -138,6 +139,24 @@ def test_views_from_all_sides_turn_back_onto_the_hand(make_inputs, raw):
         points = space.points(rows["joints_m"], rows["intrinsics"])
         hands = predicted_hands(crops, lambda _images, points=points: points, space)["hands_m"]
         torch.testing.assert_close(hands, rows["joints_m"])
+
+
+def test_all_sides_of_all_splits_share_the_memory_for_views(make_inputs, monkeypatch):
+    split, shares = make_inputs().data.splits["val"], []
+
+    def told(*args, shared_by, **kwargs):
+        shares.append(shared_by)
+        return crops_in_pose(*args, shared_by=shared_by, **kwargs)
+
+    monkeypatch.setattr(axis_scores, "crops_in_pose", told)
+    poses = robust_poses(rotations=2, mirrored=True)
+    kept = {"num_samples": 4, "space": space_of(SPACES[0]), "frame": "hand", "sets": 2}
+    AxisEvaluationSet(split, poses=poses, **kept)
+    assert shares == [8] * 4
+    monkeypatch.setattr(labelled, "CROP_CACHE_BYTES", 8 * 4 * 36 * 36 * 3)
+    seen = {"image_px": 36, "frame": "hand", "pose": poses[0]}
+    assert crops_in_pose(split, range(4), shared_by=8, **seen).fit_in_memory
+    assert not crops_in_pose(split, range(4), shared_by=9, **seen).fit_in_memory
 
 
 def test_a_robust_prediction_is_the_mean_over_its_views(make_inputs):
