@@ -177,8 +177,8 @@ def _told_missing(count: int, split: MaskedSplit, *, is_list: bool) -> str:
     if count == listed:
         return ""
     faulty = listed - len(split)
-    why = f", {faulty} of them unusable (data/max_bad_share)" if faulty else ""
-    return f"\nThe list has {listed} pictures; {listed - count} are missing{why}."
+    why = f"; unusable (data/max_bad_share): {faulty}" if faulty else ""
+    return f"\nmissing   {listed - count} of the list's {listed} pictures{why}"
 
 
 def _bodies(found: FoundModel, submission: Submission) -> str:

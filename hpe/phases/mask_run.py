@@ -190,9 +190,10 @@ def require_image_size(run: MaskRun) -> None:
     except (AssertionError, RuntimeError, ValueError) as error:
         if isinstance(error, torch.AcceleratorError) or "memory" in str(error):
             raise
+        said = str(error).rstrip(".")
         raise ValueError(
             f"image_px must be a size that {network.architecture} on {network.encoder} takes, got "
-            f"{side}: {error}. Set another one (some need 128 or more, some their own), or "
+            f"{side}: {said}. Set another one (some need 128 or more, some their own), or "
             f"{run.section}/encoder."
         ) from error
 

@@ -173,8 +173,8 @@ def test_a_segmenter_writes_s3s_archive(runs, capsys):
     ("rows", "limit", "told"),
     [
         ([0, 1, 2, 3], None, None),
-        ([0, 2, 3], None, "The list has 4 pictures; 1 are missing, 1 of them unusable (data/max_"),
-        ([0, 2, 3], 1, "The list has 4 pictures; 3 are missing, 1 of them unusable"),
+        ([0, 2, 3], None, "missing   1 of the list's 4 pictures; unusable (data/max_bad_share): 1"),
+        ([0, 2, 3], 1, "missing   3 of the list's 4 pictures; unusable (data/max_bad_share): 1"),
     ],
 )
 def test_a_submission_says_how_many_pictures_of_the_list_it_lacks(
