@@ -30,6 +30,10 @@ class ClusterLost(RuntimeError):
     """The driver's own node of the Ray cluster is gone, and its slots with it."""
 
 
+class MachineFull(RuntimeError):
+    """Ray ended processes that the driver depends on, as its machine ran out of memory."""
+
+
 class Pulse:
     """Notices that Ray has given up the node this process is connected to.
 

@@ -17,6 +17,7 @@ from hpe.whole_file import write_text
 from sweep.book import Book, open_book
 from sweep.cluster import (
     ClusterLost,
+    MachineFull,
     connected_cluster,
     local_cluster,
     nodes_that_may_come,
@@ -118,7 +119,13 @@ class Execution:
                 with terminable():  # Ray has put a handler of its own in place
                     outcome = Outcome.of(job, ledger, data=data)
                 self._send_files(tracker, outcome)
-            except (NoSlotLeft, ClusterLost, StageFormat, JournalNotWritten) as error:
+            except (
+                NoSlotLeft,
+                ClusterLost,
+                MachineFull,
+                StageFormat,
+                JournalNotWritten,
+            ) as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
                 return CANNOT_GO_ON

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from ray import tune
+from ray.exceptions import OutOfMemoryError
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, TuneError
 
 from hpe.phases.catalog import PHASES
@@ -20,7 +21,7 @@ from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
 from sweep.agenda import is_over
 from sweep.book import Book, Listener
-from sweep.cluster import ClusterLost, Pulse
+from sweep.cluster import ClusterLost, MachineFull, Pulse
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
 from sweep.grid import space_of
@@ -57,6 +58,12 @@ TUNE_SWITCHES = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output greets even when it is silent
 }
+
+MACHINE_FULL = (
+    "This machine ran out of memory, and Ray ended processes of the study. Trials go on from their "
+    "last saved epoch when it is run again; end what else takes memory here, or take fewer slots: "
+    "--set slots/count=1."
+)
 
 
 class StudyInterrupted(Exception):
@@ -157,6 +164,7 @@ def run_study(
         StudyInterrupted: If SIGINT or SIGTERM came; running trials are continued by the next run.
         NoSlotLeft: If no slot can work.
         ClusterLost: If Ray died on the driver's node.
+        MachineFull: If its memory ran out.
     """
     with closing(OptunaLog(folder.optuna_log, study, book.past)) as copy:
         book.listen(copy)
@@ -234,7 +242,7 @@ def _work(
     *,
     slots: int,
     on_slots: Callable[[Mapping[str, str]], None] | None,
-) -> NoSlotLeft | ClusterLost | None:
+) -> NoSlotLeft | ClusterLost | MachineFull | None:
     """Run all there is to run; return why that was not possible, if it was not."""
     pulse = Pulse()
 
@@ -249,7 +257,7 @@ def _work(
     try:
         pool.start(conductor.num_left)
         _tune(conductor, searcher, scratch, num_slots=slots)
-    except (NoSlotLeft, ClusterLost) as fault:
+    except (NoSlotLeft, ClusterLost, MachineFull) as fault:
         conductor.interrupt()
         return fault
     return None
@@ -302,6 +310,10 @@ def _tune(conductor: Conductor, searcher: StudySearcher, scratch: Path, *, num_s
             fault = scheduler.fault or searcher.fault
             if fault is not None:
                 raise fault from None
+            raise
+        except RuntimeError as error:  # how Tune answers what is neither its own nor a dead actor
+            if isinstance(error.__cause__, OutOfMemoryError):
+                raise MachineFull(MACHINE_FULL) from error
             raise
 
 

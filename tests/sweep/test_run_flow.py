@@ -11,7 +11,7 @@ import yaml
 
 from sweep import execution, run, session
 from sweep.agenda import next_due
-from sweep.cluster import ClusterLost
+from sweep.cluster import ClusterLost, MachineFull
 from sweep.folders import RunsDir
 from sweep.journal import Journal, JournalNotWritten, read_journal
 from sweep.ledger import Ledger
@@ -244,7 +244,9 @@ def test_an_interrupted_study_goes_on_where_it_was(signum, code, called, trainin
     assert len(Ledger(read_journal(called.folder.journal)).trials) == 2
 
 
-@pytest.mark.parametrize("error", [NoSlotLeft, ClusterLost, StageFormat, JournalNotWritten])
+@pytest.mark.parametrize(
+    "error", [NoSlotLeft, ClusterLost, MachineFull, StageFormat, JournalNotWritten]
+)
 def test_a_run_that_cannot_go_on_ends_with_the_reason_and_how_to_continue(called, training, error):
     training.error = error("every slot is broken: no core.")
     code, out, _ = called()
