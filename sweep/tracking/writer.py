@@ -10,6 +10,8 @@ import yaml
 
 from sweep.ledger import Ledger, Record
 from sweep.tracking.faults import Refused
+from sweep.tracking.metrics_table import NAME as METRICS
+from sweep.tracking.metrics_table import metrics_table
 from sweep.tracking.pictures import (
     STUDY,
     RunPicture,
@@ -60,6 +62,7 @@ class RunWriter:
         self._settings_due: dict[int, None] = {}
         self._outdated: dict[str, None] = {}
         self._given_up: set[str] = set()
+        self._kept_metrics: dict[str, int] = {}
 
     def fold(self, record: Record) -> None:
         """Take a record into account and mark the runs it changes."""
@@ -99,6 +102,7 @@ class RunWriter:
     def mark_all(self) -> None:
         """Have everything written again, for a store that lost it."""
         self._changed[STUDY] = None
+        self._kept_metrics.clear()
         for trial in self.ledger.everything():
             self._settings_due[trial.number] = None
             self._mark_ended(trial.number)
@@ -139,6 +143,7 @@ class RunWriter:
         try:
             store.write(picture)
             self._keep_drawn(store, key)
+            self._keep_metrics(store, key)
         except Refused as error:
             self._give_up(key, f"MLflow refuses the run {picture.name!r}: {error}")
 
@@ -153,6 +158,19 @@ class RunWriter:
             if is_whole and (key, epoch) not in self._kept_drawn:
                 store.write_folder(key, folder, f"{PICTURES}/{folder.name}")
                 self._kept_drawn.add((key, epoch))
+
+    def _keep_metrics(self, store: "RunStore", key: str) -> None:
+        """Keep all that a phase measured with its run, once it has ended."""
+        number, _, label = key.partition("/")
+        if not label:
+            return
+        trial = self.ledger.trial(int(number))
+        stage = trial.stage(label)
+        epochs = stage.epochs or self._reused_epochs(key, stage.key)
+        has_ended = stage.status in ("done", "reused") or trial.ended_s is not None
+        if has_ended and epochs and self._kept_metrics.get(key) != len(epochs):
+            store.write_text(key, metrics_table(epochs), METRICS)
+            self._kept_metrics[key] = len(epochs)
 
     def _write_settings(self, store: "RunStore", number: int) -> None:
         """Keep a trial's settings with its run, if it has one that MLflow takes."""
@@ -179,16 +197,17 @@ class RunWriter:
             seeds = (self.ledger.study or {}).get("seeds", {}).get("trials", [])
             return trial_picture(trial, self.ledger, many_seeds=len(seeds) > 1)
         stage = trial.stage(label)
-        reused_s = self._reused_s.get(key)
         return phase_picture(
             trial,
             stage,
-            reused_s=reused_s,
-            reused_epochs=[] if reused_s is None else self._trained_before(stage.key, reused_s),
+            reused_s=self._reused_s.get(key),
+            reused_epochs=self._reused_epochs(key, stage.key),
         )
 
-    def _trained_before(self, stage_key: str, reused_s: float) -> list[Epoch]:
-        if self._history is None:
+    def _reused_epochs(self, key: str, stage_key: str) -> list[Epoch]:
+        """Return the epochs of a stage that was reused, as they were when it was trained."""
+        reused_s = self._reused_s.get(key)
+        if self._history is None or reused_s is None:
             return []
         try:
             history = self._history(stage_key)

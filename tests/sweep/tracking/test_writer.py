@@ -1,5 +1,7 @@
 """From records to runs, in a store that is a dict."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -99,7 +101,8 @@ def test_settings_that_are_refused_stop_no_other(journal_script):
         writer.fold(record)
     writer.flush(store)
     assert writer.refused == ["MLflow refuses the settings of run 0: the run was deleted"]
-    assert set(store.texts) == {"1"}
+    assert "0" not in store.texts
+    assert "1" in store.texts
 
 
 def test_a_reused_stage_that_is_gone_has_a_run_without_epochs(journal_script):
@@ -137,3 +140,36 @@ def test_what_an_epoch_drew_is_kept_once_and_not_before_the_epoch_is_known(journ
         writer.fold(record)
         writer.flush(store)
     assert store.folders[1:] == [("0/finetune", folders[2], "pictures/00002")]
+
+
+def test_all_that_a_phase_measured_is_kept_once_it_has_ended(journal_script):
+    script = journal_script()
+    script.trial(0, arm="peclr")
+    for record in script.records:
+        if record["kind"] == "epoch":
+            extra = {f"train/term_{i}": record["epoch"] + i / 64 for i in range(40)}
+            record["metrics"] = {**record["metrics"], **extra}
+    last = next(i for i, r in enumerate(script.records) if r.get("label") == "finetune")
+    _, unfinished = flushed(script.records[:last])
+    writer, store = flushed(script.records)
+    rows = list(csv.DictReader(io.StringIO(store.texts["0/finetune"])))
+    epochs = writer.ledger.trials[0].stage("finetune").epochs
+    assert [int(row["epoch"]) for row in rows] == [epoch.epoch for epoch in epochs]
+    for row, epoch in zip(rows, epochs, strict=True):
+        assert {key: float(row[key]) for key in epoch.metrics} == epoch.metrics
+    assert len(rows[0]) > 40
+    assert "0/finetune" not in unfinished.texts
+    store.texts.clear()
+    writer.fold(script.records[-1])
+    writer.flush(store)
+    assert not store.texts  # it has not changed
+    writer.mark_all()
+    writer.flush(store)
+    assert set(store.texts) == {"0", "0/pretrain", "0/finetune"}
+
+
+def test_what_a_reused_phase_measured_is_kept_with_its_run(searched_records):
+    history = [{"epoch": 1, "metrics": {"a": 4.0}}, {"epoch": 2, "metrics": {"a": 3.0, "b": 1.0}}]
+    _, store = flushed(searched_records, history=lambda _: history)
+    (reused,) = [run.key for run in store.runs.values() if "reused" in run.tags]
+    assert store.texts[reused] == "epoch,a,b\n1,4.0,\n2,3.0,1.0\n"
