@@ -208,12 +208,13 @@ class Size(Config):
     """What a named size of the study changes.
 
     Attributes:
-        arms: The arms of this size, where they are others than the study's; likewise `baseline` and
-            `space`.
+        arms: The arms of this size, where they are others than the study's; likewise `baseline`,
+            `space` and `objective`.
     """
 
     baseline: str | None = None
     space: str | None = None
+    objective: Objective | None = None
     as_published: bool = False
     arms: dict[Name, Arm] = {}
     settings: Settings = {}

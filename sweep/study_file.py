@@ -23,7 +23,7 @@ RESERVED_NAMES = ("stages", "data", "mlartifacts", "mlflow.db")
 """What `sweep.folders.RunsDir` keeps beside the studies."""
 
 MERGED_BY_SIZE = ("settings", "data", "search", "early_stop", "seeds", "final", "ablation")
-REPLACED_BY_SIZE = ("arms", "baseline", "space", "as_published")
+REPLACED_BY_SIZE = ("arms", "baseline", "space", "objective", "as_published")
 
 
 def list_studies(folder: Path = STUDIES) -> list[tuple[str, str]]:

@@ -55,6 +55,13 @@ def test_a_size_merges_over_the_study(written):
     assert study.seeds.trials == [0, 1]
 
 
+def test_a_size_may_be_judged_by_another_metric(written):
+    other = "seeds: {trials: [0, 1]}\n    objective: {metric: finetune/val/pa_epe_mm}"
+    file = written(BASE.replace("seeds: {trials: [0, 1]}", other))
+    assert load_study(file).objective.metric == "finetune/val/root_epe_mm"
+    assert load_study(file, size="small").objective.metric == "finetune/val/pa_epe_mm"
+
+
 def test_settings_that_are_set_are_known_as_such(written):
     study = load_study(written(), sets=["pretrain/epochs=7", "search/trials=1"])
     assert study.set_by_hand == ["pretrain/epochs"]
