@@ -46,7 +46,7 @@ def test_of_several_phases_of_a_trial_the_last_one_counts(store):
         client.create_run(experiment, tags=tags, start_time=10**13 + number)
     assert stage_key_of_run(uri, trial, "finetune", "paired", "paired_2") == "c" * 64
     assert stage_key_of_run(uri, trial, "paired") == "b" * 64
-    with pytest.raises(ValueError, match="not of a phase whose network says something"):
+    with pytest.raises(ValueError, match="not of a phase whose network can be scored"):
         stage_key_of_run(uri, trial, "generator", "body_pose")
 
 

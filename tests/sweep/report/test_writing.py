@@ -31,6 +31,7 @@ CHARTS = (
     "learning_curves_pretrain",
     "composition",
     "predictions",
+    "predictions_control",
     "pareto_front",
     "cost_ledger",
 )
