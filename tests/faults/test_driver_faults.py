@@ -87,6 +87,7 @@ def assert_as_if_nothing_had_happened(runs):
     assert not (runs / "walk" / ".scratch").exists()
 
 
+@pytest.mark.soak
 def test_f2_f3_a_driver_killed_and_one_whose_raylet_is_killed_leave_a_study_that_goes_on(
     tmp_path,
 ):
