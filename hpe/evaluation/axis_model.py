@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import ValidationError
 from torch import Tensor
 
 from hpe.augment.crop import Frame, normalized_from_source, picture_square
 from hpe.augment.geometric import Pose, robust_poses
 from hpe.augment.warp import warp
 from hpe.evaluation.boxes import HandCrop
+from hpe.evaluation.given_network import settings_are_known, weights_are_of
 from hpe.geometry.affine import Affine, compose, homogeneous, pixels_from_normalized
 from hpe.geometry.target_space import TargetSpace
 from hpe.models.axis_decoders import DecoderConfig, build_decoder
@@ -74,11 +74,9 @@ def load_axis_model(artifacts: Artifacts, device: torch.device) -> AxisModel:
     encoder_config, decoder_config, target = _settings(facts)
     encoder = build_encoder(encoder_config.model_copy(update={"init": "random"}), seed=0)
     decoder = build_decoder(decoder_config, channels=encoder.pyramid_channels, seed=0)
-    try:
+    with weights_are_of(encoder_config.name):
         encoder.load_state_dict(tensors["encoder"])
         decoder.load_state_dict(tensors["decoder"])
-    except RuntimeError as error:
-        raise ValueError(f"the weights are not those of {encoder_config.name}: {error}") from None
     numerics = Numerics(device, "fp32", channels_last=True)
     network = numerics.placed(EncoderDecoder(encoder, decoder)).eval().requires_grad_(False)
     space = target_space(target, image_px=int(facts["image_px"]))
@@ -184,11 +182,9 @@ def view_in_pose(
 
 
 def _settings(facts: Mapping[str, Any]) -> tuple[EncoderConfig, DecoderConfig, TargetConfig]:
-    try:
+    with settings_are_known():
         return (
             EncoderConfig.model_validate(facts["encoder"]),
             DecoderConfig.model_validate(facts["decoder"]),
             TargetConfig.model_validate(facts["target"]),
         )
-    except ValidationError as error:
-        raise ValueError(f"its settings are not ones that this program knows: {error}") from None

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 
 import torch
-from pydantic import ValidationError
 
+from hpe.evaluation.given_network import settings_are_known, weights_are_of
 from hpe.models.encoders import EncoderConfig, build_encoder
 from hpe.models.volumetric import BodyHeadConfig, build_body_head
 from hpe.phases.body_network import BodyNetwork
@@ -44,18 +44,14 @@ def load_body_model(artifacts: Artifacts, device: torch.device) -> BodyModel:
             "a body network is made of encoder, head and what their settings were; missing: "
             f"{', '.join(missing)}. Give a stage of the phase body_pose."
         )
-    try:
+    with settings_are_known():
         encoder_config = EncoderConfig.model_validate_json(json.dumps(facts["encoder"]))
         head_config = BodyHeadConfig.model_validate_json(json.dumps(facts["head"]))
-    except ValidationError as error:
-        raise ValueError(f"its settings are not ones that this program knows: {error}") from None
     encoder = build_encoder(encoder_config.model_copy(update={"init": "random"}), seed=0)
     head = build_body_head(head_config, encoder, seed=0)
-    try:
+    with weights_are_of(encoder_config.name):
         encoder.load_state_dict(dict(tensors["encoder"]))
         head.load_state_dict(dict(tensors["head"]))
-    except RuntimeError as error:
-        raise ValueError(f"the weights are not those of {encoder_config.name}: {error}") from None
     numerics = Numerics(device, "fp32", channels_last=True)
     network = numerics.placed(BodyNetwork(encoder, head, numerics)).eval().requires_grad_(False)
     return BodyModel(network, int(facts["width_px"]), int(facts["height_px"]))

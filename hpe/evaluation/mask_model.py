@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import UInt8
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from hpe.evaluation.given_network import settings_are_known, weights_are_of
 from hpe.losses.segmentation import by_hand
 from hpe.models.segmenters import SegmenterConfig, build_segmenter
 from hpe.phases.phase import Artifacts
@@ -63,15 +63,11 @@ def load_mask_model(artifacts: Artifacts, device: torch.device) -> MaskModel:
             f"{', '.join(facts) or 'of nothing'}. Give a stage of generator, pseudo_labels or "
             "paired."
         )
-    try:
+    with settings_are_known():
         config = SegmenterConfig.model_validate_json(json.dumps(facts[section]))
-    except ValidationError as error:
-        raise ValueError(f"its settings are not ones that this program knows: {error}") from None
     network = build_segmenter(config.model_copy(update={"weights": None}), seed=0)
-    try:
+    with weights_are_of(config.encoder):
         network.load_state_dict(dict(tensors[section]))
-    except RuntimeError as error:
-        raise ValueError(f"the weights are not those of {config.encoder}: {error}") from None
     numerics = Numerics(device, "fp32", channels_last=True)
     placed = numerics.placed(network).eval().requires_grad_(False)
     return MaskModel(placed, numerics, int(facts["image_px"]))

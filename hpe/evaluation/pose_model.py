@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
+from hpe.evaluation.given_network import settings_are_known, weights_are_of
 from hpe.geometry.palm import Root
 from hpe.models.encoders import EncoderConfig, build_encoder
 from hpe.models.pose_heads import PoseHeadConfig, build_pose_head
@@ -66,13 +66,11 @@ def load_pose_model(artifacts: Artifacts, device: torch.device) -> PoseModel:
     encoder = build_encoder(encoder_config.model_copy(update={"init": "random"}), seed=0)
     head = build_pose_head(head_config, encoder, seed=0)
     denoiser = RootDenoiser(seed=0) if "denoiser" in tensors else None
-    try:
+    with weights_are_of(encoder_config.name):
         encoder.load_state_dict(tensors["encoder"])
         head.load_state_dict(tensors["head"])
         if denoiser is not None:
             denoiser.load_state_dict(tensors["denoiser"])
-    except RuntimeError as error:
-        raise ValueError(f"the weights are not those of {encoder_config.name}: {error}") from None
     numerics = Numerics(device, "fp32", channels_last=True)
     network = EncodedHead(encoder, head, numerics, on_maps=head_config.on_maps)
     return PoseModel(
@@ -84,10 +82,8 @@ def load_pose_model(artifacts: Artifacts, device: torch.device) -> PoseModel:
 
 
 def _settings(facts: Mapping[str, Any]) -> tuple[EncoderConfig, PoseHeadConfig]:
-    try:
+    with settings_are_known():
         return (
             EncoderConfig.model_validate(facts["encoder"]),
             PoseHeadConfig.model_validate(facts.get("head", FIRST_HEAD)),
         )
-    except ValidationError as error:
-        raise ValueError(f"its settings are not ones that this program knows: {error}") from None

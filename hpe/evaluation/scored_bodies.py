@@ -3,7 +3,7 @@
 from hpe.data.bodies import BodySplit
 from hpe.evaluation.body_model import BodyModel, load_body_model
 from hpe.evaluation.hand_pose_scores import Score
-from hpe.evaluation.split_scores import Asked, Means, SplitScores, require_one_view
+from hpe.evaluation.split_scores import Asked, SplitScores, body_tables, require_one_view
 from hpe.metrics.body_pose import PROTOCOLS
 from hpe.phases.body_evaluation import (
     PROTOCOL,
@@ -39,13 +39,10 @@ def score_body_split(artifacts: Artifacts, split: BodySplit, asked: Asked) -> Sp
         Score(name, value, scored.keypoints.counts.get(name, deep), PROTOCOL[name])
         for name, value in scored.metrics.items()
     ]
-    tables: dict[str, Means] = {
-        "joints": {name: {"mpjpe_mm": v} for name, v in scored.by_joint_mm.items()}
-    }
+    tables = body_tables(scored.by_joint_mm, scored.by_action_mm)
     if scored.by_action_mm:
         mean_mm = sum(scored.by_action_mm.values()) / len(scored.by_action_mm)
         scores.append(Score(OF_ACTIONS, mean_mm, deep, PROTOCOLS[OF_ACTIONS]))
-        tables["actions"] = {name: {"mpjpe_mm": v} for name, v in scored.by_action_mm.items()}
     tables["keypoints"] = scored.keypoints.by_joint
     return SplitScores(f"{_looked(model)}; {PROTOCOL['lifting']}", scores, tables)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
-from pydantic import ValidationError
 
 from hpe.data.bodies import BodySplit
+from hpe.evaluation.given_network import settings_are_known, weights_are_of
 from hpe.evaluation.hand_pose_scores import Score
-from hpe.evaluation.split_scores import Asked, Means, SplitScores, require_one_view
+from hpe.evaluation.split_scores import Asked, SplitScores, body_tables, require_one_view
 from hpe.metrics.body_pose import PROTOCOLS, body_scores, mpjpe
 from hpe.models.lifting import Lifter, build_lifter
 from hpe.phases.lift import lifted_mm
@@ -53,15 +53,11 @@ def load_lifting_model(artifacts: Artifacts, device: torch.device) -> LiftingMod
             f"{', '.join(missing)}. Give a stage of the phase lift."
         )
     known = {name: artifacts.facts[name] for name in ("network", "inputs")}
-    try:
+    with settings_are_known():
         config = LiftConfig.model_validate_json(json.dumps(known))
-    except ValidationError as error:
-        raise ValueError(f"its settings are not ones that this program knows: {error}") from None
     lifter = build_lifter(config.network, seed=0)
-    try:
+    with weights_are_of(config.network.kind):
         lifter.load_state_dict(dict(artifacts.tensors["lifter"]))
-    except RuntimeError as error:
-        raise ValueError(f"the weights are not those of {config.network.kind}: {error}") from None
     return LiftingModel(lifter.to(device).eval().requires_grad_(False), config.inputs)
 
 
@@ -83,13 +79,8 @@ def score_lifts(artifacts: Artifacts, split: BodySplit, asked: Asked) -> SplitSc
     )
     template_mm = model.lifter.output_mean.cpu().double().expand_as(true_mm)
     values = {**scored.values, TEMPLATE: float(mpjpe(template_mm, true_mm))}
-    tables: dict[str, Means] = {
-        "joints": {name: {"mpjpe_mm": mean} for name, mean in scored.by_joint_mm.items()}
-    }
-    if scored.by_action_mm:
-        tables["actions"] = {name: {"mpjpe_mm": m} for name, m in scored.by_action_mm.items()}
     return SplitScores(
         looked=f"{LOOKED[model.inputs]}, no picture; samples with all joints and their depths",
         scores=[Score(name, value, len(poses), PROTOCOL[name]) for name, value in values.items()],
-        tables=tables,
+        tables=body_tables(scored.by_joint_mm, scored.by_action_mm),
     )

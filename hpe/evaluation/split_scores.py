@@ -53,6 +53,18 @@ class SplitScores:
     tables: Mapping[str, Means]
 
 
+def body_tables(
+    by_joint_mm: Mapping[str, float], by_action_mm: Mapping[str, float]
+) -> dict[str, Means]:
+    """Return the tables of a split of bodies: `mpjpe_mm` by joint, and by action where known."""
+    parts = {"joints": by_joint_mm, "actions": by_action_mm}
+    return {
+        kind: {name: {"mpjpe_mm": mean_mm} for name, mean_mm in means.items()}
+        for kind, means in parts.items()
+        if means
+    }
+
+
 ScoreSplit = Callable[[Artifacts, Split[Any], Asked], SplitScores]
 
 
