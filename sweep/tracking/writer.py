@@ -22,7 +22,7 @@ from sweep.tracking.pictures import (
     trial_key,
     trial_picture,
 )
-from sweep.trials import Epoch
+from sweep.trials import Epoch, StageEntry
 from trainables.manifest import CorruptStage
 from trainables.stages import PICTURES
 
@@ -55,14 +55,13 @@ class RunWriter:
         self.refused: list[str] = []
         self._history = history
         self._drawn = drawn
-        self._kept_drawn: set[tuple[str, int]] = set()
+        self._kept: dict[str, set[str]] = {}
         self._started_s = 0.0
         self._reused_s: dict[str, float] = {}
         self._changed: dict[str, None] = {}
         self._settings_due: dict[int, None] = {}
         self._outdated: dict[str, None] = {}
         self._given_up: set[str] = set()
-        self._kept_metrics: dict[str, int] = {}
 
     def fold(self, record: Record) -> None:
         """Take a record into account and mark the runs it changes."""
@@ -102,7 +101,7 @@ class RunWriter:
     def mark_all(self) -> None:
         """Have everything written again, for a store that lost it."""
         self._changed[STUDY] = None
-        self._kept_metrics.clear()
+        self._kept.clear()
         for trial in self.ledger.everything():
             self._settings_due[trial.number] = None
             self._mark_ended(trial.number)
@@ -119,6 +118,7 @@ class RunWriter:
             self._changed[STUDY] = None
         for key in list(self._outdated):
             store.discard(key)
+            self._kept.pop(key, None)
             del self._outdated[key]
         for key in sorted(self._changed, key=_parents_first):
             self._write(store, key)
@@ -142,35 +142,34 @@ class RunWriter:
             return
         try:
             store.write(picture)
-            self._keep_drawn(store, key)
-            self._keep_metrics(store, key)
+            self._keep_files(store, key)
         except Refused as error:
             self._give_up(key, f"MLflow refuses the run {picture.name!r}: {error}")
 
-    def _keep_drawn(self, store: "RunStore", key: str) -> None:
-        """Keep what a phase drew of its epochs so far with its run."""
-        number, _, label = key.partition("/")
-        stage = self.ledger.trial(int(number)).stage(label) if label else None
-        if self._drawn is None or stage is None or not stage.config.get(DRAWN_EVERY):
-            return
-        for epoch, folder in self._drawn(stage.key).items():
-            is_whole = stage.status in ("done", "reused") or stage.epoch(epoch) is not None
-            if is_whole and (key, epoch) not in self._kept_drawn:
-                store.write_folder(key, folder, f"{PICTURES}/{folder.name}")
-                self._kept_drawn.add((key, epoch))
-
-    def _keep_metrics(self, store: "RunStore", key: str) -> None:
-        """Keep all that a phase measured with its run, once it has ended."""
+    def _keep_files(self, store: "RunStore", key: str) -> None:
+        """Keep what a phase drew of its epochs so far with its run, and in the end its metrics."""
         number, _, label = key.partition("/")
         if not label:
             return
         trial = self.ledger.trial(int(number))
-        stage = trial.stage(label)
+        stage, kept = trial.stage(label), self._kept.setdefault(key, set())
+        is_done = stage.status in ("done", "reused")
+        for epoch, folder in self._drawn_of(stage).items():
+            name = f"{PICTURES}/{folder.name}"
+            if name not in kept and (is_done or stage.epoch(epoch) is not None):
+                store.write_folder(key, folder, name)
+                kept.add(name)
         epochs = stage.epochs or self._reused_epochs(key, stage.key)
-        has_ended = stage.status in ("done", "reused") or trial.ended_s is not None
-        if has_ended and epochs and self._kept_metrics.get(key) != len(epochs):
+        table = f"{METRICS} of {len(epochs)} epochs"
+        if table not in kept and epochs and (is_done or trial.ended_s is not None):
             store.write_text(key, metrics_table(epochs), METRICS)
-            self._kept_metrics[key] = len(epochs)
+            kept.add(table)
+
+    def _drawn_of(self, stage: StageEntry) -> Mapping[int, Path]:
+        """Return where the pictures of a stage's epochs lie; of one that draws none, nothing."""
+        if self._drawn is None or not stage.config.get(DRAWN_EVERY):
+            return {}
+        return self._drawn(stage.key)
 
     def _write_settings(self, store: "RunStore", number: int) -> None:
         """Keep a trial's settings with its run, if it has one that MLflow takes."""

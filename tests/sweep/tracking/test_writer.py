@@ -140,6 +140,33 @@ def test_what_an_epoch_drew_is_kept_once_and_not_before_the_epoch_is_known(journ
         writer.fold(record)
         writer.flush(store)
     assert store.folders[1:] == [("0/finetune", folders[2], "pictures/00002")]
+    writer.mark_all()
+    writer.flush(store)
+    assert sorted(store.folders[2:]) == sorted(store.folders[:2]), "a store that lost them"
+
+
+def test_the_run_of_a_phase_that_starts_again_gets_pictures_of_its_own(journal_script):
+    script = journal_script()
+    script.trial(0)
+    begun = next(i for i, r in enumerate(script.records) if r["kind"] == "trial")
+    stages = [{**s, "config": {"pictures_every": 1}} for s in script.records[begun]["stages"]]
+    script.records[begun]["stages"] = stages
+    writer, store = RunWriter(None, lambda key: {1: Path(key)}), FakeStore()
+    store.discard = lambda key: store.runs.pop(key, None)
+    end = next(i for i, r in enumerate(script.records) if r["kind"] == "end")
+    for record in script.records[:end]:
+        writer.fold(record)
+    writer.flush(store)
+    lighter = [{**stage, "key": f"{stage['key'][:-1]}f"} for stage in stages]
+    script.write("restage", trial=0, stages=lighter)
+    told = [r for r in script.records[begun + 1 : end] if r["kind"] in ("stage", "epoch")]
+    for record in (script.records[-1], *told):
+        writer.fold(record)
+    writer.flush(store)
+    assert [folder for key, folder, _ in store.folders if key == "0/finetune"] == [
+        Path(stages[-1]["key"]),
+        Path(lighter[-1]["key"]),
+    ]
 
 
 def test_all_that_a_phase_measured_is_kept_once_it_has_ended(journal_script):
