@@ -65,9 +65,10 @@ def remote_waste(storage: SharedStorage, needed: Reachable) -> Sequence[RemoteWa
         storage: One that is reached by a URI.
         needed: What the studies of all heads need.
     """
-    now_s = RemoteFolder.at(storage.below(STAGES)).clock_s()
+    there = RemoteFolder.at(storage.below(STAGES))
+    now_s = there.clock_s()
     stages: dict[str, list[Entry]] = defaultdict(list)
-    for entry in RemoteFolder.at(storage.below(STAGES)).entries():
+    for entry in there.entries():
         key = entry.name.partition("/")[0]
         if KEY.fullmatch(key):
             stages[key].append(entry)

@@ -25,6 +25,8 @@ from sweep.report.style import (
 from sweep.study import Study, split_metric
 from sweep.trials import RungEntry, Trial, TrialState
 
+Row = tuple[int, str, int, float, int | None, str | None]
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -86,11 +88,7 @@ def learning_curves(
         + (" Dotted lines are rungs, where trials are compared." if places else ""),
         png=as_png(figure),
         columns=("trial", "arm", "epoch", key, "rung", "decision"),
-        rows=tuple(
-            (curve.trial.number, curve.trial.arm or "", epoch, value, *_decided(curve, name, epoch))
-            for curve in curves
-            for epoch, value in zip(curve.epochs, curve.values, strict=True)
-        ),
+        rows=tuple(row for curve in curves for row in _rows(curve, name)),
     )
 
 
@@ -119,12 +117,17 @@ def _rungs(trial: Trial, name: str) -> dict[int, RungEntry]:
     return {rung.epoch: rung for rung in trial.rungs if rung.label == name}
 
 
-def _decided(curve: Curve, name: str, epoch: int) -> tuple[int | None, str | None]:
-    """Return which rung this epoch is for the trial and what was decided there, if any."""
-    rung = _rungs(curve.trial, name).get(epoch)
-    if rung is None:
-        return None, None
-    return rung.rung, "promoted" if rung.promoted else rung.decision
+def _rows(curve: Curve, name: str) -> Iterator[Row]:
+    """Yield trial, arm, epoch and value, and what was decided there if it is a rung."""
+    trial, rungs = curve.trial, _rungs(curve.trial, name)
+    for epoch, value in zip(curve.epochs, curve.values, strict=True):
+        rung = rungs.get(epoch)
+        decided = (None, None) if rung is None else (rung.rung, _outcome(rung))
+        yield trial.number, trial.arm or "", epoch, value, *decided
+
+
+def _outcome(rung: RungEntry) -> str:
+    return "promoted" if rung.promoted else rung.decision
 
 
 def _stopped_in(trial: Trial, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Parallel coordinates: which parameters go with a good objective; one geometry, two drawings."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,8 @@ def coordinates(ledger: Ledger, study: Study, *, best: Trial | None) -> Coordina
     if len(done) < 2:
         return None
     paths = sorted({path for trial in trials for path in trial.params})
-    axes = [axis for path in paths if (axis := _parameter_axis(path, paths, trials)) is not None]
+    names = short_names(paths, at_least=2)
+    axes = [axis for path in paths if (axis := _parameter_axis(path, names, trials)) is not None]
     axes.sort(key=lambda axis: -_importance(axis, done))
     shown = axes[:MAX_AXES]
     if not shown:
@@ -163,9 +164,9 @@ def _prepare(axes: Axes, found: Coordinates) -> None:
             axes.text(x + 0.05, OFF - 0.045, axis.absent, **small)
 
 
-def _parameter_axis(path: str, paths: Sequence[str], trials: Sequence[Trial]) -> Axis | None:
+def _parameter_axis(path: str, names: Mapping[str, str], trials: Sequence[Trial]) -> Axis | None:
     stem = path.removesuffix("/enabled")
-    if stem != path and any(p.startswith(f"{stem}/") and p != path for p in paths):
+    if stem != path and any(p.startswith(f"{stem}/") and p != path for p in names):
         return None
     values = {trial.number: trial.params[path] for trial in trials if path in trial.params}
     num_levels = len(set(map(repr, values.values()))) + (len(values) < len(trials))
@@ -173,12 +174,12 @@ def _parameter_axis(path: str, paths: Sequence[str], trials: Sequence[Trial]) ->
         return None
     heights, ticks = _scaled(values)
     heights |= {trial.number: OFF for trial in trials if trial.number not in values}
-    lines = tuple(short_names(paths, at_least=2)[path].rsplit("/", 1))
-    absent = "" if len(values) == len(trials) else ("off" if _switched(path, paths) else "not set")
+    lines = tuple(names[path].rsplit("/", 1))
+    absent = "" if len(values) == len(trials) else ("off" if _switched(path, names) else "not set")
     return Axis(path, lines, heights, ticks, absent)
 
 
-def _switched(path: str, paths: Sequence[str]) -> bool:
+def _switched(path: str, paths: Collection[str]) -> bool:
     """Say whether a parameter belongs to an operation that has a switch."""
     return f"{path.rpartition('/')[0]}/enabled" in paths
 
