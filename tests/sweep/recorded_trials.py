@@ -63,6 +63,7 @@ def trial_record(number, stages, *, arm=None, seed=0, replicate_of=None, params=
     """Return the record that begins a trial."""
     record = {
         "kind": "trial",
+        "time_s": 0.0,
         "number": number,
         "arm": arm,
         "seed": seed,

@@ -5,20 +5,11 @@ import pytest
 from sweep.agenda import Due, budget_used_up, is_over, next_due, num_left, unfinished
 from sweep.ledger import Ledger
 from tests.sweep.engine_fakes import make_study
+from tests.sweep.recorded_trials import trial_record
 
 
 def begun(number, arm=None, seed=0):
-    return {
-        "kind": "trial",
-        "time_s": 0.0,
-        "number": number,
-        "arm": arm,
-        "seed": seed,
-        "params": {"x": number},
-        "distributions": {},
-        "settings": {},
-        "stages": [],
-    }
+    return trial_record(number, [], arm=arm, seed=seed, params={"x": number})
 
 
 def ended(number, objective=1.0):

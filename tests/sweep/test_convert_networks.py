@@ -118,12 +118,18 @@ def s4_state(encoder, head):
     return state | {f"module.head.features.{n}": t for n, t in layers.state_dict().items()}
 
 
+def saved_s4(folder, **head):
+    """Save a network as S4's programs do; return it with the file and where to convert it to."""
+    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
+    network = build_body_head(BodyHeadConfig(channels=4, **head), encoder, seed=1)
+    source = folder / "model_best.pth.tar"
+    torch.save(s4_state(encoder, network), source)
+    return encoder, network, source, folder / "s4.safetensors"
+
+
 @pytest.mark.slow
 def test_s4s_best_model_becomes_a_body_network(tmp_path):
-    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
-    head = build_body_head(BodyHeadConfig(channels=4, upsamplings=4), encoder, seed=1)
-    source, target = tmp_path / "model_best.pth.tar", tmp_path / "s4.safetensors"
-    torch.save(s4_state(encoder, head), source)
+    encoder, head, source, target = saved_s4(tmp_path, upsamplings=4)
     assert "resnet18 and volumes of depth 72" in convert(source, target)
     found = read_weights_file(target)
     assert_same(found.tensors["encoder"], encoder.state_dict())
@@ -135,10 +141,7 @@ def test_s4s_best_model_becomes_a_body_network(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("depth", "size_px"), [(64, (256, 256)), (72, (288, 384))])
 def test_s4s_volumes_say_what_size_of_view_they_are_for(tmp_path, depth, size_px):
-    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
-    head = build_body_head(BodyHeadConfig(channels=4, upsamplings=3, depth=depth), encoder, seed=1)
-    source, target = tmp_path / "model_best.pth.tar", tmp_path / "s4.safetensors"
-    torch.save(s4_state(encoder, head), source)
+    _, _, source, target = saved_s4(tmp_path, upsamplings=3, depth=depth)
     assert f"for views of {size_px[0]} x {size_px[1]} px" in convert(source, target)
     facts = read_weights_file(target).facts
     assert (facts["width_px"], facts["height_px"]) == size_px
@@ -146,10 +149,7 @@ def test_s4s_volumes_say_what_size_of_view_they_are_for(tmp_path, depth, size_px
 
 @pytest.mark.slow
 def test_volumes_of_another_depth_than_s4s_are_refused(tmp_path):
-    encoder = build_encoder(EncoderConfig(name="resnet18"), seed=1)
-    head = build_body_head(BodyHeadConfig(channels=4, depth=48), encoder, seed=1)
-    source, target = tmp_path / "model_best.pth.tar", tmp_path / "s4.safetensors"
-    torch.save(s4_state(encoder, head), source)
+    _, _, source, target = saved_s4(tmp_path, depth=48)
     with pytest.raises(ValueError, match=r"S4's volumes are 64 or 72 deep, .* these are 48 deep"):
         convert(source, target)
     assert not target.exists()

@@ -14,6 +14,7 @@ from sweep.folders import RunsDir
 from sweep.found_model import find_model
 from sweep.journal import Journal
 from tests.hpe.evaluation.untrained import ENCODER, IMAGE_PX, pose_artifacts
+from tests.sweep.recorded_trials import trial_record
 from trainables.assignment import Stage
 from trainables.stages import StageStore
 
@@ -43,17 +44,7 @@ def write_study(runs):
         "config": CONFIG,
         "seed": 0,
     }
-    trial = {
-        "kind": "trial",
-        "time_s": 0.0,
-        "number": 0,
-        "arm": None,
-        "seed": 0,
-        "params": {},
-        "distributions": {},
-        "settings": {},
-        "stages": [stage],
-    }
+    trial = trial_record(0, [stage])
     study = {"kind": "study", "time_s": 0.0, "study": {"name": "mine", "data": DATA}, "lineage": {}}
     with Journal(folder.journal) as journal:
         journal.open()

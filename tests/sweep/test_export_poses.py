@@ -9,6 +9,7 @@ from sweep import export_poses
 from sweep.folders import RunsDir
 from sweep.journal import Journal
 from tests.hpe.evolution.stick_bodies import stick_bodies
+from tests.sweep.recorded_trials import trial_record
 from trainables.stages import StageStore
 
 POSES = stick_bodies(6)
@@ -36,9 +37,7 @@ def runs(tmp_path):
 
 def trial(number, phase, key):
     stage = {"label": phase, "key": key, "phase": phase, "epochs": 1, "config": {}, "seed": 0}
-    empty = {"params": {}, "distributions": {}, "settings": {}}
-    record = {"kind": "trial", "time_s": 0.0, "number": number, "arm": None, "seed": 0}
-    return {**record, **empty, "stages": [stage]}
+    return trial_record(number, [stage])
 
 
 def export(runs, reference, *options):

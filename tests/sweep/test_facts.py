@@ -6,25 +6,15 @@ import pytest
 
 from sweep.facts import facts_in
 from sweep.ledger import Ledger
+from tests.sweep.recorded_trials import trial_record
 
 STAGE = {"label": "final", "key": "f", "phase": "final", "epochs": 3, "config": {}, "seed": 1}
-TRIAL = {
-    "kind": "trial",
-    "time_s": 0.0,
-    "number": 0,
-    "arm": None,
-    "seed": 0,
-    "params": {},
-    "distributions": {},
-    "settings": {},
-    "stages": [STAGE],
-}
 USAGE = [{"memory_usage_megabytes": 512.5}, {}]
 
 
 @pytest.fixture
 def ledger():
-    return Ledger([TRIAL])
+    return Ledger([trial_record(0, [STAGE])])
 
 
 def told(ledger, event, *, epoch, stored=(), **report):

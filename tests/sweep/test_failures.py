@@ -12,6 +12,7 @@ from sweep.failures import (
     quarantined_twin,
 )
 from sweep.ledger import Ledger
+from tests.sweep.recorded_trials import trial_record
 
 
 def stage(label, key):
@@ -20,17 +21,7 @@ def stage(label, key):
 
 def begun(number, key="k", *, arm=None, draft=None):
     stages = [stage("draft", draft)] if draft else []
-    return {
-        "kind": "trial",
-        "time_s": 0.0,
-        "number": number,
-        "arm": arm,
-        "seed": 0,
-        "params": {},
-        "distributions": {},
-        "settings": {},
-        "stages": [*stages, stage("final", key)] if key else [],
-    }
+    return trial_record(number, [*stages, stage("final", key)] if key else [], arm=arm)
 
 
 def failed(number, error_class="diverged", message="train/loss is nan.\nmore"):

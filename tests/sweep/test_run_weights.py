@@ -15,6 +15,7 @@ from sweep.journal import Journal
 from sweep.points import searched_point
 from sweep.study import Study
 from sweep.weights import find_weights, parse_from_weights
+from tests.sweep.recorded_trials import trial_record
 from trainables.stages import StageStore
 
 NARROW = EncoderConfig(width=8)
@@ -133,17 +134,7 @@ def test_a_trial_of_a_study_stands_for_its_stage(runs, encoder):
         "config": {},
         "seed": 0,
     }
-    trial = {
-        "kind": "trial",
-        "time_s": 0.0,
-        "number": 0,
-        "arm": None,
-        "seed": 0,
-        "params": {},
-        "distributions": {},
-        "settings": {},
-        "stages": [stage],
-    }
+    trial = trial_record(0, [stage])
     with Journal(folder.journal) as journal:
         journal.open()
         journal.append([trial])

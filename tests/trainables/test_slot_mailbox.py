@@ -275,13 +275,19 @@ def test_a_group_that_is_not_the_present_one_is_told_to_stop(call):
     assert call(box) is ABANDON or isinstance(call(box), Leave)
 
 
-def test_late_words_of_an_old_group_do_not_reach_the_present_assignment():
+def taken_over():
+    """Return a mailbox whose assignment began in one group and was taken by the next."""
     box, job = mailbox(), assignment()
     box.post(job)
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
     new_group(box, "g2")
     taken(box, "g2")
+    return box, job
+
+
+def test_late_words_of_an_old_group_do_not_reach_the_present_assignment():
+    box, job = taken_over()
     box.finish("g1", 0, 0, history=[])
     box.fail("g1", 0, 0, error_class="code", message="", recycle=True)
     assert [event for _, event, _ in seen(box, job)] == [Event.STARTED]
@@ -337,12 +343,7 @@ def test_a_rank_that_could_not_measure_leaves_the_others_in_their_places():
 
 
 def test_epochs_told_of_from_what_was_saved_say_nothing_of_what_was_used():
-    box, job = mailbox(), assignment()
-    box.post(job)
-    taken(box)
-    box.begin("g1", 0, 0, epoch=0)
-    new_group(box, "g2")
-    taken(box, "g2")
+    box, job = taken_over()
     box.begin("g2", 0, 0, epoch=1, history=[(1, total(1))])
     box.report("g2", 0, 0, epoch=2, metrics=total(2), usage={"cpu": 5.0})
     box.finish("g2", 0, 0, history=[(1, total(1)), (2, total(2)), (3, total(3))])
