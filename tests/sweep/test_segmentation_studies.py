@@ -82,6 +82,21 @@ def test_the_steps_that_differ_in_the_adversary_alone_share_what_came_before():
     ]
 
 
+@pytest.mark.parametrize(("arm", "step"), [("s3", "adversarial"), ("heard", "heard")])
+def test_the_small_paper_takes_the_stages_of_the_small_ladder(arm, step):
+    paper, ladder = checked("paper_s3").arms[arm], checked("segmentation_ladder").arms[step]
+    assert [stage.key for stage in stages_of(paper)] == [stage.key for stage in stages_of(ladder)]
+
+
+def test_masks_without_images_are_a_step_of_the_ladder_that_shares_what_came_before():
+    arms = checked("segmentation_ladder").arms
+    heard, learns_on = stages_of(arms["heard"]), stages_of(arms["unpaired_masks"])
+    assert [a.key == b.key for a, b in zip(heard, learns_on, strict=True)] == [
+        *(True, True),
+        *(False, False, False),
+    ]
+
+
 @pytest.mark.parametrize("size", ["small", "full"])
 def test_the_ladder_has_s3s_six_steps_with_two_seeds_or_more(size):
     found = checked("segmentation_ladder", size)
