@@ -213,7 +213,12 @@ def budget_used_up(
 
 def gpu_hours(ledger: Ledger, *, gpus_per_slot: float) -> float:
     """Return the GPU-hours that trials and replicates have taken."""
-    return gpus_per_slot * sum(trial.duration_s for trial in ledger.everything()) / 3600
+    return gpus_per_slot * slot_hours(ledger)
+
+
+def slot_hours(ledger: Ledger) -> float:
+    """Return the hours that trials and replicates have taken of a slot."""
+    return sum(trial.duration_s for trial in ledger.everything()) / 3600
 
 
 def target_reached(study: Study, ledger: Ledger) -> str | None:

@@ -2,9 +2,9 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 
@@ -15,10 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.agenda import ablations_left, is_of, replicates_left
 from sweep.ledger import Ledger, Record
-from sweep.naming import better, trial_name, with_unit
-from sweep.objectives import is_feasible
+from sweep.messages import shown_duration, shown_time
+from sweep.naming import with_unit
+from sweep.standing import PAUSED, WAITING, RunningTrial, end_words, name_in, seconds_left, view_of
 from sweep.study import Study
 from sweep.trials import PAUSE, Trial, TrialState
 from sweep.warm_start import record_sentence
@@ -26,63 +26,18 @@ from sweep.warm_start import record_sentence
 REFRESHES_PER_S = 4.0
 LINE_EVERY_S = 30.0
 PROGRESS_LINE_EVERY_S = 5.0
+READ_EVERY_S = 1.0
+"""How often rungs, hours and events are read off the ledger, unless something decides or ends."""
+FREQUENT = ("epoch", "attempt")
+"""Kinds of record that wait for that."""
+EARLIER_EVENTS = 3
+"""How many of the last events a continued study begins with."""
+BAR_WIDTH, WIDE = 24, 100
+SLOTS_BY_NAME = 8
+"""Most slots that are shown one by one."""
 
 Advance = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
-
-
-@dataclass
-class RunningTrial:
-    """A trial as the view shows it."""
-
-    name: str
-    created_s: float
-    attempt: int = 1
-    label: str = "waiting for a slot"
-    epoch: int = 0
-    epochs: int = 0
-    value: float | None = None
-    progress: float = 0.0
-
-
-@dataclass
-class View:
-    """What the screen shows: numbers only, so that drawing never reads a ledger that moves."""
-
-    expected: int
-    replicates_left: int = 0
-    replicates_ended: int = 0
-    ablations_left: int = 0
-    ablations_ended: int = 0
-    ended: dict[TrialState, int] = field(default_factory=dict)
-    running: dict[int, RunningTrial] = field(default_factory=dict)
-    best: tuple[str, float] | None = None
-    durations_s: list[float] = field(default_factory=list)
-    slots: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def num_ended(self) -> int:
-        """Return how many trials have ended, in whatever way."""
-        return sum(self.ended.values())
-
-    def count_again(self, trial: Trial) -> bool:
-        """Count a replicate that ended; say whether it is one."""
-        is_replicate = trial.replicate_of is not None
-        self.replicates_ended += is_replicate and trial.without is None
-        self.ablations_ended += trial.without is not None
-        return is_replicate
-
-    @property
-    def again(self) -> list[str]:
-        """Return how many replicates have ended, of the verdict and of the ablation."""
-        parts = []
-        if self.replicates_ended or self.replicates_left:
-            most = self.replicates_ended + self.replicates_left
-            parts.append(f"{self.replicates_ended} of at most {most} replicates")
-        if self.ablations_ended or self.ablations_left:
-            most = self.ablations_ended + self.ablations_left
-            parts.append(f"{self.ablations_ended} of {most} trainings of the ablation")
-        return parts
 
 
 class Display:
@@ -107,20 +62,18 @@ class Display:
     ) -> None:
         self._study, self._console, self._clock = study, console, clock
         self._num_slots = max(slots, 1)
-        self._many_seeds = len(study.seeds.trials) > 1
-        self._view = View(expected=expected_trials(study))
+        self._view = view_of(study, ledger)
+        for running in self._view.running.values():
+            running.label = PAUSED if running.label == PAUSED else WAITING
+        self._ledger, self._read_s = ledger, clock()
         self._lock = threading.Lock()
         self._live: Live | None = None
         self._last_line_s = clock()
-        for trial in ledger.everything():
-            if not is_of(study, trial):
-                continue  # left to the whole study
-            self._start(trial)
-            if trial.state is not TrialState.RUNNING:
-                self._count_end(trial)
-        self._count_left(ledger)
 
     def __enter__(self) -> "Display":
+        for event in reversed(self._view.events[:EARLIER_EVENTS]):
+            earlier = datetime.fromtimestamp(event.time_s).strftime("%-d %b %H:%M")
+            self._say(Text(f"earlier ({earlier}): {event.text}", style="dim"))
         if self._console.is_terminal:
             self._live = Live(
                 console=self._console,
@@ -144,7 +97,9 @@ class Display:
     def __call__(self, record: Record, ledger: Ledger) -> None:
         """Show one more journal record."""
         with self._lock:
+            self._ledger = ledger
             lines = list(self._take(record, ledger))
+            self._read(at_once=record["kind"] not in FREQUENT)
         for line in lines:
             self._say(line)
         if self._live is None and self._clock() - self._last_line_s >= LINE_EVERY_S:
@@ -158,6 +113,14 @@ class Display:
         """Show what each slot is doing."""
         with self._lock:
             self._view.slots = dict(states)
+            self._read(at_once=False)
+
+    def _read(self, *, at_once: bool) -> None:
+        """Read rungs, hours and last events off the ledger, or wait until a second has passed."""
+        now_s = self._clock()
+        if at_once or abs(now_s - self._read_s) >= READ_EVERY_S:
+            self._view.read(self._study, self._ledger)
+            self._read_s = now_s
 
     def _take(self, record: Record, ledger: Ledger) -> Iterator[Text]:
         match record["kind"]:
@@ -174,10 +137,10 @@ class Display:
                 if running.attempt > 1:
                     yield Text(f"{running.name}: attempt {running.attempt}", style="yellow")
             case "rung" if record["decision"] == PAUSE and record["trial"] in self._view.running:
-                self._view.running[record["trial"]].label = "paused"
+                self._view.running[record["trial"]].label = PAUSED
             case "promote" if record["trial"] in self._view.running:
                 running = self._view.running[record["trial"]]
-                running.label = "waiting for a slot"
+                running.label = WAITING
                 yield Text(f"{running.name}: promoted, goes on")
             case "stage":
                 yield from self._take_stage(record, ledger)
@@ -185,10 +148,10 @@ class Display:
                 self._take_epoch(record, ledger)
             case "end":
                 yield self._take_end(ledger.trial(record["trial"]))
-                self._count_left(ledger)
+                self._view.count_left(self._study, ledger)
 
     def _start(self, trial: Trial) -> None:
-        name = trial_name(trial, many_seeds=self._many_seeds)
+        name = name_in(self._study, trial)
         self._view.running[trial.number] = RunningTrial(name, trial.created_s)
 
     def _take_stage(self, record: Record, ledger: Ledger) -> Iterator[Text]:
@@ -223,52 +186,29 @@ class Display:
         return self._study.objective.metric.removeprefix(f"{label}/")
 
     def _take_end(self, trial: Trial) -> Text:
-        name = trial_name(trial, many_seeds=self._many_seeds)
         before = self._view.best
-        self._count_end(trial)
-        took = shown_duration(trial.duration_s)
-        match trial.state:
-            case TrialState.COMPLETE:
-                is_best = self._view.best != before
-                line = f"{name}: {self._shown(trial.objective)} after {took}"
-                return Text(line + (", best so far" if is_best else ""), "green" if is_best else "")
-            case TrialState.PRUNED:
-                rung = trial.rungs[-1] if trial.rungs else None
-                where = f" at {rung.label} epoch {rung.epoch}" if rung else ""
-                return Text(f"{name}: stopped early{where} after {took}", "dim")
-        first, *more = (trial.message or "no message").splitlines()
-        rest = " (the report and the journal have the rest)" if more else ""
-        return Text(f"{name}: failed after {took}, {trial.error_class}: {first}{rest}", "red")
-
-    def _count_end(self, trial: Trial) -> None:
-        view = self._view
-        view.running.pop(trial.number, None)
-        if trial.ended_s is not None and trial.duration_s > 0:
-            view.durations_s.append(trial.duration_s)
-        if view.count_again(trial):
-            return
-        view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
-        if trial.objective is not None and is_feasible(trial, self._study.objective):
-            direction = self._study.objective.direction
-            if view.best is None or better(trial.objective, view.best[1], direction):
-                view.best = (trial_name(trial, many_seeds=self._many_seeds), trial.objective)
-
-    def _count_left(self, ledger: Ledger) -> None:
-        self._view.replicates_left = replicates_left(self._study, ledger)
-        self._view.ablations_left = ablations_left(self._study, ledger)
+        self._view.count_end(trial, self._study)
+        is_best = self._view.best != before
+        words = end_words(self._study, trial)
+        return Text(words + (", best so far" if is_best else ""), _style(trial, is_best=is_best))
 
     def _say(self, line: Text) -> None:
-        stamp = datetime.fromtimestamp(self._clock()).strftime("%H:%M:%S ")
-        self._console.print(Text(stamp, style="dim") + line, soft_wrap=True, highlight=False)
+        stamp = Text(f"{shown_time(self._clock())} ", style="dim")
+        self._console.print(stamp + line, soft_wrap=True, highlight=False)
         self._last_line_s = self._clock()
 
-    def _shown(self, value: float | None) -> str:
-        return "no value" if value is None else with_unit(value, self._study.objective.metric)
+    def _shown(self, value: float) -> str:
+        return with_unit(value, self._study.objective.metric)
 
     def _summary(self) -> Text:
         with self._lock:
             parts = [self._headline(), *(self._line_of(t) for t in self._view.running.values())]
+            parts += self._rungs()
         return Text("; ".join(parts))
+
+    def _rungs(self) -> list[str]:
+        """Return a line that tells all rungs, or none."""
+        return [f"rungs: {'; '.join(map(str, self._view.rungs))}"] if self._view.rungs else []
 
     def _line_of(self, running: RunningTrial) -> str:
         where = f" {running.epoch}/{running.epochs}" if running.epochs else ""
@@ -286,58 +226,45 @@ class Display:
         left_s = seconds_left(view, slots=self._num_slots, now_s=self._clock())
         if left_s is not None:
             counts.append(f"about {shown_duration(left_s)} left")
+        if view.spent is not None:
+            counts.append(view.spent)
         return ", ".join(counts)
 
     def _render(self) -> RenderableType:
         with self._lock:
             view = self._view
             table = Table.grid(padding=(0, 2))
+            table.add_column(overflow="ellipsis", no_wrap=True)
+            bar_width = BAR_WIDTH if self._console.width >= WIDE else BAR_WIDTH // 2
             for running in view.running.values():
                 attempt = f" (attempt {running.attempt})" if running.attempt > 1 else ""
                 table.add_row(
                     running.name + attempt,
                     running.label,
                     f"{running.epoch}/{running.epochs}" if running.epochs else "",
-                    ProgressBar(total=1.0, completed=running.progress, width=24),
+                    ProgressBar(total=1.0, completed=running.progress, width=bar_width),
                     self._shown(running.value) if running.value is not None else "",
                 )
             head = Text(f"{self._study.name}: {self._headline()}", style="bold")
-            slots = ", ".join(f"{name} {state}" for name, state in view.slots.items())
-            return Group(head, table, *([Text(slots, style="dim")] if slots else []))
+            below = [*self._rungs(), *_slots_lines(view.slots)]
+            return Group(head, table, *(Text(line, style="dim") for line in below))
 
 
-def expected_trials(study: Study) -> int:
-    """Return how many trials a study comes to when nothing ends it early."""
-    return (len(study.arms) + study.search.trials) * len(study.seeds.trials)
+def _style(trial: Trial, *, is_best: bool) -> str:
+    """Return the colour of the line that tells how a trial ended."""
+    if trial.state is TrialState.COMPLETE:
+        return "green" if is_best else ""
+    return "dim" if trial.state is TrialState.PRUNED else "red"
 
 
-def seconds_left(view: View, *, slots: int, now_s: float) -> float | None:
-    """Estimate the time to the study's end from the trials so far, or None while none tells.
-
-    The mean duration of what has ended, early stops included, stands for every trial to come; until
-    the first end, the trial that has come furthest does.
-    """
-    if view.durations_s:
-        mean_s = sum(view.durations_s) / len(view.durations_s)
-    else:
-        furthest = max(view.running.values(), key=lambda trial: trial.progress, default=None)
-        if furthest is None or furthest.progress < 0.05:
-            return None
-        mean_s = (now_s - furthest.created_s) / furthest.progress
-    started = sum(trial.progress for trial in view.running.values())
-    left = view.expected - view.num_ended + view.replicates_left + view.ablations_left
-    work = max(left, len(view.running)) - started
-    return max(work, 0.0) * mean_s / slots
-
-
-def shown_duration(seconds: float) -> str:
-    """Return a duration in the two units that matter."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+def _slots_lines(slots: Mapping[str, str]) -> list[str]:
+    """Return a line that tells what each slot does, or how many do what where they are many."""
+    if not slots:
+        return []
+    if len(slots) > SLOTS_BY_NAME:
+        states = Counter(slots.values()).most_common()
+        return [f"slots: {', '.join(f'{count} {state}' for state, count in states)}"]
+    return [", ".join(f"{name} {state}" for name, state in slots.items())]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 
@@ -47,3 +48,18 @@ def shown_size(num_bytes: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Return `1 slot`, `2 slots`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def shown_duration(seconds: float) -> str:
+    """Return a duration in the two units that matter."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{round(whole / 60)} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def shown_time(time_s: float) -> str:
+    """Return the time of day, here, of a Unix time."""
+    return datetime.fromtimestamp(time_s).strftime("%H:%M:%S")

@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -11,32 +10,18 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from hpe.whole_file import write_text
-from sweep.agenda import ablations_left, gpu_hours, is_of, replicates_left
-from sweep.display import RunningTrial, View, expected_trials, seconds_left, shown_duration
 from sweep.folders import StudyDir
 from sweep.ledger import Ledger, Record
-from sweep.lineage import gpus_per_slot
-from sweep.naming import best_of, metric_words, shown_number, trial_name, unit_of, with_unit
-from sweep.objectives import is_feasible
+from sweep.messages import shown_duration, shown_time
+from sweep.naming import metric_words, with_unit
+from sweep.standing import seconds_left, view_of
 from sweep.study import Study
-from sweep.trials import CONTINUE, PAUSE, STOP, Trial, TrialState
 
 EVERY_S = 3.0
-LAST_EVENTS = 12
 TEMPLATE = "status.html.jinja"
 REPORT = "report/index.html"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RungLine:
-    """What was decided at one rung so far."""
-
-    where: str
-    went_on: int
-    paused: int
-    stopped: int
 
 
 class StatusPage:
@@ -133,9 +118,7 @@ def render_status(
         again: The command that continues the study.
         now_s: Unix time.
     """
-    many_seeds = len(study.seeds.trials) > 1
-    trials = [trial for trial in ledger.everything() if is_of(study, trial)]
-    view = _view(study, ledger, trials, many_seeds=many_seeds)
+    view, metric = view_of(study, ledger), study.objective.metric
     left_s = None if ending else seconds_left(view, slots=num_slots, now_s=now_s)
     return _template().render(
         study=study,
@@ -144,17 +127,15 @@ def render_status(
         report=REPORT,
         every_s=round(EVERY_S),
         written=datetime.fromtimestamp(now_s).strftime("%-d %b %H:%M:%S"),
-        metric=metric_words(study.objective.metric),
+        metric=metric_words(metric),
         view=view,
         states=[(state.value.lower(), count) for state, count in view.ended.items()],
         share=min(1.0, view.num_ended / view.expected) if view.expected else 0.0,
-        best=_best(study, ledger, many_seeds=many_seeds),
+        best=None if view.best is None else (with_unit(view.best[1], metric), view.best[0]),
         left=None if left_s is None else shown_duration(left_s),
         elapsed=shown_duration(ledger.elapsed_s),
-        gpu_hours=_gpu_hours(study, ledger),
-        rungs=list(_rungs(trials)),
         slots=slots,
-        events=_events(ledger, study, trials, many_seeds=many_seeds),
+        events=[(shown_time(event.time_s), event) for event in view.events],
     )
 
 
@@ -168,97 +149,3 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE)
-
-
-def _view(study: Study, ledger: Ledger, trials: list[Trial], *, many_seeds: bool) -> View:
-    view = View(
-        expected=expected_trials(study),
-        replicates_left=replicates_left(study, ledger),
-        ablations_left=ablations_left(study, ledger),
-    )
-    for trial in trials:
-        if trial.state is TrialState.RUNNING:
-            view.running[trial.number] = _running(trial, many_seeds=many_seeds)
-            continue
-        if trial.duration_s > 0:
-            view.durations_s.append(trial.duration_s)
-        if not view.count_again(trial):
-            view.ended[trial.state] = view.ended.get(trial.state, 0) + 1
-    return view
-
-
-def _running(trial: Trial, *, many_seeds: bool) -> RunningTrial:
-    running = RunningTrial(
-        trial_name(trial, many_seeds=many_seeds), trial.created_s, progress=trial.progress
-    )
-    begun = [stage for stage in trial.stages if stage.status != "planned"]
-    if begun:
-        stage = begun[-1]
-        running.label, running.epochs = stage.label, stage.epochs_planned
-        running.epoch = stage.epochs[-1].epoch if stage.epochs else stage.resumed_from
-    if trial.paused:
-        running.label = "paused"
-    return running
-
-
-def _best(study: Study, ledger: Ledger, *, many_seeds: bool) -> tuple[str, str] | None:
-    """Return the best so far and its name."""
-    values = {
-        trial.objective: trial
-        for trial in reversed(ledger.in_state(TrialState.COMPLETE))
-        if trial.objective is not None and is_feasible(trial, study.objective)
-    }
-    if not values:
-        return None
-    value = best_of(values, study.objective.direction)
-    name = trial_name(values[value], many_seeds=many_seeds)
-    return with_unit(value, study.objective.metric), name
-
-
-def _gpu_hours(study: Study, ledger: Ledger) -> str | None:
-    """Say how many GPU-hours are used and left; None where there are no GPUs."""
-    per_slot = gpus_per_slot(ledger.lineage)
-    if per_slot == 0:
-        return None
-    used_h = gpu_hours(ledger, gpus_per_slot=per_slot)
-    if study.budget.gpu_h is None:
-        return f"{used_h:.1f} GPU-hours used"
-    left_h = max(0.0, study.budget.gpu_h - used_h)
-    return f"{left_h:.1f} of {study.budget.gpu_h:g} GPU-hours left"
-
-
-def _rungs(trials: list[Trial]) -> Iterator[RungLine]:
-    counts: dict[tuple[str, int], dict[str, int]] = {}
-    for trial in trials:
-        for rung in trial.rungs:
-            at = counts.setdefault((rung.label, rung.epoch), dict.fromkeys((CONTINUE, PAUSE), 0))
-            decision = CONTINUE if rung.promoted else rung.decision
-            at[decision] = at.get(decision, 0) + 1
-    for (label, epoch), at in counts.items():
-        yield RungLine(f"{label} epoch {epoch}", at[CONTINUE], at[PAUSE], at.get(STOP, 0))
-
-
-def _events(
-    ledger: Ledger, study: Study, trials: list[Trial], *, many_seeds: bool
-) -> list[tuple[str, str, str]]:
-    """Return the last ends of trials and notes as (time, text, kind), newest first."""
-    unit = unit_of(study.objective.metric)
-    found = [(note["time_s"], note["message"], "note") for note in ledger.notes]
-    for trial in trials:
-        if trial.ended_s is None:
-            continue
-        name, took = trial_name(trial, many_seeds=many_seeds), shown_duration(trial.duration_s)
-        match trial.state:
-            case TrialState.COMPLETE if trial.objective is not None:
-                text = f"{name}: {shown_number(trial.objective)}{unit} after {took}"
-            case TrialState.FAIL:
-                reason = (trial.message or "no message").splitlines()[0]
-                text = f"{name}: failed after {took}, {trial.error_class}: {reason}"
-            case _:
-                text = f"{name}: stopped early after {took}"
-        found.append((trial.ended_s, text, trial.state.value.lower()))
-    found.sort(key=lambda event: event[0], reverse=True)
-    return [
-        (datetime.fromtimestamp(time_s).strftime("%H:%M:%S"), text, kind)
-        for time_s, text, kind in found[:LAST_EVENTS]
-    ]

@@ -9,8 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sweep.display import shown_duration
 from sweep.ledger import Ledger
+from sweep.messages import shown_duration
 from sweep.naming import metric_words, shown_number, trial_name
 from sweep.report.ablation import ablation_table
 from sweep.report.landscape import Landscape

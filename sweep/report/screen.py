@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sweep.display import shown_duration
+from sweep.messages import shown_duration
 from sweep.naming import metric_words, shown_number, trial_name
 from sweep.report.ablation import ablation_sentence
 from sweep.report.result import StudyResult

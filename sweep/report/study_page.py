@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.candidates import Candidate, candidates, in_order
-from sweep.display import shown_duration
 from sweep.ledger import Ledger
-from sweep.messages import counted, shown_size
+from sweep.messages import counted, shown_duration, shown_size
 from sweep.naming import metric_words, percent, shown_number
 from sweep.report.comparison import paired_difference
 from sweep.report.result import StudyResult

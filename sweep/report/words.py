@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.display import shown_duration
-from sweep.messages import counted
+from sweep.messages import counted, shown_duration
 from sweep.naming import metric_words, short_names, with_unit
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed

@@ -2,18 +2,10 @@
 
 import io
 
-import pytest
 from rich.console import Console
+from rich.text import Text
 
-from sweep.display import (
-    Display,
-    RunningTrial,
-    View,
-    expected_trials,
-    progress,
-    seconds_left,
-    shown_duration,
-)
+from sweep.display import Display, progress
 from sweep.ledger import Ledger
 from sweep.study import Study
 from sweep.trials import TrialState
@@ -128,31 +120,72 @@ def test_a_continued_study_starts_from_what_the_journal_tells(searched_records):
     assert f"{best:.4g} mm" in text
 
 
-def test_expects_every_arm_and_point_once_per_seed(compared_records):
-    assert expected_trials(Study.model_validate(compared_records[0]["study"])) == 9
+def paused_and_promoted(records):
+    """The start of a study whose first trial is paused at a rung, and what promotes it."""
+    opened, trial = records[:2], records[2]
+    rung = {"label": "pretrain", "rung": 0, "epoch": 1, "value": 1.0, "decision": "pause"}
+    stamp = {"trial": trial["number"], "time_s": trial["time_s"]}
+    pause = {"kind": "rung", **rung, **stamp}
+    return [*opened, trial, pause], {"kind": "promote", "rung": 0, **stamp}
 
 
-def test_time_left_is_the_mean_duration_of_what_is_to_come_over_the_slots():
-    view = View(expected=10, ended={TrialState.COMPLETE: 4}, durations_s=[90.0, 110.0])
-    view.running[4] = RunningTrial("trial 4", 0.0, progress=0.5)
-    assert seconds_left(view, slots=2, now_s=0.0) == pytest.approx((6 - 0.5) * 100 / 2)
+def test_a_live_view_shows_what_was_decided_at_rungs_at_once(searched_records):
+    records, promotion = paused_and_promoted(searched_records)
+    assert "rungs: pretrain epoch 1: 1 paused" in play(records, terminal=True)
+    assert "rungs: pretrain epoch 1: 1 went on" in play([*records, promotion], terminal=True)
 
 
-def test_time_left_before_the_first_end_follows_the_furthest_trial():
-    view = View(expected=4)
-    view.running[0] = RunningTrial("trial 0", created_s=100.0, progress=0.25)
-    assert seconds_left(view, slots=1, now_s=150.0) == pytest.approx((4 - 0.25) * 200)
+def test_a_paused_trial_of_a_continued_study_is_not_waiting_for_a_slot(searched_records):
+    records, _ = paused_and_promoted(searched_records)
+    text = play(records, terminal=True, skip=len(records))
+    assert "paused" in text
+    assert "waiting" not in text
 
 
-def test_time_left_is_not_made_up():
-    assert seconds_left(View(expected=4), slots=1, now_s=0.0) is None
+def test_the_line_that_sums_up_has_hours_and_rungs(journal_script):
+    script = journal_script(budget={"gpu_h": 4, "wall_h": 3})
+    script.records[0]["lineage"]["slots"] = {"workers": 2, "gpus_per_worker": 1}
+    script.trial(0, arm="no_pretraining", plan=("finetune",), stop_at=("finetune", 2))
+    ending = script.records.pop()
+    begun = next(r for r in script.records if r["kind"] == "stage")
+    rung = {**script.records.pop(), "decision": "pause"}
+    for record in script.records[script.records.index(begun) + 1 :]:
+        record["time_s"] += 1800.0  # on two GPUs
+    text = play([*script.records, {**rung, "time_s": ending["time_s"] + 1840.0}])
+    assert "3.0 of 4 GPU-hours left, 2.5 of 3 h left" in text
+    assert "rungs: finetune epoch 2: 1 paused" in text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(8.4, "8 s"), (95, "1 min 35 s"), (1800, "30 min"), (7260, "2 h 1 min")]
-)
-def test_durations_have_the_two_units_that_matter(seconds, text):
-    assert shown_duration(seconds) == text
+def test_epochs_alone_keep_the_hours_up_to_date(journal_script):
+    script = journal_script()
+    slots = {"workers": 1, "gpus_per_worker": 0, "cpus_per_worker": 2}
+    script.records[0]["lineage"]["slots"] = slots
+    script.trial(0, arm="peclr")
+    records = script.records[:6]
+    assert records[-1]["kind"] == "epoch"
+    records[-1]["time_s"] = records[-2]["time_s"] + 1800.0
+    assert "1.0 core-hours used" in play(records, terminal=True)
+
+
+def test_a_continued_study_tells_the_last_events_from_before_it(searched_records):
+    lines = play(searched_records, skip=len(searched_records)).splitlines()
+    events = [line for line in lines if "earlier (" in line]
+    assert len(events) == 3
+    assert events[-1].endswith("slot 1 was replaced: its worker ended.")
+    assert not any("earlier (" in line for line in play(searched_records).splitlines())
+
+
+def test_nothing_is_cut_off_on_eighty_columns(searched_records):
+    study = Study.model_validate(searched_records[0]["study"])
+    end = max(i for i, r in enumerate(searched_records) if r["kind"] == "epoch") - 1
+    ledger = Ledger(searched_records[:end])
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
+    with Display(study, console=console, ledger=ledger, slots=2) as display:
+        display.show_slots({f"slot {i}": "training" for i in range(40)} | {"slot 40": "starting"})
+    text = console.file.getvalue()
+    for words in ("trial 9", "finetune", "2 stopped", "slots: 40 training, 1 starting"):
+        assert words in text
+    assert all(len(Text.from_ansi(line).plain) <= 80 for line in text.splitlines()[3:])
 
 
 def test_progress_in_lines_always_tells_the_end():
