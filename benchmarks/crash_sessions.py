@@ -113,6 +113,24 @@ def started(
             running.kill()
 
 
+def command(
+    study: Path,
+    runs: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    options: Sequence[str] = (),
+) -> AbstractContextManager[Session]:
+    """Give the command that runs a study."""
+    return started(
+        [
+            *(sys.executable, str(ROOT / "sweep" / "run.py"), str(study)),
+            *("--runs-dir", str(runs), *options),
+        ],
+        runs / "driver.log",
+        environment,
+    )
+
+
 def session(role: str, runs: Path, trials: int) -> AbstractContextManager[Session]:
     """Start a driver of `crash_drivers.py`."""
     driver = "import crash_drivers; crash_drivers.main()"

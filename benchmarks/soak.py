@@ -27,14 +27,12 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -43,16 +41,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from crash_sessions import ROOT, Session, started
+from crash_sessions import Session, command
 from result_table import write_result
-from soak_comparison import Comparison, compare
+from soak_comparison import Comparison, compare, table_of
+from tracking_server import TrackingServer
 
 from sweep.folders import RunsDir
 
 NAME = "soak"
 NOTICE_S = 10.0
 OUTAGE_S = (5.0, 15.0)
-SERVER_START_S = 120.0
 WORKER = "ray::RayTrainWorker"
 
 
@@ -88,66 +86,6 @@ def study_of(trials: int, seed: int) -> dict[str, Any]:
     }
 
 
-class TrackingServer:
-    """An MLflow server that can be killed and held up."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self.database = folder / "mlflow.db"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def uri(self) -> str:
-        """Return where it listens."""
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        """Start it; it needs some seconds until it answers."""
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                    *("--host", "127.0.0.1", "--port", str(self._port)),
-                    *("--backend-store-uri", f"sqlite:///{self.database}"),
-                    *("--artifacts-destination", str(self._folder / "artifacts")),
-                ],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-                start_new_session=True,
-            )
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the server and its workers."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-
-    def stop(self) -> None:
-        """Kill it."""
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    def await_answer(self) -> None:
-        """Wait until it answers.
-
-        Raises:
-            TimeoutError: If it does not within two minutes.
-        """
-        deadline = time.monotonic() + SERVER_START_S
-        while time.monotonic() < deadline:
-            with suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5):
-                return
-            time.sleep(0.5)
-        raise TimeoutError(f"the MLflow server does not answer; see {self._folder}/server.log")
-
-
 @dataclass
 class Soak:
     """One study under faults."""
@@ -180,7 +118,8 @@ class Soak:
             self.terminate,
         ]
         while True:
-            with driver(self.study, self.runs, {"MLFLOW_TRACKING_URI": self.server.uri}) as running:
+            uri = {"MLFLOW_TRACKING_URI": self.server.uri}
+            with command(self.study, self.runs, uri) as running:
                 while not _ends_within(running, self.rng.expovariate(1 / every_s)):
                     if time.monotonic() < until_s:
                         self.rng.choice(faults)(running)
@@ -287,12 +226,6 @@ def _tear_last_line(path: Path, rng: random.Random) -> None:
     os.truncate(path, rng.randrange(start, len(content)))
 
 
-def driver(study: Path, runs: Path, environment: Mapping[str, str]) -> Any:
-    """Give the command."""
-    command = [sys.executable, str(ROOT / "sweep/run.py"), str(study), "--runs-dir", str(runs)]
-    return started(command, runs / "driver.log", environment)
-
-
 def main() -> None:
     """Strike, compare, and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -329,7 +262,7 @@ def soak(options: argparse.Namespace, folder: Path) -> tuple[list[str], bool]:
         study.parent.mkdir()
         study.write_text(yaml.safe_dump(study_of(options.trials, seed)))
         whole = study.parent / "whole"
-        with driver(study, whole, {}) as running:
+        with command(study, whole) as running:
             if running.process.wait() != 0:
                 sys.exit(f"the undisturbed study failed: {(whole / 'driver.log').read_text()}")
         server = TrackingServer(study.parent / "server")
@@ -372,11 +305,6 @@ def table(
     minutes: float,
 ) -> list[str]:
     """Return the result as lines of Markdown."""
-    checked: Counter[str] = Counter()
-    differing: Counter[str] = Counter()
-    for comparison in comparisons:
-        checked += comparison.checked
-        differing += Counter(difference.split(":")[0] for difference in comparison.differences)
     return [
         f"{len(comparisons)} studies, {struck_s / 60:.1f} min under faults, {minutes:.1f} min with "
         f"the undisturbed ones; {sum(met.values())} faults. After SIGTERM the driver was gone in "
@@ -386,9 +314,7 @@ def table(
         "|---|---|",
         *(f"| {name} | {times} |" for name, times in sorted(met.items())),
         "",
-        "| compared | fields | different |",
-        "|---|---|---|",
-        *(f"| {name} | {count} | {differing[name]} |" for name, count in checked.items()),
+        *table_of(comparisons),
     ]
 
 

@@ -1,7 +1,7 @@
 """Two runs of one study, field by field."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,17 @@ def compare(
     comparison.add("Optuna", *(dict(_copied(runs.study(name), name)) for runs in (whole, struck)))
     comparison.add("MLflow", *(dict(_tracked(uri, name)) for uri in (whole_uri, struck_uri)))
     return comparison
+
+
+def table_of(comparisons: Iterable[Comparison]) -> list[str]:
+    """Return how many fields of each kind were compared and differ, as lines of Markdown."""
+    checked: Counter[str] = Counter()
+    differing: Counter[str] = Counter()
+    for comparison in comparisons:
+        checked += comparison.checked
+        differing += Counter(difference.split(":")[0] for difference in comparison.differences)
+    rows = [f"| {name} | {count} | {differing[name]} |" for name, count in checked.items()]
+    return ["| compared | fields | different |", "|---|---|---|", *rows]
 
 
 def _ledger(folder: StudyDir) -> Ledger:
