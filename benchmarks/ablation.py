@@ -23,11 +23,12 @@ than it is.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
+from result_table import show_result
 
 from sweep.ablation.effects import (
     WHOLE,
@@ -198,23 +199,19 @@ def by_replicates(problem: Problem, *, studies: int, seeds: int, seed: int) -> t
     return fresh, reused
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--studies", type=int, default=200)
-    parser.add_argument("--parts", type=int, default=10)
-    parser.add_argument("--early", type=float, default=0.5, help="share of the variance")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+def rows(options: argparse.Namespace) -> Iterator[str]:
+    """Simulate studies; yield the three tables."""
     problem = planted(options.parts, early_share=options.early)
-    print(f"{options.studies} studies, {options.parts} parts")
-    print(f"{'effect':>6} {'seeds':>5} {'both named':>11} {'false':>7} {'strongest two':>14}")
+    yield f"{options.studies} studies, {options.parts} parts"
+    yield f"{'effect':>6} {'seeds':>5} {'both named':>11} {'false':>7} {'strongest two':>14}"
     for effect, seeds in [(e, s) for e in (0.0, 1.0, 2.0, 3.0) for s in (3, 5, 8, 10, 12)]:
         tally = name_parts(
             problem, studies=options.studies, seeds=seeds, effect=effect, seed=options.seed
         )
         shares = [n / options.studies for n in (tally.both, tally.false, tally.strongest)]
-        print(f"{effect:>6g} {seeds:>5} {shares[0]:>11.1%} {shares[1]:>7.1%} {shares[2]:>14.1%}")
-    print(f"\n{'interaction':>12} {'strongest':>9} {'seeds':>5} {'found':>7} {'false':>7}")
+        yield f"{effect:>6g} {seeds:>5} {shares[0]:>11.1%} {shares[1]:>7.1%} {shares[2]:>14.1%}"
+    yield ""
+    yield f"{'interaction':>12} {'strongest':>9} {'seeds':>5} {'found':>7} {'false':>7}"
     first, second = sorted(problem.true)
     worths: dict[str, Worth] = {
         "none": lambda _: 0.0,
@@ -232,14 +229,26 @@ def main() -> None:
             seed=options.seed,
         )
         shares = [n / options.studies for n in (found, false)]
-        print(f"{name:>12} {strongest:>9} {seeds:>5} {shares[0]:>7.1%} {shares[1]:>7.1%}")
-    print(f"\n{'':>5} {'fresh seeds':>15} {'replicates':>15}")
-    print(f"{'seeds':>5} {'false':>7} {'worth':>7} {'false':>7} {'worth':>7}")
+        yield f"{name:>12} {strongest:>9} {seeds:>5} {shares[0]:>7.1%} {shares[1]:>7.1%}"
+    yield ""
+    yield f"{'':>5} {'fresh seeds':>15} {'replicates':>15}"
+    yield f"{'seeds':>5} {'false':>7} {'worth':>7} {'false':>7} {'worth':>7}"
     for seeds in (3, 5, 8):
         fresh, reused = by_replicates(
             problem, studies=options.studies, seeds=seeds, seed=options.seed
         )
-        print(f"{seeds:>5} {fresh} {reused}")
+        yield f"{seeds:>5} {fresh} {reused}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--parts", type=int, default=10)
+    parser.add_argument("--early", type=float, default=0.5, help="share of the variance")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="write the tables to results/")
+    options = parser.parse_args()
+    show_result("ablation", __doc__, rows(options), write=options.write)
 
 
 if __name__ == "__main__":

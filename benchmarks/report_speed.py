@@ -30,6 +30,7 @@ from optuna.distributions import (  # noqa: E402 - after the path is right
     distribution_to_json,
 )
 
+from benchmarks.result_table import show_result  # noqa: E402 - the same
 from sweep.ledger import Ledger, Record  # noqa: E402 - the same
 from sweep.report import write_report, writing  # noqa: E402 - the same
 from sweep.report.landscape import Landscape  # noqa: E402 - the same
@@ -62,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write the line to results/")
     options = parser.parse_args()
     study = {**STUDY, "search": {"sampler": "tpe", "trials": options.trials}}
     ledger = Ledger(_records(study, options.trials))
@@ -79,7 +81,7 @@ def main() -> None:
         "without_landscape_wall_s": round(bare_wall_s, 2),
         "ratio": round(core_s / bare_core_s, 2),
     }
-    sys.stdout.write(json.dumps(record) + "\n")
+    show_result("report_speed", __doc__, [json.dumps(record)], write=options.write)
 
 
 def _timed_s(ledger: Ledger) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The tables that benchmarks write down, each with date, machine and commit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +9,22 @@ from sweep.lineage import PROJECT, read_commit
 from sweep.machine import see_machine
 
 RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def show_result(name: str, about: str, lines: Iterable[str], *, write: bool) -> None:
+    """Print the lines of a table as they come; write them under `results/` as well, if asked to.
+
+    Args:
+        name: The benchmark, which names the file.
+        about: Its docstring, whose first line says what was measured.
+        lines: The table, aligned as text.
+    """
+    shown = []
+    for line in lines:
+        print(line, flush=True)
+        shown.append(line)
+    if write:
+        write_result(name, about, ["```text", *shown, "```"])
 
 
 def write_result(name: str, about: str, lines: Sequence[str]) -> Path:

@@ -14,9 +14,11 @@ for the choice among candidates nor for few seeds.
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from result_table import show_result
 
 from sweep.verdict.race import Entrant, Race, run_race
 from sweep.verdict.verdict import CONFIDENCE, verdict_of
@@ -78,15 +80,10 @@ def is_hit(race: Race, table: dict[str, list[float]], effect: float) -> bool:
     return verdict.is_separated and (effect == 0 or verdict.winner == "candidate 0")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--studies", type=int, default=200)
-    parser.add_argument("--candidates", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    print(f"{options.studies} studies, {options.candidates} candidates, {options.seeds} seeds")
-    print(f"{'controls':>8} {'':>14} {'race':>7} {'all':>7} {'bootstrap':>10} {'spent':>7}")
+def rows(options: argparse.Namespace) -> Iterator[str]:
+    """Simulate studies of both kinds; yield the table."""
+    yield f"{options.studies} studies, {options.candidates} candidates, {options.seeds} seeds"
+    yield f"{'controls':>8} {'':>14} {'race':>7} {'all':>7} {'bootstrap':>10} {'spent':>7}"
     for controls in (1, 3):
         for effect, what in ((0.0, "false winner"), (1.0, "found")):
             tally = simulate(
@@ -98,10 +95,21 @@ def main() -> None:
                 seed=options.seed,
             )
             shares = [n / options.studies for n in (tally.race, tally.full, tally.bootstrap)]
-            print(
+            yield (
                 f"{controls:>8} {what:>14} {shares[0]:>7.1%} {shares[1]:>7.1%} "
                 f"{shares[2]:>10.1%} {tally.spent:>7.1%}"
             )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--candidates", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="write the table to results/")
+    options = parser.parse_args()
+    show_result("verdict", __doc__, rows(options), write=options.write)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ Takes about three minutes on one core.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from prefix_search import (
     run_trial,
     stages_of,
 )
+from result_table import show_result
 
 from search_spaces.space import Space
 from sweep.ledger import Ledger
@@ -122,14 +123,13 @@ def compare(seed: int) -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
     return found
 
 
-def main() -> None:
-    """Print a row per space."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=30)
-    seeds = parser.parse_args().seeds
+def rows(seeds: int) -> Iterator[str]:
+    """Compare both searches; yield a row per space."""
     results = [compare(seed) for seed in range(seeds)]
-    print(f"{seeds} seeds, a pilot of {TRIALS} trials, then {TRIALS} more; regret in mm at the end")
-    print(
+    yield (
+        f"{seeds} seeds, a pilot of {TRIALS} trials, then {TRIALS} more; regret in mm at the end"
+    )
+    yield (
         f"{'space':>11} {'known':>6} {'cold':>6} {'warm':>6} {'ratio':>6} {'95 % interval':>14} "
         f"{'as good at':>10}"
     )
@@ -138,11 +138,19 @@ def main() -> None:
         ours, theirs = warm[:, -1], cold[:, -1]
         low, high = ratio_interval(ours, theirs)
         reached = np.flatnonzero(warm.mean(0) <= theirs.mean())
-        print(
+        yield (
             f"{name:>11} {np.mean([result[name][2] for result in results]):>6.1f} "
             f"{theirs.mean():>6.2f} {ours.mean():>6.2f} {ours.mean() / theirs.mean():>6.2f} "
             f"{f'{low:.2f} to {high:.2f}':>14} {reached[0] + 1 if len(reached) else '-':>10}"
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--write", action="store_true", help="write the table to results/")
+    options = parser.parse_args()
+    show_result("warm_start", __doc__, rows(options.seeds), write=options.write)
 
 
 if __name__ == "__main__":
