@@ -10,7 +10,8 @@ flock --nonblock 9 || exit 0 # whoever keeps it running holds the lock
 
 export MLFLOW_DISABLE_TELEMETRY=true
 export MLFLOW_BACKEND_STORE_URI=${MLFLOW_BACKEND_STORE_URI:-sqlite:///runs/mlflow.db}
-server=("${SWEEP_MLFLOW:-$HOME/venv/bin/mlflow}" server --host 127.0.0.1 --port 5000 --workers 2
+server=("${SWEEP_MLFLOW:-$HOME/venv/bin/mlflow}" server --host 127.0.0.1 --port "${SWEEP_MLFLOW_PORT:-5000}"
+    --workers 2
     --artifacts-destination runs/mlartifacts)
 # shellcheck disable=SC2016  # the inner shell expands it
 setsid nohup bash -c 'while :; do "$@"; sleep "$0"; done' "${SWEEP_MLFLOW_REST_S:-60}" \

@@ -1,13 +1,19 @@
-"""MLflow's server on a head, kept running by `cluster/mlflow.sh`; a stand-in takes its place."""
+"""MLflow's server on a head, kept running by `cluster/mlflow.sh`, most often a stand-in for it."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+from mlflow import MlflowClient
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
@@ -82,6 +88,48 @@ def test_a_head_that_is_started_again_has_one_server_still(head):
     head.keep_running()
     head.keep_running()
     assert len(head.starts(1)) == 1
+
+
+@pytest.mark.slow
+def test_the_real_server_answers_on_loopback_alone_and_keeps_what_it_is_told(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path / "home"
+    home.mkdir()
+    head = Head(home)
+    (home / "mlflow").write_text(
+        f'#!/usr/bin/env bash\necho "$PPID" >> "$RECORD"\nexec {sys.executable} -m mlflow "$@"\n'
+    )
+    head.keep_running(SWEEP_MLFLOW_PORT=str(port))
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        wait_for_answer(uri)
+        kept = psutil.Process(int(head.starts(1)[0]))
+        servers = [kept, *kept.children(recursive=True)]
+        listening = {
+            connection.laddr.ip
+            for server in servers
+            for connection in server.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+        client = MlflowClient(tracking_uri=uri)
+        run = client.create_run(client.create_experiment("study"))
+        client.log_metric(run.info.run_id, "error", 1.5)
+        assert client.get_run(run.info.run_id).data.metrics == {"error": 1.5}
+        assert (home / "runs" / "mlflow.db").exists()
+    finally:
+        head.close()
+
+
+def wait_for_answer(uri):
+    deadline = time.monotonic() + 4 * PATIENCE_S
+    while True:
+        with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=5):
+            return
+        assert time.monotonic() < deadline, "the server does not answer"
+        time.sleep(0.2)
 
 
 def test_another_database_is_named_by_mlflows_own_variable(head):
