@@ -30,8 +30,8 @@ from hpe.data.lmdb_store import LmdbStore, data_file
 from hpe.data.pictures import MISSING, encoded_fault, encoded_size
 
 IMAGES, MASKS = "interhand.lmdb", "segm_train_val_mp.lmdb"
-FORMAT = 2
-"""To be raised when `parse_list` gives something else for the same files."""
+FORMAT = 3
+"""To be raised when `parse_list` or `look_at` gives something else for the same files."""
 
 Images = Literal["lmdb", "files"]
 List = Literal["train", "val", "trainval", "complete", "test", "masks"]
@@ -105,7 +105,7 @@ def require_converted(root: Path, stems: Sequence[str]) -> None:
 def look_at(source: Source, arrays: Arrays) -> Look:
     """Return how to look at a picture of a list: is it whole, are its masks what they should be?
 
-    Masks are decoded where they belong to pictures, which takes a while once.
+    Masks are decoded, which takes a while once.
     """
     names = [name.decode() for name in arrays["picture"].tolist()]
     rows = {name: row for row, name in enumerate(names)}
@@ -114,8 +114,7 @@ def look_at(source: Source, arrays: Arrays) -> Look:
     def look(name: str) -> tuple[int | None, str | None]:
         if source.made_as["list"] == "masks":
             masks = encoded_masks(source.root, name)
-            faults = [NO_MASK if data is None else encoded_fault(data) for data in masks]
-            return _total_bytes(masks), next((fault for fault in faults if fault), None)
+            return _total_bytes(masks), _mask_fault(masks, arrays["has_hand"][rows[name]])
         row, picture = rows[name], encoded_picture(source, name)
         if picture is None:
             return None, MISSING
@@ -128,14 +127,22 @@ def look_at(source: Source, arrays: Arrays) -> Look:
         if not mask_id:
             return len(picture), NO_ID
         masks = encoded_masks(source.root, mask_id)
-        size_bytes = len(picture) + _total_bytes(masks)
-        try:
-            decoded_masks(masks, has_hand=arrays["has_hand"][row], size_px=encoded_size(picture))
-        except UnusableMask as error:
-            return size_bytes, str(error)
-        return size_bytes, None
+        fault = _mask_fault(masks, arrays["has_hand"][row], size_px=encoded_size(picture))
+        return len(picture) + _total_bytes(masks), fault
 
     return look
+
+
+def _mask_fault(
+    masks: EncodedMasks,
+    has_hand: Bool[np.ndarray, " 2"],
+    size_px: tuple[int, int] | None = None,
+) -> str | None:
+    try:
+        decoded_masks(masks, has_hand=has_hand, size_px=size_px)
+    except UnusableMask as error:
+        return str(error)
+    return None
 
 
 def encoded_picture(source: Source, name: str) -> bytes | None:

@@ -72,9 +72,11 @@ def few(root: Path, num_train: int = 6, **more) -> list[MaskedSample]:
     return train
 
 
-def rewrite_masks(root: Path, *, without: set[str] = frozenset(), **changed: bytes) -> None:
+def rewrite_masks(
+    root: Path, *, masks=(), without: set[str] = frozenset(), **changed: bytes
+) -> None:
     """Write the masks of `few` anew, some left out, some changed."""
-    samples = [*(drawn("train", number) for number in range(6)), drawn("val", 50)]
+    samples = [*(drawn("train", number) for number in range(6)), drawn("val", 50), *masks]
     values = {
         f"{number}__{side}": data
         for number, sample in enumerate(samples, start=70)
@@ -237,9 +239,7 @@ def test_only_a_hand_that_is_not_there_needs_no_mask(tmp_path, hand_type, accept
 
 
 SMALL_MASK = encoded(np.zeros((PX, PX - 1, 3), np.uint8))
-
-
-@pytest.mark.parametrize(
+wrong_masks = pytest.mark.parametrize(
     ("mask", "fault"),
     [
         (encoded(np.full((PX, PX, 3), 16, np.uint8)), "mask of other labels"),
@@ -250,6 +250,23 @@ SMALL_MASK = encoded(np.zeros((PX, PX - 1, 3), np.uint8))
     ],
     ids=["a right hand's", "too high", "16 bits", "empty", "size"],
 )
+
+
+@wrong_masks
+def test_a_wrong_mask_without_picture_is_counted_and_left_out_by_budget(tmp_path, mask, fault):
+    masks = [drawn("train", number) for number in range(80, 85)]
+    few(tmp_path, masks=masks)
+    rewrite_masks(tmp_path, masks=masks, **{"78__l": mask})
+    with pytest.raises(ValueError, match=rf"1 of 5.*78 \({fault}\)"):
+        prepared(tmp_path)
+    data = prepared(tmp_path, InterHandMasksConfig(max_bad_share=0.2, test_share=0))
+    assert data.card["left_out_pictures"] == {fault: 1}
+    kept = [data.splits[UNPAIRED_MASKS][row].masks for row in range(4)]
+    wanted = [sample.masks for sample in (masks[0], *masks[2:])]
+    np.testing.assert_array_equal(kept, wanted)
+
+
+@wrong_masks
 def test_a_wrong_mask_of_a_left_hand_is_counted_and_left_out_by_budget(tmp_path, mask, fault):
     few(tmp_path)
     rewrite_masks(tmp_path, **{"72__l": mask})
