@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sweep.retraining import Epochs, Retrained
+from sweep.retraining import Retrained
+from sweep.stage_again import Epochs
 from sweep.study import split_metric
 from sweep.trial_record import TrialRecord
 from sweep.trials import TrialState

@@ -13,6 +13,7 @@ from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
 from sweep.agreement import Agreement, agreements
 from sweep.folders import RunsDir
+from sweep.local_workers import AS_IN_STUDIES, Names, WorkerGroup
 from sweep.machine import see_machine
 from sweep.messages import counted
 from sweep.naming import trial_name
@@ -35,12 +36,23 @@ class Here:
         data: The opened data set.
         root: Its folder.
         phases: The phases by name.
+        names: Where workers in processes of their own find phases and data.
     """
 
     runs: RunsDir
     data: OpenedData[Any]
     root: Path
     phases: Mapping[str, PhaseSpec]
+    names: Names = AS_IN_STUDIES
+
+    def workers(self, record: TrialRecord) -> WorkerGroup:
+        """Return those that train a trial here: as many as then, on GPUs if there are enough.
+
+        A machine with some GPUs, but fewer than workers, has one worker on one of them.
+        """
+        gpus = torch.cuda.device_count() if record.on_gpu else 0
+        size = 1 if 0 < gpus < record.workers else record.workers
+        return WorkerGroup(size, "cuda" if gpus else "cpu", self.names)
 
 
 @dataclass(frozen=True)
@@ -107,8 +119,8 @@ def replay(
         ValueError: If it cannot be trained here, or would be another computation and `anyway` is
             not set; it names what differs.
     """
-    on_gpu = record.on_gpu and torch.cuda.is_available()
-    execution = Execution(device="cuda" if on_gpu else "cpu")
+    group = here.workers(record)
+    execution = Execution(world_size=group.size, device=group.device)
     data = {"config": record.study.data, "root": str(here.root), "digest": here.data.digest}
     stages = stages_here(record, data=data, execution=execution, phases=here.phases)
     name = f"{trial_name(record.trial, many_seeds=True)} of {record.study.name}"
@@ -127,18 +139,18 @@ def replay(
         tell(f"remark: {remark}")
     store = StageStore(folder)
     _bring_given_weights(record, here, store)
-    threads = counted(record.threads, "thread")
-    tell(f"training {name} again on {execution.device}, {threads}")
+    workers = f"{counted(group.size, 'worker')} with {counted(record.threads, 'thread')}"
+    tell(f"training {name} again on {group.device}, {workers}")
     replayed = retrain(
         record,
         stages,
         store=store,
+        group=group,
         phases=here.phases,
         open_data=lambda _: here.data,
-        device=torch.device(execution.device),
     )
     if tolerance is None:
-        tolerance = GPU_TOLERANCE if record.on_gpu or on_gpu else 0.0
+        tolerance = GPU_TOLERANCE if record.on_gpu else 0.0
     return Outcome(name, tuple(agreements(record, replayed)), tolerance, tuple(found))
 
 

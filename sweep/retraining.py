@@ -1,25 +1,22 @@
-"""Train a recorded trial again, in this process, as a worker of a slot would."""
+"""Train a recorded trial again, stage by stage, as the workers of a slot would."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from hpe.phases.phase import PhaseSpec
+from sweep.local_workers import WorkerGroup, train_with_workers
+from sweep.stage_again import Epochs, Work, train_again
 from sweep.trial_record import TrialRecord
 from sweep.trials import StageEntry, TrialState
-from trainables.assignment import Assignment, Directive, Stage
+from trainables.assignment import Assignment, Stage
 from trainables.clean_room import CleanRoom
 from trainables.keys import Execution
 from trainables.plans import make_stages, parse_plan
-from trainables.saved_states import History
 from trainables.stages import StageStore
-from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
-
-Epochs = Mapping[int, Mapping[str, float]]
-"""Epoch -> metrics."""
+from trainables.training import DataOpener, Failure
 
 
 @dataclass(frozen=True)
@@ -35,32 +32,6 @@ class Retrained:
     epochs: Mapping[str, Epochs]
     failure: Failure | None = None
     failed_in: str | None = None
-
-
-class _Desk:
-    """Takes down what a stage reports, and ends it after its last recorded epoch."""
-
-    def __init__(self, stop_after: int | None) -> None:
-        self._stop_after = stop_after
-        self.epochs: dict[int, Mapping[str, float]] = {}
-
-    def begin(self, epoch: int, history: History) -> Directive:
-        self._take(history)
-        done = self._stop_after is not None and epoch >= self._stop_after
-        return Directive.ABANDON if done else Directive.CONTINUE
-
-    def working(self, beat: int, on_batches: bool) -> None:
-        del beat, on_batches  # nobody watches over this process
-
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
-        self.epochs[epoch] = dict(metrics)
-        return Directive.ABANDON if epoch == self._stop_after else Directive.CONTINUE
-
-    def finish(self, history: History) -> None:
-        self._take(history)
-
-    def _take(self, history: History) -> None:
-        self.epochs |= {entry["epoch"]: entry["metrics"] for entry in history}
 
 
 def stages_here(
@@ -104,22 +75,22 @@ def retrain(
     stages: Sequence[Stage],
     *,
     store: StageStore,
+    group: WorkerGroup,
     phases: Mapping[str, PhaseSpec],
     open_data: DataOpener,
-    device: torch.device,
 ) -> Retrained:
     """Train the stages of a trial as far as they are on record.
 
     Every stage begins in a process as good as new, with the threads and the seed that a worker
-    had.
+    had: one worker's in this one, several workers' in processes of their own.
 
     Args:
         record: The trial.
         stages: From `stages_here`.
         store: Where to; what it holds of these stages already is not trained again.
+        group: Who trains; several find phases and data by its names.
         phases: The phases by name.
         open_data: Opens the data set of a stage.
-        device: Where to train.
     """
     room = CleanRoom(threads=record.threads)
     epochs: dict[str, Epochs] = {}
@@ -128,24 +99,20 @@ def retrain(
         fails_here = record.trial.state is TrialState.FAIL and _may_fail_in(record, entry)
         if not entry.epochs and not fails_here:
             break  # it was stopped before
-        desk = _Desk(None if fails_here else _stop_after(entry))
-        room.restore(stage.seed)
-        try:
-            train_stage(
-                Assignment(trial=record.trial.number, attempt=1, stage=stage),
-                store=store,
-                phases=phases,
-                open_data=open_data,
-                desk=desk,
-                seat=Seat(rank=0, world_size=1, device=device),
-                lineage={"replayed": record.study.name, "trial": record.trial.number},
-            )
-        except Exception as error:  # noqa: BLE001  an edge: how it ends is compared with the record
-            epochs[stage.label] = desk.epochs
-            return Retrained(epochs, failure_of(error), stage.label)
-        finally:
-            room.release()
-        epochs[stage.label] = desk.epochs
+        work = Work(
+            assignment=Assignment(trial=record.trial.number, attempt=1, stage=stage),
+            store=store.root,
+            threads=record.threads,
+            stop_after=None if fails_here else _stop_after(entry),
+            lineage={"replayed": record.study.name, "trial": record.trial.number},
+        )
+        if group.size > 1:
+            trained = train_with_workers(work, group=group)
+        else:
+            trained = train_again(work, group.seat(0), room, phases=phases, open_data=open_data)
+        epochs[stage.label] = trained.epochs
+        if trained.failure is not None:
+            return Retrained(epochs, trained.failure, stage.label)
     return Retrained(epochs)
 
 

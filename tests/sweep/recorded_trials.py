@@ -36,7 +36,7 @@ def lineage(**changes: Any) -> dict[str, Any]:
     }
 
 
-def stage_records(settings, *, plan, seed, phases=PHASES, digest=DIGEST):
+def stage_records(settings, *, plan, seed, phases=PHASES, digest=DIGEST, workers=1):
     """Return the stages of a trial as its journal names them."""
     steps = parse_plan(plan, phases)
     stages = make_stages(
@@ -44,7 +44,7 @@ def stage_records(settings, *, plan, seed, phases=PHASES, digest=DIGEST):
         configure(steps, settings),
         data={"config": {}, "root": "", "digest": digest},
         seed=seed,
-        execution=Execution(),
+        execution=Execution(world_size=workers),
     )
     return [
         {

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 
 from hpe.data.hands import HandData
 from hpe.phases import catalog
@@ -180,12 +181,20 @@ def test_files_that_settings_name_may_be_what_changed(runs, tmp_path):
         replayed(runs, "0", phases=catalog.PHASES)
 
 
-def test_what_ran_on_two_gpus_is_refused_on_one_cpu_and_compared_within_a_tolerance(runs):
-    slots = {"workers": 2, "gpus_per_worker": 1, "threads": 1}
+def test_what_ran_on_a_gpu_is_refused_on_a_cpu_and_compared_within_a_tolerance(runs):
+    slots = {"workers": 1, "gpus_per_worker": 1, "threads": 1}
     write(runs, toy_records(), lineage_of=lineage(slots=slots))
-    with pytest.raises(ValueError, match=r"workers: 2 then, 1 here\n  device: cuda then, cpu here"):
+    with pytest.raises(ValueError, match=r"here:\n  code of .*\n  device: cuda then, cpu here"):
         replayed(runs, "1")
     assert replayed(runs, "1", anyway=True).tolerance == GPU_TOLERANCE
+
+
+def test_fewer_gpus_than_workers_are_refused(runs, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    slots = {"workers": 2, "gpus_per_worker": 1, "threads": 1}
+    write(runs, toy_records(), lineage_of=lineage(slots=slots))
+    with pytest.raises(ValueError, match=r"  workers: 2 then, 1 here\nPut this back"):
+        replayed(runs, "1")
 
 
 def test_given_weights_are_taken_from_the_runs_folder(runs):
