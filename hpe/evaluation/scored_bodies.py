@@ -39,9 +39,10 @@ def score_body_split(artifacts: Artifacts, split: BodySplit, asked: Asked) -> Sp
         Score(name, value, scored.keypoints.counts.get(name, deep), PROTOCOL[name])
         for name, value in scored.metrics.items()
     ]
-    tables = body_tables(scored.by_joint_mm, scored.by_action_mm)
-    if scored.by_action_mm:
-        mean_mm = sum(scored.by_action_mm.values()) / len(scored.by_action_mm)
+    tables = body_tables(scored.by_joint, scored.by_action)
+    if scored.by_action:
+        of_actions = [means["mpjpe_mm"] for means in scored.by_action.values()]
+        mean_mm = sum(of_actions) / len(of_actions)
         scores.append(Score(OF_ACTIONS, mean_mm, deep, PROTOCOLS[OF_ACTIONS]))
     tables["keypoints"] = scored.keypoints.by_joint
     return SplitScores(f"{_looked(model)}; {PROTOCOL['lifting']}", scores, tables)

@@ -82,5 +82,5 @@ def score_lifts(artifacts: Artifacts, split: BodySplit, asked: Asked) -> SplitSc
     return SplitScores(
         looked=f"{LOOKED[model.inputs]}, no picture; samples with all joints and their depths",
         scores=[Score(name, value, len(poses), PROTOCOL[name]) for name, value in values.items()],
-        tables=body_tables(scored.by_joint_mm, scored.by_action_mm),
+        tables=body_tables(scored.by_joint, scored.by_action),
     )

@@ -53,16 +53,10 @@ class SplitScores:
     tables: Mapping[str, Means]
 
 
-def body_tables(
-    by_joint_mm: Mapping[str, float], by_action_mm: Mapping[str, float]
-) -> dict[str, Means]:
-    """Return the tables of a split of bodies: `mpjpe_mm` by joint, and by action where known."""
-    parts = {"joints": by_joint_mm, "actions": by_action_mm}
-    return {
-        kind: {name: {"mpjpe_mm": mean_mm} for name, mean_mm in means.items()}
-        for kind, means in parts.items()
-        if means
-    }
+def body_tables(by_joint: Means, by_action: Means) -> dict[str, Means]:
+    """Return the tables of a split of bodies: by joint, and by action where those are known."""
+    parts = {"joints": by_joint, "actions": by_action}
+    return {kind: means for kind, means in parts.items() if means}
 
 
 ScoreSplit = Callable[[Artifacts, Split[Any], Asked], SplitScores]

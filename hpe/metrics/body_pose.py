@@ -90,8 +90,15 @@ def pa_mpjpe(
     predicted_mm: Float[Tensor, "batch 17 3"], true_mm: Float[Tensor, "batch 17 3"]
 ) -> Float[Tensor, ""]:
     """Mean error after similarity alignment, in mm: `PROTOCOLS["pa_mpjpe_mm"]`."""
+    return pa_errors_mm(predicted_mm, true_mm).mean()
+
+
+def pa_errors_mm(
+    predicted_mm: Float[Tensor, "batch 17 3"], true_mm: Float[Tensor, "batch 17 3"]
+) -> Float[Tensor, "batch 17"]:
+    """Return each joint's error after similarity alignment."""
     aligned = align_similarity(predicted_mm, true_mm)
-    return (aligned - true_mm).square().sum(-1).sqrt().mean()
+    return (aligned - true_mm).square().sum(-1).sqrt()
 
 
 def axis_errors_mm(
@@ -102,29 +109,6 @@ def axis_errors_mm(
     return errors_mm.abs().mean(dim=(0, 1))
 
 
-def mpjpe_by_action(
-    predicted_mm: Float[Tensor, "batch 17 3"],
-    true_mm: Float[Tensor, "batch 17 3"],
-    *,
-    actions: Sequence[str],
-) -> dict[str, float]:
-    """Return each action's mean error in mm, actions in alphabetical order.
-
-    Raises:
-        ValueError: If there are more or fewer actions than samples.
-    """
-    if len(actions) != len(true_mm):
-        raise ValueError(
-            f"each sample needs its action, got {len(actions)} for {len(true_mm)} samples."
-        )
-    errors_mm = body_errors_mm(predicted_mm, true_mm).mean(dim=1)
-    of = np.array(actions)
-    return {
-        str(action): float(errors_mm[torch.from_numpy(of == action)].mean())
-        for action in np.unique(of)
-    }
-
-
 def pck(
     predicted_mm: Float[Tensor, "batch 17 3"],
     true_mm: Float[Tensor, "batch 17 3"],
@@ -132,9 +116,14 @@ def pck(
     threshold_mm: float = PCK_THRESHOLD_MM,
 ) -> Float[Tensor, ""]:
     """Share of joints within a threshold, itself included: `PROTOCOLS["pck_150"]`."""
-    errors_mm = body_errors_mm(predicted_mm, true_mm)
-    counted = [joint for joint in range(errors_mm.shape[1]) if joint != PELVIS]
-    return (errors_mm[:, counted] <= threshold_mm).to(errors_mm.dtype).mean()
+    return _hits(body_errors_mm(predicted_mm, true_mm), threshold_mm).nanmean()
+
+
+def _hits(errors_mm: Float[Tensor, "batch 17"], threshold_mm: float) -> Float[Tensor, "batch 17"]:
+    """Return 1 within the threshold, 0 beyond, and NaN for the pelvis, which does not count."""
+    hits = (errors_mm <= threshold_mm).to(errors_mm.dtype)
+    hits[:, PELVIS] = torch.nan
+    return hits
 
 
 def head_size_px(
@@ -203,19 +192,24 @@ def _counted_by_pckh(visible: Bool[Tensor, "batch 17"]) -> Bool[Tensor, "batch 1
     return counted
 
 
+PartScores = Mapping[str, Mapping[str, float]]
+"""Joint or action -> `mpjpe_mm`, `pa_mpjpe_mm` and `pck_150` of it alone."""
+
+
 @dataclass(frozen=True)
 class BodyScores:
     """What a set of predictions scores.
 
     Attributes:
         values: Score by its name in `PROTOCOLS`; `mpjpe_actions_mm` only where actions are known.
-        by_joint_mm: Joint -> mean error after moving both pelves to the origin.
-        by_action_mm: Action -> `mpjpe_mm` of its samples; empty where actions are not known.
+        by_joint: Of every joint; the pelvis has no `pck_150`: NaN.
+        by_action: Of every action's samples, in alphabetical order; empty where actions are not
+            known.
     """
 
     values: Mapping[str, float]
-    by_joint_mm: Mapping[str, float]
-    by_action_mm: Mapping[str, float]
+    by_joint: PartScores
+    by_action: PartScores
 
 
 def body_scores(
@@ -232,24 +226,45 @@ def body_scores(
         actions: Each sample's action; None where unknown.
 
     Raises:
-        ValueError: If there is no sample.
+        ValueError: If there is no sample, or there are more or fewer actions than samples.
     """
     if len(true_mm) == 0:
         raise ValueError("scores need at least one sample, got none.")
+    if actions is not None and len(actions) != len(true_mm):
+        raise ValueError(
+            f"each sample needs its action, got {len(actions)} for {len(true_mm)} samples."
+        )
     by_axis = axis_errors_mm(predicted_mm, true_mm).tolist()
-    by_joint = body_errors_mm(predicted_mm, true_mm).mean(dim=0).tolist()
-    by_action = {} if actions is None else mpjpe_by_action(predicted_mm, true_mm, actions=actions)
+    errors_mm = body_errors_mm(predicted_mm, true_mm)
+    scored = {
+        "mpjpe_mm": errors_mm,
+        "pa_mpjpe_mm": pa_errors_mm(predicted_mm, true_mm),
+        "pck_150": _hits(errors_mm, PCK_THRESHOLD_MM),
+    }
     values = {
-        "mpjpe_mm": mpjpe(predicted_mm, true_mm).item(),
-        "pa_mpjpe_mm": pa_mpjpe(predicted_mm, true_mm).item(),
+        **_means(scored),
         "mpjpe_14_mm": mpjpe_14(predicted_mm, true_mm).item(),
         **{f"mpjpe_{axis}_mm": error for axis, error in zip("xyz", by_axis, strict=True)},
-        "pck_150": pck(predicted_mm, true_mm).item(),
     }
+    by_action = {} if actions is None else _by_action(scored, np.array(actions))
     if by_action:
-        values["mpjpe_actions_mm"] = sum(by_action.values()) / len(by_action)
-    return BodyScores(
-        values=values,
-        by_joint_mm=dict(zip(BODY_JOINTS, by_joint, strict=True)),
-        by_action_mm=by_action,
-    )
+        of_actions = [means["mpjpe_mm"] for means in by_action.values()]
+        values["mpjpe_actions_mm"] = sum(of_actions) / len(of_actions)
+    by_joint = {
+        joint: _means({name: each[:, n] for name, each in scored.items()})
+        for n, joint in enumerate(BODY_JOINTS)
+    }
+    return BodyScores(values, by_joint, by_action)
+
+
+def _by_action(scored: Mapping[str, Tensor], of: np.ndarray) -> PartScores:
+    return {
+        str(action): _means(
+            {name: each[torch.from_numpy(of == action)] for name, each in scored.items()}
+        )
+        for action in np.unique(of)
+    }
+
+
+def _means(scored: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: each.nanmean().item() for name, each in scored.items()}

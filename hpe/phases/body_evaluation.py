@@ -12,6 +12,7 @@ from hpe.geometry.body_skeleton import BODY_JOINTS
 from hpe.metrics.body_pose import (
     PCKH_JOINTS,
     PROTOCOLS,
+    PartScores,
     body_scores,
     keypoint_errors_px,
     pckh,
@@ -85,14 +86,14 @@ class BodySplitScores:
 
     Attributes:
         metrics: All of `SCORES`, and PCKh where the data know heads.
-        by_joint_mm: Joint -> mean error, pelves aligned.
-        by_action_mm: Action -> `mpjpe_mm` of its samples; empty where actions are not known.
+        by_joint: Of every joint, as `BodyScores` has it.
+        by_action: Of every action; empty where actions are not known.
         keypoints: How it does in the image.
     """
 
     metrics: dict[str, float]
-    by_joint_mm: dict[str, float]
-    by_action_mm: dict[str, float]
+    by_joint: PartScores
+    by_action: PartScores
     keypoints: KeypointScores
 
 
@@ -185,7 +186,7 @@ def score_bodies(
         **({} if template is None else score_body_template(template, true_mm)),
         **keypoints.metrics,
     }
-    return BodySplitScores(metrics, dict(scored.by_joint_mm), dict(scored.by_action_mm), keypoints)
+    return BodySplitScores(metrics, scored.by_joint, scored.by_action, keypoints)
 
 
 def score_keypoints(

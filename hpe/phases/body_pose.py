@@ -7,6 +7,7 @@ from typing import Any
 
 from hpe.augment.body_views import BodyViewConfig, build_body_view
 from hpe.data.splits import nested_subset
+from hpe.metrics.body_pose import PartScores
 from hpe.metrics.body_template import fit_body_template
 from hpe.phases.averages import require_finite
 from hpe.phases.body_config import BodyPoseConfig
@@ -157,9 +158,13 @@ def _said(trained: Mapping[str, float], scores: Mapping[str, BodySplitScores]) -
     }
     return {
         "metrics": {**trained, **scored},
-        "by_joint_mm": {split: found.by_joint_mm for split, found in scores.items()},
-        "by_action_mm": {split: found.by_action_mm for split, found in scores.items()},
+        "by_joint_mm": {split: _errors_mm(found.by_joint) for split, found in scores.items()},
+        "by_action_mm": {split: _errors_mm(found.by_action) for split, found in scores.items()},
     }
+
+
+def _errors_mm(parts: PartScores) -> dict[str, float]:
+    return {part: means["mpjpe_mm"] for part, means in parts.items()}
 
 
 def _artifacts(run: BodyRun, said: Mapping[str, Any], figures: BodyFigures) -> Artifacts:

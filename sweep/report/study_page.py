@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import stdev
 from typing import Any
 
 from sweep.candidates import Candidate, candidates, in_order
@@ -68,12 +69,12 @@ def _verdict(result: StudyResult) -> Iterator[str]:
     rows = []
     for name in _best_first(verdict.means, objective):
         lead, chance = leads.get(name), verdict.probability_best.get(name)
-        rounds = sum(value is not None for value in replication.values[name])
+        values = [value for value in replication.values[name] if value is not None]
         rows.append(
             (
                 f"**{name}**" if name == verdict.winner else name,
-                str(rounds),
-                shown_number(verdict.means[name]),
+                str(len(values)),
+                _with_spread(verdict.means[name], stdev(values) if len(values) > 1 else None),
                 "" if lead is None else _ahead(lead),
                 "" if chance is None else percent(chance),
             )
@@ -137,8 +138,12 @@ def _pairs(result: StudyResult) -> Iterator[str]:
 
 
 def _mean(candidate: Candidate) -> str:
-    spread = "" if candidate.sd is None else f" ± {candidate.sd:#.2g}"
-    return f"{shown_number(candidate.mean)}{spread}"
+    return _with_spread(candidate.mean, candidate.sd)
+
+
+def _with_spread(mean: float, sd: float | None) -> str:
+    """Return a mean over seeds and the standard deviation between them."""
+    return shown_number(mean) if sd is None else f"{shown_number(mean)} ± {sd:#.2g}"
 
 
 def _behind(candidate: Candidate, first: Candidate) -> str:

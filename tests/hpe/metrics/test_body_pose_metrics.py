@@ -17,7 +17,6 @@ from hpe.metrics.body_pose import (
     head_size_px,
     mpjpe,
     mpjpe_14,
-    mpjpe_by_action,
     pa_mpjpe,
     pck,
     pckh,
@@ -105,18 +104,35 @@ def test_the_mean_over_actions_weighs_actions_not_samples():
     predicted[:2] = moved(true[:2], 5, [17.0, 0.0, 0.0])
     predicted[2:] = moved(true[2:], 5, [0.0, 51.0, 0.0])
     actions = ["walking", "walking", "sitting"]
-    assert mpjpe_by_action(predicted, true, actions=actions) == pytest.approx(
-        {"sitting": 3, "walking": 1}
-    )
     scores = body_scores(predicted, true, actions=actions)
+    by_action = {action: means["mpjpe_mm"] for action, means in scores.by_action.items()}
+    assert by_action == pytest.approx({"sitting": 3, "walking": 1})
     assert scores.values["mpjpe_actions_mm"] == pytest.approx(2)
     assert scores.values["mpjpe_mm"] == pytest.approx(5 / 3)
-    assert scores.by_joint_mm["left_knee"] == pytest.approx(17 * 5 / 3)
+    assert scores.by_joint["left_knee"]["mpjpe_mm"] == pytest.approx(17 * 5 / 3)
+
+
+def test_parts_are_scored_as_the_whole_is():
+    true, predicted = bodies(6), bodies(6, seed=1)
+    scores = body_scores(predicted, true, actions=["a", "b", "a", "b", "b", "b"])
+    rows = {"a": [0, 2], "b": [1, 3, 4, 5]}
+    assert list(scores.by_action) == list(rows)
+    for action, of in rows.items():
+        alone = body_scores(predicted[of], true[of]).values
+        assert scores.by_action[action] == pytest.approx(
+            {name: alone[name] for name in ("mpjpe_mm", "pa_mpjpe_mm", "pck_150")}
+        )
+    for name in ("mpjpe_mm", "pa_mpjpe_mm"):
+        mean = sum(joint[name] for joint in scores.by_joint.values()) / 17
+        assert mean == pytest.approx(scores.values[name])
+    hits = [joint["pck_150"] for name, joint in scores.by_joint.items() if name != BODY_JOINTS[0]]
+    assert sum(hits) / 16 == pytest.approx(scores.values["pck_150"])
+    assert math.isnan(scores.by_joint[BODY_JOINTS[0]]["pck_150"])
 
 
 def test_actions_must_be_as_many_as_samples():
     with pytest.raises(ValueError, match="got 2 for 3 samples"):
-        mpjpe_by_action(bodies(3), bodies(3), actions=["a", "b"])
+        body_scores(bodies(3), bodies(3), actions=["a", "b"])
 
 
 def test_pck_counts_the_threshold_itself_and_not_the_pelvis():
@@ -196,5 +212,5 @@ def test_every_score_says_its_protocol_and_its_direction():
     for name in PROTOCOLS:
         expected = "maximize" if name.startswith("pck") else "minimize"
         assert direction_of(f"val/{name}") == expected
-    assert set(scores.by_joint_mm) == set(BODY_JOINTS)
+    assert set(scores.by_joint) == set(BODY_JOINTS)
     assert body_errors_mm(bodies(), bodies()).shape == (5, 17)

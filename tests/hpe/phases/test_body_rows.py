@@ -90,7 +90,7 @@ def test_scores_of_the_truth_moved_in_depth():
     assert scored.metrics["mpjpe_z_mm"] == pytest.approx(2.0)
     assert scored.metrics["pck_150"] == 1
     assert scored.metrics["epe_2d_px"] == pytest.approx(0, abs=1e-12)
-    assert scored.by_joint_mm["right_wrist"] == pytest.approx(17 * expected_mm.item())
+    assert scored.by_joint["right_wrist"]["mpjpe_mm"] == pytest.approx(17 * expected_mm.item())
 
 
 def test_keypoints_alone_count_in_2d_only():

@@ -94,8 +94,8 @@ def test_the_verdict_on_fresh_seeds_is_a_table_of_its_own(journal_script):
     replicate(script, 0, arm="peclr", errors_mm=[55.0, 55.4, 56.1])
     rows = rows_of(page(script.records), "## Trained again on fresh seeds")
     assert [row[:3] for row in rows] == [
-        ["**trial 1**", "3", "50.50"],
-        ["arm peclr", "3", "55.50"],
+        ["**trial 1**", "3", "50.50 ± 0.50"],
+        ["arm peclr", "3", "55.50 ± 0.56"],
     ]
     assert rows[1][3].startswith("+5.00 (+4.")
 
