@@ -95,6 +95,12 @@ class MaskLossConfig(Config):
             raise ValueError("ce_weight or region_weight must be positive, got 0 for both")
         return self
 
+    def canonical(self) -> "MaskLossConfig":
+        """Return the settings without the changes in time of terms that never count."""
+        terms = [name.removesuffix("_ramp") for name in type(self).model_fields if "_ramp" in name]
+        unread = [term for term in terms if getattr(self, f"{term}_weight") == 0]
+        return self.model_copy(update={f"{term}_ramp": RampConfig() for term in unread})
+
     def require_a_term(self, epochs: int) -> None:
         """Refuse ramps that let no term on masks count in a phase of so many epochs.
 

@@ -106,6 +106,19 @@ def test_ramps_that_change_nothing_are_one_setting():
     assert RampConfig(to_epoch=7).canonical() == RampConfig()
 
 
+@pytest.mark.parametrize("term", ["ce", "region", "adversarial"])
+def test_a_term_that_never_counts_has_no_change_in_time(term):
+    """But what it is stays: it is reported beside."""
+    without = {"loss": {f"{term}_weight": 0}}
+    ramped = {"loss": {f"{term}_weight": 0, f"{term}_ramp": LATE}}
+    first, second, heard = (
+        identity_settings(PairedConfig.model_validate(raw))
+        for raw in (without, ramped, {"loss": {f"{term}_ramp": LATE}})
+    )
+    assert first == second
+    assert heard["loss"][f"{term}_ramp"] != first["loss"][f"{term}_ramp"]
+
+
 SILENT = {"loss": {"adversarial_weight": 0}}
 
 
