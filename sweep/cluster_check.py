@@ -3,16 +3,15 @@
 import importlib.util
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweep.auth_token import token_fault
 from sweep.findings import Finding, Level
+from sweep.open_doors import PART, open_doors, starts_of
 from sweep.yaml_file import read_yaml
 
-PART = "cluster"
-TOKEN_MOUNT = "~/.ray/auth_token"
 PLACEHOLDER = re.compile(r"(ami|sg)-0{17}|\bmy-project\b|\b192\.0\.2\.\d+|\bssh_user: me\b")
 SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}|-----BEGIN|"
@@ -34,31 +33,42 @@ def check_cluster(path: Path, *, token: Path) -> list[Finding]:
     except ValueError as error:
         return [Finding(Level.FAIL, PART, str(error), "give --cluster a file such as cluster.yaml")]
     text = path.read_text(encoding="utf-8")
+    lines = [*untouched_lines(text, path), *written_secrets(text, path)]
+    try:
+        prepared = prepared_by_ray(config)
+    except ValueError as error:
+        return [Finding(Level.FAIL, PART, str(error)), *lines]
     return [
-        accepted_by_ray(config),
-        *untouched_lines(text, path),
-        *written_secrets(text, path),
-        *open_doors(config),
+        Finding(Level.OK, PART, f"Ray takes {prepared['cluster_name']}"),
+        *lines,
+        *open_doors(config, prepared=prepared),
         *head_that_trains(config),
-        *autoscaler_of_own_machines(config),
+        *autoscaler_of_own_machines(config, prepared=prepared),
         *missing_programs(config),
         token_of_the_cluster(token),
     ]
 
 
-def accepted_by_ray(config: Mapping[str, Any]) -> Finding:
-    """Say whether Ray takes the file."""
+def prepared_by_ray(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what Ray makes of a file: its own defaults for what is left out.
+
+    Raises:
+        ValueError: If Ray does not take it.
+    """
     # Ray takes a second to import, and only this check needs it.
+    from click import ClickException  # noqa: PLC0415
     from jsonschema import ValidationError  # noqa: PLC0415
     from ray.autoscaler._private.util import prepare_config, validate_config  # noqa: PLC0415
 
+    refusals = (ValidationError, ValueError, KeyError, TypeError, RuntimeError, ClickException)
     try:
-        validate_config(prepare_config(dict(config)))
-    except (ValidationError, ValueError, KeyError, TypeError, RuntimeError, SystemExit) as error:
+        prepared = prepare_config(dict(config))
+        validate_config(prepared)
+    except (*refusals, SystemExit) as error:
         reason = getattr(error, "message", "") or str(error)
         first = str(reason).strip().splitlines()[0] if str(reason).strip() else "see above"
-        return Finding(Level.FAIL, PART, f"Ray does not take the file: {first}")
-    return Finding(Level.OK, PART, f"Ray takes {config['cluster_name']}")
+        raise ValueError(f"Ray does not take the file: {first}") from error
+    return dict(prepared)
 
 
 def untouched_lines(text: str, path: Path) -> Iterator[Finding]:
@@ -86,33 +96,6 @@ def written_secrets(text: str, path: Path) -> Iterator[Finding]:
             )
 
 
-def open_doors(config: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield what would let strangers in."""
-    head, workers = _starts(config, "head"), _starts(config, "worker")
-    if any("--dashboard-host" in line and "=127.0.0.1" not in line for line in head):
-        yield Finding(
-            Level.FAIL,
-            PART,
-            "the dashboard would be open to other machines",
-            "--dashboard-host=127.0.0.1 in head_start_ray_commands; reach it by ray dashboard",
-        )
-    if not all("RAY_AUTH_MODE=token" in line for line in (*head, *workers)):
-        yield Finding(
-            Level.FAIL,
-            PART,
-            "a node would run what anybody sends it",
-            "RAY_AUTH_MODE=token before every `ray start`",
-        )
-    mounts = config.get("file_mounts") or {}
-    if TOKEN_MOUNT not in mounts:
-        yield Finding(
-            Level.FAIL,
-            PART,
-            "the nodes do not get the token",
-            f'"{TOKEN_MOUNT}": "{TOKEN_MOUNT}" in file_mounts',
-        )
-
-
 def head_that_trains(config: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield a warning if trials may take the memory of a cloud's head, which keeps the journal."""
     types = config.get("available_node_types") or {}
@@ -126,12 +109,15 @@ def head_that_trains(config: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def autoscaler_of_own_machines(config: Mapping[str, Any]) -> Iterator[Finding]:
+def autoscaler_of_own_machines(
+    config: Mapping[str, Any], *, prepared: Mapping[str, Any]
+) -> Iterator[Finding]:
     """Yield what keeps machines of one's own from joining."""
     provider = config.get("provider") or {}
     if provider.get("type") != "local":
         return
-    if not all("RAY_enable_autoscaler_v2=0" in line for line in _starts(config, "head")):
+    starts = starts_of("head", prepared)
+    if not all(start.variables.get("RAY_enable_autoscaler_v2") == "0" for start in starts):
         yield Finding(
             Level.FAIL,
             PART,
@@ -172,8 +158,3 @@ def token_of_the_cluster(token: Path) -> Finding:
     if fault is not None:
         return Finding(Level.FAIL, PART, f"{token}: {fault[0]}", fault[1])
     return Finding(Level.OK, PART, f"the token in {token} is yours alone")
-
-
-def _starts(config: Mapping[str, Any], kind: str) -> Sequence[str]:
-    commands = config.get(f"{kind}_start_ray_commands") or []
-    return [line for line in commands if "ray start" in line]

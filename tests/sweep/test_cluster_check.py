@@ -59,6 +59,9 @@ def test_every_placeholder_of_a_shipped_file_is_named(name, token):
 
 PROBLEMS = [
     ({"--dashboard-host=127.0.0.1": "--dashboard-host=0.0.0.0"}, "the dashboard would be open"),
+    ({"--dashboard-host=127": "--dashboard-host=0.0.0.0 --node-ip-address=127"}, "the dashboard"),
+    ({"SecurityGroupIds: [sg-0123456789abcdef0]": "EbsOptimized: true"}, "opens port 22"),
+    ({"available_node_types:": "#", "head_node_type:": "#"}, "Ray does not take the file"),
     ({"RAY_AUTH_MODE=token ~/venv": "~/venv"}, "a node would run what anybody sends it"),
     ({'"~/.ray/auth_token": "~/.ray/auth_token"': ""}, "the nodes do not get the token"),
     ({"resources: {CPU: 0, GPU: 0}": "resources: {CPU: 4}"}, "trials would run on the head"),
@@ -87,6 +90,44 @@ def test_a_secret_is_pointed_at_and_not_repeated(examined, line):
     (finding,) = examined(add=f"{line}\n")
     assert "this looks like a secret" in finding.message
     assert line[-8:] not in finding.message
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_start_lines_that_are_left_out_are_rays_own_and_ask_for_no_token(examined, name, kind):
+    text = (ROOT / name).read_text()
+    start = text.index(f"{kind}_start_ray_commands:")
+    ends = [text.find("worker_start_ray_commands:", start + 1), len(text)]
+    block = text[start : min(end for end in ends if end != -1)]
+    found = [f for f in examined(name, replace={block: ""}) if f.level is Level.FAIL]
+    assert f"{kind}_start_ray_commands is left out" in found[0].message
+    assert all("ray#57153" in finding.message for finding in found[1:])
+
+
+def test_a_file_that_starts_nothing_is_no_file_that_asks_for_the_token(examined):
+    found = examined(replace={"~/venv/bin/ray start": "~/venv/bin/python start.py"})
+    assert [f.message.split(":")[0] for f in found] == [
+        "head_start_ray_commands",
+        "worker_start_ray_commands",
+    ]
+    assert all("no line is a `ray start`" in finding.message for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("  head_ip: 10.0.0.10", "Please supply a `head_ip`"),
+        ("  worker_ips: [10.0.0.11, 10.0.0.12]", "Please supply a `head_ip`"),
+        ("  type: local", "Ray does not take the file"),
+    ],
+)
+def test_what_ray_refuses_is_told_in_a_sentence(examined, line, message):
+    (finding,) = examined("cluster/local.yaml", replace={line: "  # nothing"})
+    assert message in finding.message
+
+
+def test_a_file_without_a_name_has_rays(examined):
+    assert examined("cluster/local.yaml", replace={"cluster_name: own-machines": ""}) == []
 
 
 def test_own_machines_need_the_first_autoscaler_and_all_of_themselves(examined):
