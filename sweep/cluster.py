@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
-from ray._private.state import state as global_state
 from ray.exceptions import RayError
 
 from sweep.messages import counted
-from sweep.slot_fit import Node
 from trainables.network import meet_where_ray_does
 
 OBJECT_STORE_BYTES = 256 << 20  # only reports go through it; data and weights are files
@@ -143,23 +141,6 @@ def wait_for_nodes(count: int, *, patience_s: float = JOINING_S) -> None:
 def num_nodes() -> int:
     """Return how many machines of the connected cluster are alive."""
     return sum(node["Alive"] for node in ray.nodes())
-
-
-def nodes_that_may_come() -> list[Node]:
-    """Return all machines that the connected cluster's autoscaler may have at once, if it has one.
-
-    Types that offer nothing to workers, such as a cloud's head, are left out.
-    """
-    config = global_state.get_cluster_config()
-    if config is None:
-        return []
-    nodes = []
-    for group in config.node_group_configs:
-        resources = group.resources
-        node = Node(cpus=int(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)))
-        if node.cpus and group.max_count > 0:
-            nodes += [node] * group.max_count
-    return nodes
 
 
 def _knock(address: str) -> None:

@@ -14,13 +14,13 @@ from rich.console import Console
 from hpe.data.catalog import open_data, prepare_data
 from hpe.data.opened import OpenedData
 from hpe.whole_file import write_text
+from sweep.autoscaler import machines_that_may_come
 from sweep.book import Book, open_book
 from sweep.cluster import (
     ClusterLost,
     MachineFull,
     connected_cluster,
     local_cluster,
-    nodes_that_may_come,
     num_nodes,
     wait_for_nodes,
 )
@@ -304,7 +304,7 @@ def _show_slots(states: Mapping[str, str], display: Display, page: StatusPage) -
 
 def resources_there(address: str) -> Resources:
     """Return what the cluster has that this process is connected to."""
-    return cluster_resources(ray.nodes(), may_come=nodes_that_may_come(), address=address)
+    return cluster_resources(ray.nodes(), coming=machines_that_may_come(), address=address)
 
 
 def known_here(job: Job, source: Source, fit: SlotFit, *, digest: str) -> dict[str, Any]:

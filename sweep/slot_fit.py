@@ -1,7 +1,7 @@
 """The slots that fit into a machine or a cluster."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,38 +30,72 @@ class Node:
     gpus: int
     accelerator: str | None = None
 
+    def may_be(self, kind: "Node") -> bool:
+        """Say whether this may be a machine of a kind, whose type of GPU may not be known."""
+        return kind in (self, replace(self, accelerator=None))
+
+
+@dataclass(frozen=True)
+class Coming:
+    """The machines that an autoscaler may start, and those of them that it has started.
+
+    Attributes:
+        nodes: As many of each type as there may be.
+        most: How many there may be at once, of all types together.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    most: int = 0
+
+    def largest(self, of: Callable[[Node], int]) -> int:
+        """Return the sum over as many machines as may be there at once, the best ones."""
+        return sum(sorted(map(of, self.nodes), reverse=True)[: self.most])
+
 
 @dataclass(frozen=True)
 class Resources:
     """What a machine or a cluster has for slots, and what to call it in messages.
 
     Attributes:
+        nodes: Machines that are there for good.
         memory_bytes: Where all slots share one machine's memory: how much; None where not known.
+        coming: Machines that are there when slots want them.
     """
 
     nodes: tuple[Node, ...]
     where: str
     memory_bytes: int | None = None
+    coming: Coming = Coming()
+
+    @property
+    def kinds(self) -> tuple[Node, ...]:
+        """Return all machines of which some are there at a time."""
+        return (*self.nodes, *self.coming.nodes)
 
     @property
     def cpus(self) -> int:
         """Return the cores of all machines."""
-        return sum(node.cpus for node in self.nodes)
+        return self._all(lambda node: node.cpus)
 
     @property
     def gpus(self) -> int:
         """Return the GPUs of all machines."""
-        return sum(node.gpus for node in self.nodes)
+        return self._all(lambda node: node.gpus)
 
     def with_accelerator(self, accelerator: str | None) -> "Resources":
         """Return what is left with machines of one GPU type only; None: all of them."""
         if accelerator is None:
             return self
-        return replace(self, nodes=tuple(n for n in self.nodes if n.accelerator == accelerator))
+        here = tuple(node for node in self.nodes if node.accelerator == accelerator)
+        coming = tuple(node for node in self.coming.nodes if node.accelerator == accelerator)
+        return replace(self, nodes=here, coming=replace(self.coming, nodes=coming))
 
     def places(self, *, cpus: int, gpus: float) -> int:
         """Return how many workers with so many cores and GPUs fit, each on one machine."""
-        return sum(_places_on(node, cpus=cpus, gpus=gpus) for node in self.nodes)
+        return self._all(lambda node: _places_on(node, cpus=cpus, gpus=gpus))
+
+    def _all(self, of: Callable[[Node], int]) -> int:
+        return sum(map(of, self.nodes)) + self.coming.largest(of)
 
 
 @dataclass(frozen=True)
@@ -101,19 +135,29 @@ def resources_here(machine: Machine, *, cuda_devices: int) -> Resources:
 
 
 def cluster_resources(
-    nodes: Iterable[Mapping[str, Any]], *, may_come: Sequence[Node] = (), address: str
+    nodes: Iterable[Mapping[str, Any]], *, coming: Coming = Coming(), address: str
 ) -> Resources:
     """Return what a running Ray cluster has, and will have where slots want it.
 
     Args:
         nodes: Its machines, as `ray.nodes()` tells them.
-        may_come: All machines its autoscaler may have at once, of the types it starts.
+        coming: The machines that its autoscaler may start; those that it has started are among
+            `nodes` and count once.
         address: Where it is.
     """
-    here = [_node(facts) for facts in nodes if facts["Alive"]]
-    shapes = {(node.cpus, node.gpus) for node in may_come}
-    others = [node for node in here if (node.cpus, node.gpus) not in shapes]
-    return Resources((*others, *may_come) if may_come else tuple(here), f"cluster {address}")
+    stay, started, awaited = [], [], list(coming.nodes)
+    for node in (_node(facts) for facts in nodes if facts["Alive"]):
+        kind = next((kind for kind in awaited if node.may_be(kind)), None)
+        if kind is None:
+            stay.append(node)
+        else:
+            started.append(node)
+            awaited.remove(kind)
+    return Resources(
+        tuple(stay),
+        f"cluster {address}",
+        coming=replace(coming, nodes=(*started, *awaited)),
+    )
 
 
 def _node(facts: Mapping[str, Any]) -> Node:
@@ -208,9 +252,9 @@ def _cores(workers: int, gpu: float, has: Resources) -> int:
 def _of_the_type_asked_for(slots: Slots, has: Resources) -> Resources:
     """Return the machines with the GPU type that slots ask for."""
     fitting = has.with_accelerator(slots.accelerator)
-    if fitting.nodes:
+    if fitting.kinds:
         return fitting
-    types = sorted({node.accelerator for node in has.nodes if node.accelerator})
+    types = sorted({node.accelerator for node in has.kinds if node.accelerator})
     raise ValueError(
         f"slots/accelerator: no machine of {has.where} is known to have {slots.accelerator}; there "
         f"are {', '.join(types) or 'none whose type is known (it is for clusters: --address)'}."
@@ -219,9 +263,9 @@ def _of_the_type_asked_for(slots: Slots, has: Resources) -> Resources:
 
 def _why_none(slots: Slots, gpu: float, has: Resources) -> str:
     """Say why no slot fits though there are cores and GPUs enough altogether."""
-    largest = max(has.nodes, key=lambda node: (node.gpus, node.cpus))
+    largest = max(has.kinds, key=lambda node: (node.gpus, node.cpus))
     slot = f"slots/gpu: a slot of {counted(slots.workers, 'worker')} with {gpu:g} GPU each"
-    if len(has.nodes) > 1:
+    if len(has.kinds) > 1:
         return (
             f"{slot} needs {slots.workers} places, each on one machine; the largest of "
             f"{has.where} has {counted(largest.cpus, 'core')} and {counted(largest.gpus, 'GPU')}; "

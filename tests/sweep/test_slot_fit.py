@@ -4,6 +4,7 @@ import pytest
 
 from sweep.machine import Gpu, Machine
 from sweep.slot_fit import (
+    Coming,
     Node,
     Resources,
     cluster_resources,
@@ -87,8 +88,9 @@ def node(cpus, gpus=0, *, kind=None, alive=True):
     return {"Alive": alive, "Resources": resources, "Labels": labels}
 
 
-def cluster(*nodes, may_come=()):
-    return cluster_resources(nodes, may_come=may_come, address="lab")
+def cluster(*nodes, coming=(), most=None):
+    most = len(coming) if most is None else most
+    return cluster_resources(nodes, coming=Coming(tuple(coming), most), address="lab")
 
 
 @pytest.mark.parametrize(
@@ -133,10 +135,43 @@ def test_a_gpu_type_on_this_machine_is_refused_with_the_reason():
 
 def test_machines_that_the_autoscaler_may_start_count_once():
     spot, head = Node(8, 1), node(0)
-    empty = cluster(head, may_come=[spot] * 4)
+    empty = cluster(head, coming=[spot] * 4)
     assert fit_slots(Slots(), empty).count == 4
-    half_there = cluster(head, node(8, 1), node(8, 1), may_come=[spot] * 4)
+    half_there = cluster(head, node(8, 1), node(8, 1), coming=[spot] * 4)
     assert fit_slots(Slots(), half_there).count == 4
+
+
+def test_a_machine_like_those_that_the_autoscaler_starts_but_one_too_many_is_not_forgotten():
+    both = cluster(node(8, 1), node(8, 1), node(8, 1), coming=[Node(8, 1)] * 2)
+    assert fit_slots(Slots(), both).count == 3
+
+
+@pytest.mark.parametrize("there", [0, 3, 8])
+def test_no_more_machines_are_counted_than_may_be_there_at_once(there):
+    spot_and_on_demand = [Node(8, 1, "L4")] * 10
+    nodes = [node(0)] + [node(8, 1, kind="L4")] * there
+    fit = fit_slots(Slots(max=20), cluster(*nodes, coming=spot_and_on_demand, most=8))
+    assert (fit.count, fit.cpus_per_worker) == (8, 8)
+
+
+def test_the_machines_at_once_may_all_be_of_the_type_that_is_wanted():
+    either = cluster(node(0), coming=[Node(8, 1, "L4")] * 4 + [Node(16, 8, "A100")] * 4, most=4)
+    assert fit_slots(Slots(accelerator="L4"), either).count == 4
+    assert fit_slots(Slots(accelerator="A100", max=99), either).count == 32
+    assert fit_slots(Slots(gpu=8.0), either).count == 4
+
+
+def test_machines_with_the_gpu_asked_for_may_still_be_to_come():
+    fit = fit_slots(Slots(accelerator="L4"), cluster(node(0), coming=[Node(8, 1, "L4")] * 2))
+    assert (fit.count, fit.accelerator) == (2, "L4")
+    with pytest.raises(ValueError, match="known to have A100; there are L4"):
+        fit_slots(Slots(accelerator="A100"), cluster(node(0), coming=[Node(8, 1, "L4")]))
+
+
+def test_a_gpu_that_ray_finds_on_a_machine_is_known_though_its_type_does_not_tell():
+    there = cluster(node(8, 1, kind="L4"), node(0), coming=[Node(8, 1)] * 4)
+    assert fit_slots(Slots(accelerator="L4"), there).count == 1
+    assert fit_slots(Slots(), there).count == 4
 
 
 def test_slots_follow_the_machines_that_come_and_go():
