@@ -9,8 +9,11 @@ import pytest
 import yaml
 from moto import mock_aws
 from moto.ec2.models import ec2_backends
+from ray._private.accelerators.nvidia_gpu import NvidiaGPUAcceleratorManager
+from ray._raylet import RAY_NODE_ACCELERATOR_TYPE_KEY
 from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+from ray.autoscaler._private.commands import _set_up_config_for_head_node
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.tags import (
     NODE_KIND_HEAD,
@@ -18,7 +21,11 @@ from ray.autoscaler.tags import (
     TAG_RAY_NODE_KIND,
     TAG_RAY_USER_NODE_TYPE,
 )
+from ray.autoscaler.v2.instance_manager.config import FileConfigReader
 
+from sweep.autoscaler import coming_by
+from sweep.slot_fit import Node, cluster_resources, fit_slots
+from sweep.study import Slots
 from sweep.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +85,17 @@ def test_the_head_trains_nothing_and_spot_machines_come_first(name):
 
 
 @pytest.mark.parametrize("name", CLOUDS)
+def test_the_type_of_a_gpu_is_told_before_there_is_one_as_ray_will_find_it(name):
+    found = NvidiaGPUAcceleratorManager._gpu_name_to_accelerator_type("NVIDIA L4")
+    types = load(name)["available_node_types"]
+    assert types["spot"]["labels"] == {RAY_NODE_ACCELERATOR_TYPE_KEY: found}
+    assert types["on_demand"]["labels"] == types["spot"]["labels"]
+    assert "labels" not in types["head"]
+    lines = (ROOT / name).read_text().splitlines()
+    assert all("# CHANGE" in line for line in lines if "labels:" in line)
+
+
+@pytest.mark.parametrize("name", CLOUDS)
 def test_the_head_keeps_mlflow_running_once_ray_is_up(name):
     config = load(name)
     starts = config["head_start_ray_commands"]
@@ -114,6 +132,29 @@ def running(ec2, node_type):
     named = {"Name": f"tag:{TAG_RAY_USER_NODE_TYPE}", "Values": [node_type]}
     reservations = ec2.describe_instances(Filters=[named])["Reservations"]
     return [instance for reservation in reservations for instance in reservation["Instances"]]
+
+
+def left_on_the_head(config):
+    """Return the file that `ray up` puts there, once Ray's own code has written it."""
+    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
+    _, written = _set_up_config_for_head_node(config, provider, no_restart=False)
+    return written
+
+
+@pytest.mark.slow
+def test_what_ray_up_leaves_on_the_head_tells_the_machines_that_may_come(aws):
+    config, _ = on_this_account(load("cluster.yaml"), aws)
+    with left_on_the_head(bootstrap_aws(prepare_config(config))) as file:
+        coming = coming_by(Path(file.name))
+        read_by_ray = FileConfigReader(file.name).get_cached_autoscaling_config()
+    assert set(coming.nodes) == {Node(cpus=8, gpus=1, accelerator="L4")}
+    assert (len(coming.nodes), coming.most) == (10, 8)
+    assert read_by_ray.get_node_labels("spot") == {RAY_NODE_ACCELERATOR_TYPE_KEY: "L4"}
+    assert read_by_ray.get_max_num_worker_nodes() == coming.most
+    head = {"Alive": True, "Resources": {"node:__internal_head__": 1.0}, "Labels": {}}
+    there = cluster_resources([head], coming=coming, address="auto")
+    fit = fit_slots(Slots(accelerator="L4", max=20), there)
+    assert (fit.count, fit.cpus_per_worker, fit.gpus_per_worker) == (8, 8, 1.0)
 
 
 @pytest.mark.slow
