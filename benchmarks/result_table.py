@@ -1,5 +1,7 @@
 """The tables that benchmarks write down, each with date, machine and commit."""
 
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +38,10 @@ def write_result(name: str, about: str, lines: Sequence[str]) -> Path:
         lines: The table, as Markdown.
     """
     path = RESULTS / f"{name}.md"
-    origin = "\n".join(f"- {line}" for line in provenance(f"python benchmarks/{name}.py"))
+    typed = shlex.join(
+        [f"benchmarks/{name}.py", *(arg for arg in sys.argv[1:] if arg != "--write")]
+    )
+    origin = "\n".join(f"- {line}" for line in provenance(f"python {typed}"))
     path.parent.mkdir(exist_ok=True)
     write_text(path, "\n".join([f"# {about.splitlines()[0]}", "", origin, "", *lines, ""]))
     return path

@@ -143,7 +143,7 @@ def _mean(candidate: Candidate) -> str:
 
 def _with_spread(mean: float, sd: float | None) -> str:
     """Return a mean over seeds and the standard deviation between them."""
-    return shown_number(mean) if sd is None else f"{shown_number(mean)} ± {sd:#.2g}"
+    return shown_number(mean) if sd is None else f"{shown_number(mean)} ± {shown_number(sd, 2)}"
 
 
 def _behind(candidate: Candidate, first: Candidate) -> str:

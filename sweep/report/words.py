@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.messages import counted, shown_duration
-from sweep.naming import metric_words, short_names, with_unit
+from sweep.naming import metric_words, short_names, shown_number, with_unit
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
@@ -76,7 +76,7 @@ def verdict_text(pair: PairedDifference) -> str:
 
 def spread_text(values: Sequence[float], sd: float | None) -> str:
     """Return a standard deviation and the number of seeds it is of."""
-    return f"± {sd:#.2g} ({len(values)} seeds)" if sd is not None else "(1 seed)"
+    return f"± {shown_number(sd, 2)} ({len(values)} seeds)" if sd is not None else "(1 seed)"
 
 
 def short_composition(params: Mapping[str, Any]) -> str:
