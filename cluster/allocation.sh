@@ -1,8 +1,9 @@
 # Runs a study on the machines of one allocation of a batch system; slurm.sh and lsf.sh source it.
 #
 # They define on_machine (host command...), which becomes a command on that machine (exec: a signal
-# must reach it, not a shell around it), and then call run_in_allocation. Ray's processes are children of this job and end with it; the study is told by
-# SIGTERM when the time is nearly up, and the same submission continues it.
+# must reach it, not a shell around it), and then call run_in_allocation. Ray's processes are children
+# of this job and end with it, after the study; a signal that reaches this script alone when the time
+# is nearly up tells the study, and the same submission continues it.
 # shellcheck shell=bash
 
 SWEEP_PYTHON=${SWEEP_PYTHON:-.venv/bin/python}
@@ -19,9 +20,19 @@ run_in_allocation() {
     done
     shift
     local hosts=("$@")
-    port=$((20000 + job % 20000)) # several jobs may share a machine
+    # Several jobs may share a machine, and each takes three ports: above those of Ray's workers
+    # (10002-19999), below those that Linux gives to whoever connects (32768 and on).
+    port=$((20000 + job % 4250 * 3))
     local head
-    head=$(getent ahostsv4 "${hosts[0]}" | awk 'NR == 1 { print $1 }')
+    head=$(address_of_head "${hosts[0]}")
+    if [ -z "$head" ]; then
+        if [ "${#hosts[@]}" -gt 1 ]; then
+            echo "cluster/allocation.sh: ${hosts[0]} has no IPv4 address but loopback (getent" \
+                "ahostsv4 ${hosts[0]}, hostname -I), where the other machines cannot reach it." >&2
+            return 1
+        fi
+        head=127.0.0.1
+    fi
     local address="$head:$port"
     children=()
     trap end_allocation EXIT
@@ -42,7 +53,7 @@ run_in_allocation() {
 
     "$SWEEP_PYTHON" sweep/run.py "${arguments[@]}" --address "$address" --nodes "${#hosts[@]}" &
     study=$!
-    trap 'kill -TERM "$study" 2>/dev/null' TERM INT USR2
+    trap 'kill -TERM "$study" 2>/dev/null' URG USR2 TERM INT
     wait "$study" || code=$?
     while kill -0 "$study" 2>/dev/null; do # a signal ended the waiting, not the study
         code=0
@@ -51,8 +62,15 @@ run_in_allocation() {
     return "$code"
 }
 
+# address_of_head <name of this machine>: its first IPv4 address by which others may reach it. That
+# of its own name is 127.0.1.1 on Debian and those alike.
+address_of_head() {
+    { getent ahostsv4 "$1" || true; hostname -I 2>/dev/null | tr ' ' '\n' || true; } |
+        awk '!found && $1 ~ /^[0-9]+\.[0-9.]+$/ && $1 !~ /^127\./ { found = $1 } END { print found }'
+}
+
 end_allocation() {
-    trap '' TERM INT USR2
+    trap '' URG USR2 TERM INT
     local pid
     for pid in "${children[@]}"; do
         kill -TERM "$pid" 2>/dev/null

@@ -7,7 +7,8 @@
 #BSUB -R span[ptile=8]          # CHANGE: cores per machine
 #BSUB -gpu num=1                # CHANGE: GPUs per machine
 #BSUB -W 8:00                   # CHANGE
-#BSUB -wt 2 -wa TERM            # two minutes before that, the study is told to stop
+#BSUB -wt 2 -wa URG             # two minutes before that, the study is told to stop: LSF signals
+#                               # all processes of a job, and this one ends none but those it tells
 #BSUB -o study-%J.log
 set -euo pipefail
 

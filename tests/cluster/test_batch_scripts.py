@@ -1,6 +1,7 @@
 """The Slurm and LSF scripts, run by stand-ins for the batch systems and for Ray."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -30,7 +31,15 @@ STUDY = (
     until [ "$(grep -c '^ray .* start' "$RECORD")" -ge "${@: -1}" ]; do sleep 0.02; done
 fi
 case "$*" in
-    *endless*) trap 'exit 143' TERM; touch "$RECORD.running"; sleep 60 & wait ;;
+    *endless*)
+        trap 'echo "study told" >> "$RECORD"; told=1' TERM
+        touch "$RECORD.running"
+        sleep 60 &
+        until [ -n "${told:-}" ]; do wait; done
+        sleep 0.5 # the epoch is saved, with Ray
+        echo "study ended" >> "$RECORD"
+        exit 143
+        ;;
     *failing*) exit 1 ;;
 esac
 """
@@ -41,6 +50,8 @@ STAND_INS = {
     "python": STUDY,
     "srun": PASS_ON,
     "blaunch": RECORDER + 'shift 2\nexec "$@"\n',
+    "getent": '#!/usr/bin/env bash\nfor address in $GETENT; do echo "$address STREAM $2"; done\n',
+    "hostname": '#!/usr/bin/env bash\n[ "$*" = -I ] && echo "$HOSTNAME_I"\n',
     "scontrol": "#!/usr/bin/env bash\nprintf 'localhost\\nnode-b\\nnode-c\\n'\n",
 }
 
@@ -68,6 +79,8 @@ class Batch:
             "SLURM_JOB_NODELIST": "node-[a-c]",
             "SLURM_CPUS_PER_TASK": "4",
             "SLURM_SUBMIT_DIR": str(folder),
+            "GETENT": "192.0.2.7",
+            "HOSTNAME_I": "192.0.2.8",
             "LSB_JOBID": "777",
             "LSB_DJOB_HOSTFILE": str(folder / "hosts"),
             "LS_SUBCWD": str(folder),
@@ -82,18 +95,29 @@ class Batch:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
-    def sbatch(self, *arguments):
+    def sbatch(self, *arguments, **environment):
         """Stand in for `sbatch`, which runs a copy of the script somewhere else."""
         spooled = self.folder / "spooled"
         shutil.copy(self.folder / "cluster" / "slurm.sh", spooled)
-        return self.start("bash", str(spooled), *arguments)
+        return self.start("bash", str(spooled), *arguments, **environment)
 
-    def bsub(self, study):
+    def bsub(self, study, **environment):
         """Stand in for `bsub < script`, which runs what it reads."""
         script = (self.folder / "cluster" / "lsf.sh").read_text()
-        return self.start("bash", "-c", script, STUDY=study)
+        return self.start("bash", "-c", script, STUDY=study, **environment)
+
+    def give_notice(self, system, job):
+        """Do what the batch system does before the time limit, by the script's own settings."""
+        script = (self.folder / "cluster" / f"{system}.sh").read_text()
+        if system == "slurm":  # B: to the script alone
+            (name,) = re.findall(r"^#SBATCH --signal=B:(\w+)@", script, re.MULTILINE)
+            job.send_signal(signal.Signals[f"SIG{name}"])
+        else:  # to all processes of the job
+            (name,) = re.findall(r"^#BSUB .*-wa (\w+)", script, re.MULTILINE)
+            os.killpg(job.pid, signal.Signals[f"SIG{name}"])
 
     def calls(self, program):
         lines = self.record.read_text().splitlines()
@@ -123,15 +147,15 @@ def test_slurm_starts_a_head_then_workers_then_the_study(batch):
     (head,) = [call for call in starts if "--head" in call]
     workers = [call for call in starts if "--head" not in call]
     assert "--dashboard-host=127.0.0.1" in head
-    assert option(head, "--port") == "32345"
-    assert [option(call, "--address") for call in workers] == ["127.0.0.1:32345"] * 2
+    assert option(head, "--port") == "31535"
+    assert [option(call, "--address") for call in workers] == ["192.0.2.7:31535"] * 2
     assert {option(call, "--num-cpus") for call in starts} == {"4"}
     assert {call[0] for call in starts} == {"RAY_AUTH_MODE=token"}
     assert {option(call, "--nodelist") for call in batch.calls("srun")} == {"node-b", "node-c"}
     token, _ = batch.calls("python")
     assert token[1:] == ["sweep/auth_token.py"]
     command = "python RAY_AUTH_MODE=token sweep/run.py quickstart --set question=Which one?"
-    assert f"{command} --address 127.0.0.1:32345 --nodes 3" in batch.record.read_text()
+    assert f"{command} --address 192.0.2.7:31535 --nodes 3" in batch.record.read_text()
 
 
 def test_lsf_starts_a_machine_per_host_with_its_share_of_the_cores(batch):
@@ -143,7 +167,7 @@ def test_lsf_starts_a_machine_per_host_with_its_share_of_the_cores(batch):
     study = batch.calls("python")[-1]
     assert study[1:] == [
         *("sweep/run.py", "quickstart", "--size", "full"),
-        *("--address", "127.0.0.1:20777", "--nodes", "2"),
+        *("--address", "192.0.2.7:22331", "--nodes", "2"),
     ]
 
 
@@ -154,13 +178,61 @@ def test_lsf_without_a_study_says_how_to_name_one(batch):
 
 
 @pytest.mark.parametrize("system", ["slurm", "lsf"])
-def test_the_notice_of_the_time_limit_reaches_the_study_and_ray_ends_with_the_job(batch, system):
+def test_the_notice_of_the_time_limit_reaches_the_study_and_ray_ends_after_it(batch, system):
     job = batch.sbatch("endless") if system == "slurm" else batch.bsub("endless")
     wait_for(batch.folder / "record.running")
-    job.send_signal(signal.SIGTERM)
+    batch.give_notice(system, job)
     assert job.wait(PATIENCE_S) == 143, batch.output.read_text()
-    ended = batch.record.read_text().count("ray ended")
-    assert ended == len([call for call in batch.calls("ray") if "start" in call])
+    started = len([call for call in batch.calls("ray") if "start" in call])
+    ends = batch.record.read_text().splitlines()[-started - 2 :]
+    assert ends == ["study told", "study ended", *["ray ended"] * started]
+
+
+def ports_of(batch, job_id):
+    job = batch.sbatch("quickstart", SLURM_JOB_ID=job_id)
+    assert job.wait(PATIENCE_S) == 0, batch.output.read_text()
+    (head,) = [call for call in batch.calls("ray") if "--head" in call]
+    names = ("--port", "--ray-client-server-port", "--dashboard-agent-listen-port")
+    batch.record.unlink()
+    return [int(option(head, name)) for name in names]
+
+
+def test_jobs_that_share_a_machine_take_other_ports(batch):
+    neighbours = [port for job_id in ("8499", "8500", "8501") for port in ports_of(batch, job_id)]
+    assert len(set(neighbours)) == 9
+    assert min(neighbours) == 20000
+    assert max(neighbours) == 32749, "above, Linux gives them to whoever connects"
+
+
+@pytest.mark.parametrize(
+    ("getent", "hostname"),
+    [
+        ("192.0.2.7", "192.0.2.8"),
+        ("127.0.1.1 192.0.2.7", "192.0.2.8"),
+        ("127.0.1.1", "127.0.0.1 2001:db8::7 192.0.2.7 172.17.0.1"),
+        ("", "192.0.2.7"),
+    ],
+)
+def test_the_head_is_where_others_reach_it(batch, getent, hostname):
+    job = batch.sbatch("quickstart", GETENT=getent, HOSTNAME_I=hostname)
+    assert job.wait(PATIENCE_S) == 0, batch.output.read_text()
+    (head,) = [call for call in batch.calls("ray") if "--head" in call]
+    assert option(head, "--node-ip-address") == "192.0.2.7"
+
+
+def test_a_machine_on_its_own_needs_no_address_that_others_reach(batch):
+    (batch.folder / "hosts").write_text("localhost\n")
+    job = batch.bsub("quickstart", GETENT="127.0.1.1", HOSTNAME_I="")
+    assert job.wait(PATIENCE_S) == 0, batch.output.read_text()
+    (head,) = [call for call in batch.calls("ray") if "--head" in call]
+    assert option(head, "--node-ip-address") == "127.0.0.1"
+
+
+def test_a_head_that_nobody_reaches_is_said_and_nothing_is_started(batch):
+    job = batch.sbatch("quickstart", GETENT="127.0.1.1", HOSTNAME_I="127.0.0.1")
+    assert job.wait(PATIENCE_S) == 1
+    assert "localhost has no IPv4 address but loopback" in batch.output.read_text()
+    assert not batch.record.exists() or "start" not in batch.record.read_text()
 
 
 def test_the_job_fails_as_its_study_does(batch):
