@@ -2,6 +2,7 @@
 
 import copy
 import re
+import subprocess
 from pathlib import Path
 
 import boto3
@@ -31,6 +32,17 @@ from sweep.yaml_file import read_yaml
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["cluster.yaml", "cluster/local.yaml", "cluster/gcp.yaml"]
 CLOUDS = ["cluster.yaml", "cluster/gcp.yaml"]
+
+
+PYTHON_OF_THE_SYSTEM = """\
+#!/bin/sh
+test "$PIP_BREAK_SYSTEM_PACKAGES" = 1 || { echo externally-managed-environment >&2; exit 1; }
+echo "$@" > "$HOME/installed"
+"""
+"""What `python3 -m pip` does on Debian 12, Ubuntu 23.04 and later (PEP 668)."""
+
+CUDA_13_DRIVER = 580
+"""The oldest NVIDIA driver for CUDA 13 (CUDA Toolkit release notes, table 2)."""
 
 
 def load(name):
@@ -70,6 +82,25 @@ def test_what_is_synced_is_the_project_without_results(name):
     assert config["file_mounts"]["~/hand-pose-sweeps"] == "."
     assert {".venv", "runs"} <= set(config["rsync_exclude"])
     assert ".git" not in config["rsync_exclude"], "a study records its commit"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_uv_is_installed_where_the_systems_python_refuses_packages(name, tmp_path):
+    (line,) = [line for line in load(name)["setup_commands"] if "install --user uv" in line]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").write_text(PYTHON_OF_THE_SYSTEM)
+    (tmp_path / "bin" / "python3").chmod(0o755)
+    environment = {"HOME": str(tmp_path), "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "installed").read_text().startswith("-m pip install --user uv==")
+
+
+def test_the_drivers_of_googles_images_can_run_the_pytorch_that_is_installed():
+    text = (ROOT / "cluster" / "gcp.yaml").read_text()
+    drivers = re.findall(r"images/family/\S+-nvidia-(\d+)", text)
+    assert len(drivers) == text.count("sourceImage:")
+    assert all(int(driver) >= CUDA_13_DRIVER for driver in drivers)
 
 
 @pytest.mark.parametrize("name", CLOUDS)
