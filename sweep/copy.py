@@ -18,8 +18,8 @@ from sweep.places import is_folder_here, place_at  # noqa: E402 - the same
 
 EXAMPLES = """\
 FROM and TO are runs folders (runs), runs folders of other machines (head:project/runs, over SSH) or
-a study's --storage (s3://bucket/studies); one of them is on this machine. The same command again
-goes on where it was interrupted.
+a study's --storage as a URI (s3://bucket/studies, file:///shared); one of them is on this machine.
+The same command again goes on where it was interrupted.
 
   python sweep/copy.py quickstart head:hand-pose-sweeps/runs runs
   python sweep/copy.py quickstart/3 runs s3://bucket/studies

@@ -8,6 +8,7 @@ from types import TracebackType
 from hpe.whole_file import is_temporary
 from sweep.folders import StudyDir
 from sweep.messages import shown_path
+from sweep.options import command
 from sweep.shared_storage import SharedStorage
 from trainables.remote_folder import RemoteFolder
 
@@ -104,9 +105,9 @@ def refuse_other_journal(folder: StudyDir, storage: SharedStorage) -> None:
     ours = folder.journal.read_bytes() if folder.journal.exists() else b""
     if not ours.startswith(copied):
         study, runs = folder.root.name, shown_path(folder.root.parent)
+        bring = command(study, storage.uri, runs, script="copy.py")  # a path would be a runs folder
         raise ValueError(
             f"{there.base}: there is a study {study} in the storage with results that "
-            f"{shown_path(folder.root)} has not. Bring it here first (python sweep/copy.py {study} "
-            f"{storage.place} {runs}), choose another name (--set name=...), or start it over "
-            f"(--fresh --yes)."
+            f"{shown_path(folder.root)} has not. Bring it here first ({bring}), choose another "
+            f"name (--set name=...), or start it over (--fresh --yes)."
         )

@@ -1,10 +1,15 @@
 """The copy of a study's folder in the storage."""
 
+import re
+import shlex
+
 import pytest
 
+from sweep import copy as copy_command
 from sweep.folders import RunsDir
 from sweep.mirror import StudyMirror, refuse_other_journal
-from sweep.shared_storage import SharedStorage
+from sweep.shared_storage import SharedStorage, use_storage
+from tests.sweep.finished_runs import Lab
 from trainables.remote_folder import RemoteFolder
 
 
@@ -74,7 +79,24 @@ def test_a_copy_with_other_results_is_not_written_over(folder, storage, ours, co
     if copied:
         storage.study(folder).write("journal.jsonl", copied.encode())
     if refused:
-        with pytest.raises(ValueError, match=r"sweep/copy\.py mine .*shared .*runs"):
+        with pytest.raises(ValueError, match=r"sweep/copy\.py mine file://.*shared .*runs"):
             refuse_other_journal(folder, storage)
     else:
         refuse_other_journal(folder, storage)
+
+
+def test_a_new_head_brings_the_study_by_the_command_that_the_refusal_names(tmp_path, storage):
+    first = Lab(tmp_path / "first")
+    use_storage(first.runs, storage)
+    first.finish("pretrain")
+    study = first.study("mine", [("COMPLETE", ["pretrain"])])
+    with StudyMirror(study, storage.study(study)):
+        pass
+    second = RunsDir(tmp_path / "second")
+    use_storage(second, storage)
+    with pytest.raises(ValueError, match="Bring it here first") as refusal:
+        refuse_other_journal(second.study("mine"), storage)
+    typed = re.search(r"\(python \S*sweep/copy\.py (.+?)\)", str(refusal.value))
+    assert copy_command.main(shlex.split(typed[1])) == 0
+    refuse_other_journal(second.study("mine"), storage)
+    assert second.study("mine").journal.read_bytes() == study.journal.read_bytes()
