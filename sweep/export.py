@@ -10,11 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
 
-import torch  # noqa: E402 - after the path is right
-from rich.console import Console  # noqa: E402 - the same
+from rich.console import Console  # noqa: E402 - after the path is right
 
 from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
-from hpe.evaluation.pose_model import load_pose_model  # noqa: E402 - the same
+from hpe.evaluation.onnx_networks import ONNX_NETWORKS  # noqa: E402 - the same
 from hpe.phases.phase import Artifacts  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
@@ -36,8 +35,6 @@ from trainables.manifest import CorruptStage  # noqa: E402 - the same
 from trainables.stages import StageStore  # noqa: E402 - the same
 
 STUDY, WEIGHTS, ONNX, CARD = "study.yaml", "weights.safetensors", "model.onnx", "README.md"
-ONNX_PHASES = ("finetune",)
-"""Phases whose networks can be written as ONNX, with a check that the file says the same."""
 
 ABOUT = (
     "Export a study's best configuration (the verdict's winner where there is one), or one trial: "
@@ -149,14 +146,13 @@ def _last_metrics(record: TrialRecord, store: StageStore) -> dict[str, float]:
 def _write_onnx(artifacts: Artifacts, phase: str, path: Path) -> str:
     """Write the ONNX file if there can be one; say how far it is from the network, or why not."""
     path.unlink(missing_ok=True)
-    if phase not in ONNX_PHASES:
-        return f"no ONNX file: networks of `{phase}` have no ONNX export yet"
-    parity = export_onnx(load_pose_model(artifacts, torch.device("cpu")), path)
-    return (
-        f"`{path.name}`: encoder and head, from views in [0, 1] (batch x 3 x side x side, RGB) to "
-        f"`keypoints_px` and `depth_rel`; differs from the network by at most "
-        f"{parity.keypoints_px:.1e} px and {parity.depth_rel:.1e} bone lengths on random views"
-    )
+    if phase not in ONNX_NETWORKS:
+        return f"no ONNX file: `{phase}` leaves no network that says something of pictures"
+    try:
+        network = ONNX_NETWORKS[phase](artifacts)
+        return f"`{path.name}`: {network.told(export_onnx(network, path))}"
+    except ValueError as error:
+        return f"no ONNX file: {error}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -27,6 +27,16 @@ PREDICTS: Mapping[str, str] = {
 }
 """Phase -> what the network it leaves predicts."""
 
+LOADERS: Mapping[str, str] = {
+    "finetune": "hpe.evaluation.pose_model:load_pose_model",
+    "encoder_decoder": "hpe.evaluation.axis_model:load_axis_model",
+    "body_pose": "hpe.evaluation.body_model:load_body_model",
+    "generator": "hpe.evaluation.mask_model:load_mask_model",
+    "pseudo_labels": "hpe.evaluation.mask_model:load_mask_model",
+    "paired": "hpe.evaluation.mask_model:load_mask_model",
+}
+"""Phase -> `module:function` that puts its network together, where it sees pictures."""
+
 PROTOCOLS: Mapping[str, str] = {
     "root_epe_mm": "wrists at the origin, the wrist's 0 counted; true root depth and scale given",
     "pa_epe_mm": "after scale, proper rotation and translation; a mirrored hand stays wrong",
@@ -146,20 +156,22 @@ def _use(exported: Exported, phase: str) -> Iterator[str]:
     yield ""
     yield "```python"
     yield "from pathlib import Path"
-    if phase == "finetune":
+    loader = LOADERS.get(phase)
+    if loader is not None:
+        module, _, function = loader.partition(":")
         yield "import torch"
-        yield "from hpe.evaluation.pose_model import load_pose_model"
+        yield f"from {module} import {function}"
     yield "from sweep.weights import read_weights_file"
     yield ""
     yield f'artifacts = read_weights_file(Path("{exported.weights}"))'
-    if phase == "finetune":
-        yield 'model = load_pose_model(artifacts, torch.device("cpu"))'
+    if loader is None:
+        yield "print({group: len(tensors) for group, tensors in artifacts.tensors.items()})"
         yield "```"
-        yield ""
-        yield f"or on photographs: `python sweep/predict.py {exported.weights} photos/`"
         return
-    yield "print({group: len(tensors) for group, tensors in artifacts.tensors.items()})"
+    yield f'model = {function}(artifacts, torch.device("cpu"))'
     yield "```"
+    yield ""
+    yield f"or on photographs: `python sweep/predict.py {exported.weights} photos/`"
 
 
 def _reproduce(inputs: CardInputs) -> Iterator[str]:

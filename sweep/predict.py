@@ -13,12 +13,12 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
 
 import numpy as np  # noqa: E402 - after the path is right
-import torch  # noqa: E402 - the same
 
 from hpe.evaluation.boxes import crop_of_box  # noqa: E402 - the same
 from hpe.evaluation.catalog import WITHOUT_PICTURES  # noqa: E402 - the same
 from hpe.evaluation.inference import Photograph, turns_deg  # noqa: E402 - the same
 from hpe.evaluation.onnx_export import export_onnx  # noqa: E402 - the same
+from hpe.evaluation.onnx_networks import ONNX_NETWORKS  # noqa: E402 - the same
 from hpe.evaluation.pose_model import PoseModel, best_device, load_pose_model  # noqa: E402 - the same
 from hpe.evaluation.single_hand import (  # noqa: E402 - the same
     REFINEMENTS,
@@ -26,6 +26,7 @@ from hpe.evaluation.single_hand import (  # noqa: E402 - the same
     camera_for,
     predict_hand,
 )
+from hpe.phases.phase import Artifacts  # noqa: E402 - the same
 from hpe.viz.hands import Image  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.camera_loop import camera_loop, open_camera, show_in_window  # noqa: E402 - the same
@@ -33,7 +34,7 @@ from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.drawn_hand import FOCAL_ASSUMED, NOT_RECOGNISED, drawn_hand  # noqa: E402 - the same
 from sweep.first_boxes import FirstBoxes, parse_box, read_boxes  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
-from sweep.found_model import find_model  # noqa: E402 - the same
+from sweep.found_model import FINETUNE, find_model  # noqa: E402 - the same
 from sweep.messages import shown_path  # noqa: E402 - the same
 from sweep.picture_files import (  # noqa: E402 - the same
     picture_files,
@@ -69,6 +70,10 @@ def _run(options: argparse.Namespace) -> None:
     say(f"network   {found.told}")
     phase = str(found.artifacts.facts.get("phase"))
     _require_meant(options, phase, is_camera=is_camera)
+    if options.onnx is not None:
+        _write_onnx(found.artifacts, phase, options.onnx)
+    if not options.sources:
+        return
     if phase in SHOWN_PHASES:
         looking = Looking(
             bone_mm=options.scale_mm,
@@ -81,17 +86,16 @@ def _run(options: argparse.Namespace) -> None:
             Pictures(paths, boxes, options.focal, options.out, network=found.told, looking=looking),
         )
         return
-    if options.onnx is not None:
-        parity = export_onnx(load_pose_model(found.artifacts, torch.device("cpu")), options.onnx)
-        say(
-            f"written   {shown_path(options.onnx)}: differs from the network by at most "
-            f"{parity.keypoints_px:.1e} px and {parity.depth_rel:.1e} bone lengths"
-        )
     model = load_pose_model(found.artifacts, best_device())
     if is_camera:
         _watch(model, boxes, options)
-    elif paths:
+    else:
         _predict_files(model, paths, boxes, options, network=found.told)
+
+
+def _write_onnx(artifacts: Artifacts, phase: str, path: Path) -> None:
+    network = ONNX_NETWORKS.get(phase, ONNX_NETWORKS[FINETUNE])(artifacts)
+    say(f"written   {shown_path(path)}: {network.told(export_onnx(network, path))}")
 
 
 def _require_meant(options: argparse.Namespace, phase: str, *, is_camera: bool) -> None:

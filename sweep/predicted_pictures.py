@@ -234,8 +234,10 @@ SHOWN_PHASES: Mapping[str, Callable[[Artifacts, Pictures], None]] = MappingProxy
 
 ASKED_OF: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        **{phase: frozenset() for phase in SHOWN_PHASES},
-        "encoder_decoder": frozenset({"--scale-mm", "--rotations", "--mirrored", "--refinements"}),
+        **{phase: frozenset({"--onnx"}) for phase in SHOWN_PHASES},
+        "encoder_decoder": frozenset(
+            {"--onnx", "--scale-mm", "--rotations", "--mirrored", "--refinements"}
+        ),
     }
 )
 """Options, beside boxes and focal length, that mean something to each of these."""

@@ -23,11 +23,13 @@ class BodyModel:
         network: From images to joints in S4's coordinates.
         width_px: Width of its images.
         height_px: Height of them.
+        head: What the settings of its head were.
     """
 
     network: BodyNetwork
     width_px: int
     height_px: int
+    head: BodyHeadConfig
 
 
 def load_body_model(artifacts: Artifacts, device: torch.device) -> BodyModel:
@@ -54,4 +56,4 @@ def load_body_model(artifacts: Artifacts, device: torch.device) -> BodyModel:
         head.load_state_dict(dict(tensors["head"]))
     numerics = Numerics(device, "fp32", channels_last=True)
     network = numerics.placed(BodyNetwork(encoder, head, numerics)).eval().requires_grad_(False)
-    return BodyModel(network, int(facts["width_px"]), int(facts["height_px"]))
+    return BodyModel(network, int(facts["width_px"]), int(facts["height_px"]), head_config)

@@ -16,11 +16,11 @@ from sweep.lineage import REQUIREMENTS
 from sweep.tracking import served_model
 from sweep.tracking.pictures import STUDY
 from sweep.tracking.store import RunStore, translated
+from sweep.weights import read_weights_file
 
 MODEL = "model"
 WEIGHTS_TAG = "weights_sha256"
 EXAMPLE_PX = 128
-NUM_JOINTS = 21
 DIGEST_CHARS = 16
 
 
@@ -55,17 +55,15 @@ def save_served_model(weights: Path, folder: Path) -> None:
     """Write an MLflow model of a report's weights, with its signature and an example.
 
     Args:
-        weights: What `best_weights.safetensors` holds, of finetuning.
+        weights: What `best_weights.safetensors` holds, of a phase in `served_model.SERVED`.
         folder: Does not exist yet.
     """
-    number = np.dtype(np.float64)
+    artifacts = read_weights_file(weights)
+    outputs = served_model.serving_of(artifacts).outputs(artifacts)
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))]),
         outputs=Schema(
-            [
-                TensorSpec(number, (-1, NUM_JOINTS, 2), "keypoints_px"),
-                TensorSpec(number, (-1, NUM_JOINTS, 3), "joints_bone"),
-            ]
+            [TensorSpec(np.dtype(out.dtype), (-1, *out.shape), out.name) for out in outputs]
         ),
     )
     save_model(

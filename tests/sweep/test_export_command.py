@@ -1,15 +1,18 @@
 """`sweep/export.py`: the best configuration as files that others can use."""
 
+import importlib
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from hpe.evaluation.onnx_export import Parity
+from hpe.evaluation.onnx_networks import ONNX_NETWORKS
 from hpe.evaluation.pose_model import load_pose_model
 from hpe.phases.finetune_config import FinetuneConfig
 from hpe.phases.phase import Artifacts
 from sweep import export
 from sweep.folders import RunsDir
+from sweep.model_card import LOADERS
 from sweep.study_file import load_study
 from sweep.weights import read_weights_file
 from tests.hpe.evaluation.untrained import ENCODER, IMAGE_PX, pose_artifacts
@@ -79,10 +82,10 @@ def export_there(runs, *more):
     return export.main(arguments), out
 
 
-def write_as_onnx(model, path):
+def write_as_onnx(network, path):
     """Stand for `hpe.evaluation.onnx_export`, which has tests of its own and takes seconds."""
-    path.write_text(f"a network on {model.image_px} px")
-    return Parity(keypoints_px=2e-6, depth_rel=1e-7)
+    path.write_text(f"a network on {network.width_px} px")
+    return {"keypoints_px": 2e-6, "depth_rel": 1e-7}
 
 
 def test_the_best_is_written_as_study_weights_onnx_and_card(runs, monkeypatch):
@@ -116,6 +119,25 @@ def test_the_best_is_written_as_study_weights_onnx_and_card(runs, monkeypatch):
     assert "chosen by hand" not in card
 
 
+@pytest.mark.parametrize("phase", LOADERS)
+def test_a_card_names_what_loads_the_network(phase):
+    module, _, function = LOADERS[phase].partition(":")
+    assert phase in ONNX_NETWORKS
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_a_network_that_onnx_cannot_hold_is_exported_without(runs, monkeypatch):
+    def refuse(_network, _path):
+        raise ValueError("this network cannot be written as ONNX: no such operator.")
+
+    monkeypatch.setattr(export, "export_onnx", refuse)
+    write_pose_study(runs)
+    code, out = export_there(runs)
+    assert code == 0
+    assert "no ONNX file: this network cannot be written" in (out / "README.md").read_text()
+    assert (out / "weights.safetensors").exists()
+
+
 def test_a_phase_without_onnx_export_says_so_and_an_old_file_goes(runs, capsys):
     records = list(toy_records())
     write_journal(runs.study("toy").journal, records)
@@ -129,7 +151,7 @@ def test_a_phase_without_onnx_export_says_so_and_an_old_file_goes(runs, capsys):
     assert load_file(out / "weights.safetensors").keys() == {"net.y"}
     assert not (out / "model.onnx").exists()
     card = (out / "README.md").read_text()
-    assert "no ONNX file: networks of `final` have no ONNX export yet" in card
+    assert "no ONNX file: `final` leaves no network that says something of pictures" in card
     assert "This trial is not what the study answers with" in card
     where = f"--runs-dir {runs.root} --data-dir '/my data'"
     assert f"python sweep/run.py {out / 'study.yaml'} {where}" in card

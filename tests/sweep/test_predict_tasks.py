@@ -68,12 +68,23 @@ def test_without_a_box_a_body_is_looked_for_in_the_middle_and_that_is_said(runs,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["--scale-mm", "30"], "--scale-mm"), (["--onnx", "x.onnx"], "--onnx")]
+    ("arguments", "said"),
+    [(["--scale-mm", "30"], "--scale-mm"), (["--rotations", "2"], "--rotations")],
 )
 def test_what_only_hands_are_asked_is_refused(runs, picture, capsys, arguments, said):
     code, out = predicted(runs, body_artifacts(), str(picture), *arguments)
     assert code != 0
     assert f"{said}: for networks of hand pose alone" in "".join(capsys.readouterr())
+    assert not out.exists()
+
+
+def test_a_network_alone_is_written_as_onnx(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict, "export_onnx", lambda *_: {"keypoints_px": 2e-6, "depth_share": 0})
+    code, out = predicted(runs, body_artifacts(), "--onnx", str(tmp_path / "body.onnx"))
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert "body.onnx: from `views` in [0, 1] (float32, batch x 3 x 96 x 64, RGB)" in shown
+    assert "at most 2.0e-06 px and 0.0e+00 of the volume's depth" in shown
     assert not out.exists()
 
 
@@ -118,7 +129,6 @@ def test_whole_pictures_are_seen_from_several_sides(runs, picture, capsys):
         ({"frame": "picture"}, ["--box", "1,2,30,30"], "leave --box, --boxes and --refinements"),
         ({"frame": "picture"}, ["--refinements", "0"], "leave --box, --boxes and --refinements"),
         ({}, ["--scale-mm", "30"], "says millimetres by itself"),
-        ({}, ["--onnx", "x.onnx"], "--onnx: for networks of finetuned hand pose alone"),
     ],
 )
 def test_what_an_encoder_decoder_cannot_do_is_refused(
