@@ -6,7 +6,7 @@ standard deviation is 1. In one kind of study all are worth the same; in the oth
 better than everyone else by 1, one standard deviation between seeds.
 
     python benchmarks/verdict.py
-    python benchmarks/verdict.py --studies 2000 --seeds 12
+    python benchmarks/verdict.py --studies 2000 --seeds 12 24
 
 Beside the race on the same deviates: everyone trained with every seed, judged by the same interval;
 and judged by the percentile bootstrap of the winner's paired differences, which neither makes up
@@ -16,6 +16,7 @@ for the choice among candidates nor for few seeds.
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from result_table import show_result
@@ -82,30 +83,32 @@ def is_hit(race: Race, table: dict[str, list[float]], effect: float) -> bool:
 
 def rows(options: argparse.Namespace) -> Iterator[str]:
     """Simulate studies of both kinds; yield the table."""
-    yield f"{options.studies} studies, {options.candidates} candidates, {options.seeds} seeds"
-    yield f"{'controls':>8} {'':>14} {'race':>7} {'all':>7} {'bootstrap':>10} {'spent':>7}"
-    for controls in (1, 3):
-        for effect, what in ((0.0, "false winner"), (1.0, "found")):
-            tally = simulate(
-                options.studies,
-                candidates=options.candidates,
-                controls=controls,
-                seeds=options.seeds,
-                effect=effect,
-                seed=options.seed,
-            )
-            shares = [n / options.studies for n in (tally.race, tally.full, tally.bootstrap)]
-            yield (
-                f"{controls:>8} {what:>14} {shares[0]:>7.1%} {shares[1]:>7.1%} "
-                f"{shares[2]:>10.1%} {tally.spent:>7.1%}"
-            )
+    yield f"{options.studies} studies, {options.candidates} candidates"
+    yield (
+        f"{'seeds':>5} {'controls':>8} {'':>14} {'race':>7} {'all':>7} {'bootstrap':>10} {'spent':>7}"
+    )
+    cases = product(options.seeds, (1, 3), ((0.0, "false winner"), (1.0, "found")))
+    for seeds, controls, (effect, what) in cases:
+        tally = simulate(
+            options.studies,
+            candidates=options.candidates,
+            controls=controls,
+            seeds=seeds,
+            effect=effect,
+            seed=options.seed,
+        )
+        shares = [n / options.studies for n in (tally.race, tally.full, tally.bootstrap)]
+        yield (
+            f"{seeds:>5} {controls:>8} {what:>14} {shares[0]:>7.1%} {shares[1]:>7.1%} "
+            f"{shares[2]:>10.1%} {tally.spent:>7.1%}"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--candidates", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[24])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="write the table to results/")
     options = parser.parse_args()
