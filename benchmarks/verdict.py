@@ -84,9 +84,7 @@ def is_hit(race: Race, table: dict[str, list[float]], effect: float) -> bool:
 def rows(options: argparse.Namespace) -> Iterator[str]:
     """Simulate studies of both kinds; yield the table."""
     yield f"{options.studies} studies, {options.candidates} candidates"
-    yield (
-        f"{'seeds':>5} {'controls':>8} {'':>14} {'race':>7} {'all':>7} {'bootstrap':>10} {'spent':>7}"
-    )
+    yield f"{'seeds':>5} {'controls':>8} {'':>14} {'race':>7} {'all':>7} {'boot':>7} {'spent':>7}"
     cases = product(options.seeds, (1, 3), ((0.0, "false winner"), (1.0, "found")))
     for seeds, controls, (effect, what) in cases:
         tally = simulate(
@@ -100,7 +98,7 @@ def rows(options: argparse.Namespace) -> Iterator[str]:
         shares = [n / options.studies for n in (tally.race, tally.full, tally.bootstrap)]
         yield (
             f"{seeds:>5} {controls:>8} {what:>14} {shares[0]:>7.1%} {shares[1]:>7.1%} "
-            f"{shares[2]:>10.1%} {tally.spent:>7.1%}"
+            f"{shares[2]:>7.1%} {tally.spent:>7.1%}"
         )
 
 
