@@ -88,7 +88,9 @@ def test_bodies_are_scored_by_joint_and_action(runs, capsys):
     assert code == 0, shown
     assert "no scale, no rotation" in shown
     assert len((out / "joints.csv").read_text().splitlines()) == 18
-    assert (out / "actions.csv").read_text().startswith("action,mpjpe_mm\nSitting,")
+    head, first, *_ = (out / "actions.csv").read_text().splitlines()
+    assert head == "action,mpjpe_mm,pa_mpjpe_mm,pck_150"
+    assert first.startswith("Sitting,")
 
 
 def lifting_study(runs):
