@@ -52,12 +52,8 @@ def make_job(study: Study, options: Options, *, tracking_uri: str) -> Job:
     Raises:
         ValueError: If the study or an option cannot work.
     """
-    given = {**study.from_weights, **parse_from_weights(options.from_weights)}
-    study = study.model_copy(update={"from_weights": given})
-    whole = check_study(study)
-    scope = whole if options.arm is None else check_study(_one_arm(study, options.arm))
-    if options.smoke:
-        whole, scope = check_study(smoke_study(whole)), check_study(smoke_study(scope))
+    whole, scope = _checked(study, options)
+    given = whole.study.from_weights
     arms = {**whole.study.arms, **scope.study.arms}
     runs = RunsDir(options.runs_dir)
     return Job(
@@ -73,6 +69,31 @@ def make_job(study: Study, options: Options, *, tracking_uri: str) -> Job:
         ),
         options=options,
     )
+
+
+def check_for_elsewhere(study: Study, options: Options) -> None:
+    """Refuse what could run on no machine; files, which may lie on another, are not looked for.
+
+    Raises:
+        ValueError: If the study or an option cannot work.
+    """
+    _checked(study, options, has_files=False)
+
+
+def _checked(
+    study: Study, options: Options, *, has_files: bool = True
+) -> tuple[CheckedStudy, CheckedStudy]:
+    """Return the whole study, and what is to be run of it now."""
+    given = {**study.from_weights, **parse_from_weights(options.from_weights)}
+    study = study.model_copy(update={"from_weights": given})
+    whole = check_study(study, has_files=has_files)
+    scope = whole
+    if options.arm is not None:
+        scope = check_study(_one_arm(study, options.arm), has_files=has_files)
+    if options.smoke:
+        whole = check_study(smoke_study(whole), has_files=has_files)
+        scope = check_study(smoke_study(scope), has_files=has_files)
+    return whole, scope
 
 
 def _one_arm(study: Study, name: str) -> Study:

@@ -7,25 +7,41 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from sweep.auth_token import ensure_token, token_file
 from sweep.cluster_check import check_cluster
 from sweep.findings import Level
 from sweep.folders import TRACKING_URI
 from sweep.lineage import PROJECT
-from sweep.options import Options
+from sweep.options import Options, command
 from sweep.yaml_file import read_yaml
+from trainables.remote_folder import is_uri
 
 FOLDER = "hand-pose-sweeps"
-"""Where cluster files put the project, below the home of the user there."""
+PROGRAMS = "~/venv/bin"
+"""Where cluster files put the project, below the home of the user there, and its Python."""
 
 MLFLOW_SCRIPT = "cluster/mlflow.sh"
 MLFLOW_PORT = 5000
 """The program by which a cluster's head keeps MLflow's server running, and where that listens."""
 
-RunCommand = Callable[[Sequence[str], Mapping[str, str]], int]
-"""Runs a command with these variables and returns its exit code."""
+
+class RunCommand(Protocol):
+    """Runs a command and returns its exit code."""
+
+    def __call__(
+        self, command: Sequence[str], variables: Mapping[str, str], *, is_quiet: bool = False
+    ) -> int:
+        """Run it in the project's folder.
+
+        Args:
+            command: Program and arguments.
+            variables: What it finds in its environment beside what is there.
+            is_quiet: Whether nothing of what it says is shown.
+        """
+
 
 Tell = Callable[[str], None]
 
@@ -35,14 +51,23 @@ class Cluster:
     """A cluster file that is fit to be used.
 
     Attributes:
-        path: The file.
+        path: The file, as it was typed.
+        user: Who logs in to its machines.
+        key: With which SSH key; None: one that is Ray's own, or one that SSH finds.
         is_local: Whether its machines are one's own.
         has_mlflow: Whether its head keeps MLflow's server running.
     """
 
     path: Path
+    user: str
+    key: str | None
     is_local: bool
     has_mlflow: bool
+
+    @property
+    def file(self) -> str:
+        """Return the file as it is found from everywhere."""
+        return str(self.path.resolve())
 
     def ray(self, *arguments: str) -> list[str]:
         """Return a command of Ray's launcher."""
@@ -71,6 +96,8 @@ def usable_cluster(path: Path, *, token: Path) -> Cluster:
     config = read_yaml(path).data
     return Cluster(
         path,
+        user=config["auth"]["ssh_user"],
+        key=config["auth"].get("ssh_private_key"),
         is_local=config["provider"]["type"] == "local",
         has_mlflow=any(MLFLOW_SCRIPT in line for line in config["head_start_ray_commands"]),
     )
@@ -93,52 +120,80 @@ def launch(options: Options, *, run: RunCommand, tell: Tell, token: Path | None 
     assert options.cluster is not None
     cluster = usable_cluster(options.cluster, token=token or token_file())
     there = replace(options, cluster=None, address="auto", study=_study_there(options.study))
-    file, environment = str(cluster.path), cluster.environment
-    is_up = run(cluster.ray("exec", file, "ray status > /dev/null"), environment) == 0
+    file, environment = cluster.file, cluster.environment
+    tell(f"Looking whether the cluster of {cluster.path} is up.")
+    status = f"RAY_AUTH_MODE=token {PROGRAMS}/ray status"
+    is_up = run(cluster.ray("exec", file, status), environment, is_quiet=True) == 0
     restart = ["--no-restart"] if is_up else []
     code = run(cluster.ray("up", "--yes", *restart, file), environment)
     if code != 0:
         tell(f"ray up ended with {code}; what it says above is why.")
         return 1
-    typed = shlex.join(["python", "sweep/run.py", *there.arguments])
+    typed = f"{PROGRAMS}/python {shlex.join(['sweep/run.py', *there.arguments])}"
     tracked = f"{TRACKING_URI}=http://127.0.0.1:{MLFLOW_PORT} " if cluster.has_mlflow else ""
-    command = f"cd {FOLDER} && {tracked}{typed}"
     detached = [] if options.dry_run else ["--tmux"]
-    code = run(cluster.ray("exec", *detached, file, command), environment)
+    code = run(
+        cluster.ray("exec", *detached, file, f"cd {FOLDER} && {tracked}{typed}"), environment
+    )
     if code != 0:
         tell(f"ray exec ended with {code}; what it says above is why.")
         return 1
     if not options.dry_run:
-        tell(how_to_go_on(options, file, has_mlflow=cluster.has_mlflow))
+        tell(how_to_go_on(options, cluster))
     return 0
 
 
-def how_to_go_on(options: Options, file: str, *, has_mlflow: bool) -> str:
+def how_to_go_on(options: Options, cluster: Cluster) -> str:
     """Return the lines that watch a study on a cluster, look into it, fetch it and end it."""
-    study = options.study or ""
+    study, file = options.study or "", shlex.quote(str(cluster.path))
     name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
     for path, _, value in (text.partition("=") for text in options.sets):
         name = value if path == "name" else name
-    runs, quoted = options.runs_dir, shlex.quote(file)
+    runs = PurePosixPath(FOLDER, options.runs_dir.as_posix())  # as it is, where it is absolute
     ui = (
         f"mlflow ui --host 127.0.0.1 --port {MLFLOW_PORT} "
-        f"--backend-store-uri sqlite:///{FOLDER}/{runs}/mlflow.db"
+        f"--backend-store-uri sqlite:///{runs}/mlflow.db"
     )
-    mlflow = "sleep infinity" if has_mlflow else ui  # the tunnel lasts as long as this
-    source = options.storage or f"$(ray get-head-ip {quoted} | tail -1):{FOLDER}/{runs}"
+    mlflow = "sleep infinity" if cluster.has_mlflow else ui  # the tunnel lasts as long as this
     lines = {
-        "watch": f"ray attach --tmux {quoted}",
-        "dashboard": f"ray dashboard {quoted}",
-        "MLflow": f"ray exec -p {MLFLOW_PORT} {quoted} {shlex.quote(mlflow)}",
-        "bring home": f"python sweep/copy.py {name} {source} runs",
-        "tear down": f"ray down --yes {quoted}",
+        "watch": f"ray attach --tmux {file}",
+        "dashboard": f"ray dashboard {file}",
+        "MLflow": f"ray exec -p {MLFLOW_PORT} {file} {shlex.quote(mlflow)}",
+        "bring home": _bring_home(name, options.storage, f"{runs}", cluster),
+        "tear down": f"ray down --yes {file}",
     }
     return "\n".join(f"{what:<12} {line}" for what, line in lines.items())
 
 
-def run_command(command: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run one of Ray's commands in this terminal."""
-    return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
+def _bring_home(study: str, storage: str | None, runs: str, cluster: Cluster) -> str:
+    """Return the line that copies a study here: from object storage, or from the head's disk.
+
+    A folder that the machines share is not looked for here, where nobody may see it.
+    """
+    if storage is not None and is_uri(storage):
+        return command(study, storage, "runs", script="copy.py")
+    head = f"$(ray get-head-ip {shlex.quote(str(cluster.path))} | tail -1)"
+    key = "" if cluster.key is None else f"RSYNC_RSH={shlex.quote(f'ssh -i {cluster.key}')} "
+    source = f'{shlex.quote(cluster.user)}@"{head}":{shlex.quote(runs)}'
+    return f"{key}{command(study, script='copy.py')} {source} runs"
+
+
+def run_command(
+    command: Sequence[str], variables: Mapping[str, str], *, is_quiet: bool = False
+) -> int:
+    """Run one of Ray's commands in this terminal.
+
+    It runs in the project's folder, which cluster files call `.` where they sync it.
+    """
+    shown = subprocess.DEVNULL if is_quiet else None
+    return subprocess.run(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **variables},
+        stdout=shown,
+        stderr=shown,
+        check=False,
+    ).returncode
 
 
 def _study_there(study: str | None) -> str:

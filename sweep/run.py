@@ -17,6 +17,7 @@ from sweep.command import BAD_INPUT  # noqa: E402 - the same
 from sweep.interruption import Interrupted, terminable  # noqa: E402 - the same
 from sweep.messages import Refused, refusing  # noqa: E402 - the same
 from sweep.options import Options, parse_options  # noqa: E402 - the same
+from sweep.study import Study  # noqa: E402 - the same
 from sweep.study_file import list_studies, load_study  # noqa: E402 - the same
 
 PLAIN_WIDTH = 140  # where there is no terminal that has a width of its own
@@ -72,23 +73,29 @@ def _collect(options: Options, console: Console) -> int:
 
 
 def _launch(options: Options, console: Console) -> int:
-    # What looks at cluster files takes a second to import, and only this option needs it.
+    with refusing():
+        study = _load(options)
+    # What judges studies and cluster files takes seconds to import.
+    from sweep.job import check_for_elsewhere  # noqa: PLC0415
     from sweep.launch import launch, run_command  # noqa: PLC0415
 
     with refusing():
+        check_for_elsewhere(study, options)
         return launch(options, run=run_command, tell=lambda text: console.print(text))
 
 
 def _run(options: Options, console: Console) -> int:
-    assert options.study is not None
     with refusing():
-        study = load_study(
-            options.study, size=options.size, sets=options.sets, trials=options.trials
-        )
+        study = _load(options)
     # Only now, when the file is fine: what judges and runs it takes seconds to import.
     from sweep.session import run_session  # noqa: PLC0415
 
     return run_session(study, options, console)
+
+
+def _load(options: Options) -> Study:
+    assert options.study is not None
+    return load_study(options.study, size=options.size, sets=options.sets, trials=options.trials)
 
 
 if __name__ == "__main__":

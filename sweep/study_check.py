@@ -77,8 +77,13 @@ class CheckedStudy:
         return self.study.search.trials * len(self.study.seeds.trials)
 
 
-def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
+def check_study(study: Study, phases: Phases = PHASES, *, has_files: bool = True) -> CheckedStudy:
     """Return the study with all that follows from it.
+
+    Args:
+        study: The study.
+        phases: What there is to train.
+        has_files: Whether the files that its settings name are to be on this machine.
 
     Raises:
         ValueError: If a name is unknown, a value out of range or a combination impossible.
@@ -103,8 +108,11 @@ def check_study(study: Study, phases: Phases = PHASES) -> CheckedStudy:
     check_grid(study, replaced, phases)
     space = _space(study, base, replaced)
     _check_arms_suffice(arms, split_sizes(data), replaced)
-    check_files((base, *arms.values()), replaced=replaced)
-    searched, conditional, varied = _searched(study, space, phases, sizes=split_sizes(data))
+    if has_files:
+        check_files((base, *arms.values()), replaced=replaced)
+    searched, conditional, varied = _searched(
+        study, space, phases, sizes=split_sizes(data), has_files=has_files
+    )
     for point in (base, *arms.values()):
         check_metrics(study, point)
         check_depth_is_known(point, data, replaced=replaced)
@@ -183,7 +191,12 @@ def _space(study: Study, base: Point, replaced: Sequence[str]) -> Space | None:
 
 
 def _searched(
-    study: Study, space: Space | None, phases: Phases, *, sizes: Mapping[str, int]
+    study: Study,
+    space: Space | None,
+    phases: Phases,
+    *,
+    sizes: Mapping[str, int],
+    has_files: bool,
 ) -> tuple[dict[str, BaseDistribution], frozenset[str], frozenset[str]]:
     """Return every parameter, those that only some points have, and every path that is set."""
     if space is None or study.search.trials == 0:
@@ -200,7 +213,8 @@ def _searched(
             point = searched_point(study, settings, phases)
             check_data_suffices(point, sizes, replaced=_replaced_labels(study, point))
             points.append(point)
-        check_files(points, replaced=_replaced_labels(study, points[0]))
+        if has_files:
+            check_files(points, replaced=_replaced_labels(study, points[0]))
     if not searched:
         raise ValueError(
             f"from_weights: the given weights replace everything that the space {study.space} "
