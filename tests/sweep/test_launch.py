@@ -1,5 +1,6 @@
 """`--cluster`: what is run where, and what people are told to type next."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from sweep import run
 from sweep.launch import launch
 from sweep.lineage import PROJECT
 from sweep.options import parse_options
-from sweep.places import RsyncPlace, place_at
+from sweep.places import RsyncPlace, is_folder_here, place_at
+from sweep.study_file import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -228,3 +230,33 @@ def test_files_of_the_cluster_need_not_be_here(cluster, monkeypatch, capsys):
     assert run.main(["quickstart", *sets, "--cluster", cluster]) == 0
     assert run.main(["quickstart", *sets, "--dry-run"]) == 2
     assert "/only/there" in capsys.readouterr().err
+
+
+def documented():
+    """Return the lines to type of each owner of machines in docs/cluster.md."""
+    sections = (ROOT / "docs" / "cluster.md").read_text().split("\n## ")[1:]
+    blocks = [text.split("```")[1].strip().split("\n") for text in sections if "```" in text]
+    typed = [[line for line in block if not line.startswith("#")] for block in blocks]
+    return [lines for lines in typed if len(lines) > 1]
+
+
+def words_after(program):
+    lines = [line for block in documented() for line in block]
+    found = [line.split(program)[1].split("&&")[0] for line in lines if program in line]
+    return [shlex.split(line, comments=True) for line in found]
+
+
+def test_every_owner_of_machines_gets_to_a_running_study_in_ten_lines():
+    assert [len(lines) <= 10 for lines in documented()] == [True, True, True]
+
+
+def test_documented_commands_are_understood():
+    runs = words_after("python sweep/run.py")
+    assert len(runs) == 2
+    for words in runs:
+        options = parse_options(words)
+        load_study(options.study, size=options.size)
+        assert (ROOT / options.cluster).is_file()
+    copies = words_after("python sweep/copy.py")
+    assert len(copies) == 3
+    assert not any(is_folder_here(source) for _, source, _ in copies), "nothing lies here yet"
