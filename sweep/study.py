@@ -11,6 +11,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -194,6 +195,7 @@ class Slots(Config):
     Attributes:
         count: `auto`: all that fit, but no more than `max`; on a cluster the number follows its
             machines as they come and go.
+        gpu: Of each worker: a share of one GPU, or whole ones.
         accelerator: The GPU type that every worker is to have, as Ray calls it (`L4`, `A100`).
     """
 
@@ -202,6 +204,17 @@ class Slots(Config):
     workers: PositiveInt = 1
     gpu: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     accelerator: str | None = None
+
+    @field_validator("gpu")
+    @classmethod
+    def _ray_gives_out(cls, gpu: float | Literal["auto"]) -> float | Literal["auto"]:
+        """Refuse what Ray has no bundle for: parts of a GPU beside whole ones."""
+        if gpu != "auto" and gpu > 1 and not gpu.is_integer():
+            raise ValueError(
+                f"a worker has a share of one GPU or a whole number of them, got {gpu:g}; set "
+                f"{int(gpu)}, {int(gpu) + 1} or a share such as 0.5."
+            )
+        return gpu
 
 
 class Size(Config):

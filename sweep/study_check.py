@@ -122,7 +122,6 @@ def check_study(study: Study, phases: Phases = PHASES, *, has_files: bool = True
     check_source(study)
     _check_search(study)
     check_reuse(study, base.plan, searched)
-    _check_slots(study)
     return CheckedStudy(
         study=study,
         base=base,
@@ -266,12 +265,6 @@ def _check_search(study: Study) -> None:
             f"final/top_k: the best {study.final.top_k} of what is searched are to run again, but "
             f"the study has no space; arms alone are compared over seeds/trials."
         )
-
-
-def _check_slots(study: Study) -> None:
-    gpu = study.slots.gpu
-    if gpu != "auto" and gpu > 1 and gpu != int(gpu):
-        raise ValueError(f"slots/gpu: a share of one GPU or a whole number of them, got {gpu}.")
 
 
 def _replaced_labels(study: Study, base: Point) -> list[str]:

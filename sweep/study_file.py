@@ -162,6 +162,8 @@ def _explained(error: ValidationError, place: Place) -> Iterator[str]:
             )
         elif first["type"] == "missing":
             yield f"{place(path)}: this key is missing."
+        elif first["type"] == "value_error":  # a rule of ours says all there is to say
+            yield f"{place(path)}: {first['ctx']['error']}"
         else:
             rules = " or ".join(_rule(detail) for detail in details)
             yield f"{place(path)}: must {rules}, got {first['input']!r}."

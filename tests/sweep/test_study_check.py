@@ -191,7 +191,6 @@ def test_without_trials_nothing_is_searched():
             "early_stop/proxy: no phase before the last one reports a proxy",
         ),
         ({"seeds": {"trials": [1, 1]}}, "seeds/trials: each seed once, got [1, 1]."),
-        ({"slots": {"gpu": 1.5}}, "slots/gpu: a share of one GPU or a whole number of them, got 1"),
         (
             {"sizes": {"small": {"settings": {"pretrain/epoch": 3}}}},
             "sizes/small/settings: pretrain/epoch: no phase of the plan has this setting; nearest",

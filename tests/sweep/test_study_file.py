@@ -2,6 +2,7 @@
 
 import pytest
 
+from sweep.study import Slots
 from sweep.study_file import STUDIES, find_study, list_studies, load_study
 
 BASE = """\
@@ -162,6 +163,12 @@ def test_another_data_set_starts_from_its_own_defaults(written):
             "slots: {count: 0}\nquestion:",
             "mine.yaml:1: slots/count: must be greater than 0 or be 'auto', got 0.",
         ),
+        (
+            "question:",
+            "slots: {gpu: 1.5}\nquestion:",
+            "mine.yaml:1: slots/gpu: a worker has a share of one GPU or a whole number of them, "
+            "got 1.5; set 1, 2 or a share such as 0.5.",
+        ),
     ],
 )
 def test_a_faulty_study_is_refused_with_file_line_path_and_rule(written, old, new, message):
@@ -175,6 +182,11 @@ def test_all_faults_of_a_file_are_told_at_once(written):
         "question",
         "search/trials",
     ]
+
+
+@pytest.mark.parametrize("gpu", ["auto", 0, 0.25, 1, 1.0, 4])
+def test_ray_gives_a_worker_a_share_of_a_gpu_or_whole_ones(gpu):
+    assert Slots(gpu=gpu).gpu == gpu
 
 
 @pytest.mark.parametrize(
