@@ -125,7 +125,7 @@ def test_a_value_that_is_not_json_is_refused_before_anything_is_written(path):
     assert path.read_bytes() == data
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
+def test_f4_a_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
     data = written(path)
     real_write = os.write
 

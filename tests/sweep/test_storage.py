@@ -175,7 +175,7 @@ def test_counts_every_file_once_and_follows_no_link(stages):
     assert bytes_below(stages / "gone") == 0
 
 
-def test_a_study_begins_nothing_while_there_is_no_room_and_then_goes_on_by_itself(tmp_path):
+def test_f4_a_study_begins_nothing_while_there_is_no_room_and_then_goes_on_by_itself(tmp_path):
     reasons = ["the disk is full"]
     study = make_study(arms={}, search={"trials": 2})
     play = Play(study, tmp_path, shortage=lambda: reasons[0]).open()

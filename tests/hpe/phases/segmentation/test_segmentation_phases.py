@@ -68,7 +68,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("case", RESUMED)
-def test_a_resumed_phase_equals_the_uninterrupted_one(case, train, first_round, tmp_path):
+def test_f18_a_resumed_phase_equals_the_uninterrupted_one(case, train, first_round, tmp_path):
     name, raw = RESUMED[case]
     raw = {**raw, "epochs": 2}
     parents = {} if name == "generator" else first_round
