@@ -4,7 +4,8 @@ S3 trains G1 (a U-Net) and a discriminator D on images with masks, G2 (a U-Net++
 images without, then on those with masks while D judges it, and the last two once more. D was given
 class ids, so that G2 had no gradient from it; `heard` is the same with soft masks, which give it
 one, and `unpaired_masks` lets D learn on with masks that belong to no image, which S3 had and left
-unused. Without pseudo-labels the phase `paired` comes twice in place of the two rounds, so that
+unused, held back by R1 with Mescheder et al.'s gamma (2018): without it D wins, and what G2 hears of
+it drowns the masks. Without pseudo-labels the phase `paired` comes twice in place of the two rounds, so that
 every step trains G2 on masks for as many epochs and ends in the same label.
 
 A name with `one_round` is the first round alone, of plan generator, pseudo_labels, paired, or what
@@ -40,6 +41,7 @@ _ADVERSARIAL: Settings = {
 }
 _S3_DISCRIMINATOR: Settings = {"kind": "s3", "compat": "s3"}
 _HEARD_DISCRIMINATOR: Settings = {"kind": "s3", "masks": "soft"}
+_LEARNS_ON: Settings = {"trains": True, "real_masks": "unpaired", "r1_weight": 10.0}
 _AUGMENTATION: Settings = {
     "translate_share": 0.01,
     "scale_std": 0.01,
@@ -82,7 +84,7 @@ def _with_generator(rounds: int) -> Iterator[tuple[str, Baseline]]:
     labelled, paired = LABELS[:rounds], PAIRED[:rounds]
     silent = {**_generator(_S3_DISCRIMINATOR), **_pseudo_labels(labelled)}
     heard = {**_generator(_HEARD_DISCRIMINATOR), **_pseudo_labels(labelled)}
-    learns_on = _below(paired, "adversary", {"trains": True, "real_masks": "unpaired"})
+    learns_on = _below(paired, "adversary", _LEARNS_ON)
     steps: Mapping[str, tuple[str, Settings]] = {
         "pseudo_labels": (
             "no adversary, G2 on G1's labels too",

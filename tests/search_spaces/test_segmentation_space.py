@@ -46,6 +46,13 @@ def test_as_published_the_discriminator_reads_ids_and_learns_no_more():
         assert weights == pytest.approx((0.315, 0.585, 0.1))
 
 
+def test_a_discriminator_that_learns_on_from_other_masks_is_held_back_by_r1():
+    for label in ("paired", "paired_2"):
+        adversary = configs_of("s3_unpaired_masks")[label].adversary
+        assert adversary.trains
+        assert (adversary.real_masks, adversary.r1_weight) == ("unpaired", 10)
+
+
 def test_every_step_of_the_ladder_trains_on_masks_for_as_many_epochs():
     for name in (*LADDER, "heard", "unpaired_masks", "no_pseudo_labels"):
         configs = configs_of(f"s3_{name}_full")
