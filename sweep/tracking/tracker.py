@@ -35,7 +35,7 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 RECORDS_PER_FLUSH = 2000
 MESSAGE_CHARS = 160
-CREDENTIALS = re.compile(r"//[^/@\s]+@")
+CREDENTIALS = re.compile(r"//\S*@")  # a password may hold what should have been written as %2F
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import re
+import secrets
+import socket
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -19,6 +21,7 @@ from sweep.lock import driver_lock
 from sweep.points import arm_point
 from sweep.runs_lock import alone_in
 from sweep.study_file import load_study
+from sweep.tracking import MlflowTracker
 from sweep.tuner import StudyInterrupted
 from trainables.pool import NoSlotLeft
 from trainables.sealed_json import StageFormat
@@ -264,6 +267,24 @@ def test_f14_mlflow_gets_no_more_time_than_the_notice_of_a_signal_leaves(
     training.error = None
     assert called()[0] == 0
     assert patience_s == [3.0, 60.0]
+
+
+@pytest.mark.parametrize("between", ["-", "/@"])
+def test_no_password_of_a_tracking_uri_is_written_or_said(called, monkeypatch, tmp_path, between):
+    parts = secrets.token_hex(8), secrets.token_hex(8)  # a study keeps this file if it is changed
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{between.join(parts)}@{nobody}")
+    monkeypatch.setattr(execution, "MlflowTracker", MlflowTracker)
+    monkeypatch.setattr(execution, "TRACKER_PATIENCE_S", 0.5)
+    code, out, err = called()
+    assert code == 0
+    assert "MLflow has not taken the last" in out
+    texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"leaderboard" in text for text in texts)
+    for part in parts:
+        assert part not in out + err
+        assert not any(part.encode() in text for text in texts)
 
 
 @pytest.mark.parametrize(("gpu_h", "gpus_per_slot"), [(None, 0.0), (3.0, 1.0)])

@@ -346,7 +346,7 @@ def test_an_interrupted_study_runs_again_when_it_is_continued(start, held, journ
     assert [run.info.status for run in held()] == ["RUNNING"]
 
 
-def test_a_store_that_is_away_costs_nothing_and_loses_nothing(
+def test_f10_a_store_that_is_away_costs_nothing_and_loses_nothing(
     start, held, uri, searched_records, caplog, monkeypatch
 ):
     opened = store.open_store
@@ -375,7 +375,7 @@ def test_a_store_that_is_away_costs_nothing_and_loses_nothing(
     assert len(held()) == 1 + 10 + 18
 
 
-def test_a_failing_write_is_tried_again_and_doubles_nothing(
+def test_f10_a_failing_write_is_tried_again_and_doubles_nothing(
     start, held, uri, searched_records, monkeypatch
 ):
     log_batch = MlflowClient.log_batch
@@ -446,6 +446,11 @@ def test_a_run_that_was_deleted_in_the_ui_stops_no_other(start, held, journal_sc
     [
         ("http://me:secret@head:5000/x", "http://head:5000/x"),
         ("http://head:5000", "http://head:5000"),
+        ("http://me:s@e/cret@head:5000/x", "http://head:5000/x"),
+        (
+            "postgresql://me:secret@head/x at http://you:secret@head",
+            "postgresql://head/x at http://head",
+        ),
     ],
 )
 def test_shows_no_credentials(uri, shown):
