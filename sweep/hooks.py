@@ -5,14 +5,18 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 LIMIT_S = 10.0
 """How long a hook may take for one event; it is ended then."""
+
+LAST_BYTES = 4096
+"""How much of what a command wrote is looked at for its last line."""
 
 SCHEMES = ("http", "https")
 
@@ -85,19 +89,32 @@ def _post(address: str, body: bytes) -> None:
 
 
 def _run(command: str, body: bytes) -> None:
-    process = subprocess.Popen(
-        shlex.split(command),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the study
-    )
-    try:
-        _, errors = process.communicate(body, timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise TimeoutError(f"took longer than {LIMIT_S:g} s and was ended") from None
-    if process.returncode != 0:
-        last = errors.decode(errors="replace").strip().splitlines()[-1:]
-        raise OSError(": ".join([f"ended with {process.returncode}", *last]))
+    """Run a command until it has ended, whatever it leaves behind.
+
+    It reads and writes files, not pipes: a child that it leaves behind would hold a pipe open.
+    """
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+        given.write(body)
+        given.seek(0)
+        process = subprocess.Popen(
+            shlex.split(command),
+            stdin=given,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is for the study
+        )
+        try:
+            process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise TimeoutError(f"took longer than {LIMIT_S:g} s and was ended") from None
+        if process.returncode != 0:
+            told = ": ".join([f"ended with {process.returncode}", *_last_line(errors)])
+            raise OSError(told)
+
+
+def _last_line(errors: IO[bytes]) -> list[str]:
+    """Return the last line of what a command wrote, if it wrote any."""
+    errors.seek(max(errors.seek(0, os.SEEK_END) - LAST_BYTES, 0))
+    return errors.read().decode(errors="replace").strip().splitlines()[-1:]

@@ -1,6 +1,7 @@
 """Hooks: what they are told, and that they can neither hold up nor fail a study."""
 
 import json
+import os
 import shlex
 import sys
 import threading
@@ -63,6 +64,16 @@ def test_a_command_gets_the_event_on_its_standard_input(tmp_path):
     code = f"import sys; open({str(target)!r}, 'w').write(sys.stdin.read())"
     call_hook(in_python(code), {"event": "done", "value": 1.5})
     assert json.loads(target.read_text()) == {"event": "done", "value": 1.5}
+
+
+def test_a_command_has_ended_although_a_child_of_its_own_session_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(hooks, "LIMIT_S", 5.0)
+    pid, held = tmp_path / "pid", tmp_path / "held"
+    os.mkfifo(held)
+    child = f"setsid sh -c 'echo $$ > {pid}; read line < {held}' & exit 0"
+    call_hook(shlex.join(["sh", "-c", child]), {"event": "done"})  # raises after the limit
+    held.write_text("end\n")  # waits until the child reads, which outlived its command
+    assert pid.read_text().strip().isdigit()
 
 
 def test_an_address_gets_the_event_as_the_body_of_a_post():
