@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -81,11 +81,35 @@ def _check_address(given: str) -> None:
 def _post(address: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(address, data=body, headers=headers, method="POST")
+    opener = urllib.request.build_opener(_RefuseToMove)
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT_S):
+        with opener.open(request, timeout=LIMIT_S):
             return
-    except (HTTPException, ValueError) as error:  # an address that it was sent on to, say
+    except (HTTPException, ValueError) as error:
         raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+class _RefuseToMove(urllib.request.HTTPRedirectHandler):
+    """Refuses to be sent on: what follows a 301 or 302 is a GET, without the event."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,  # noqa: ARG002 - the base class's signature
+        headers: HTTPMessage,  # noqa: ARG002 - the same
+        newurl: str,
+    ) -> None:
+        """Raise an error with the new address, whose path may be a secret where the old one was."""
+        fp.close()
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        is_same = (old.path, old.query) == (new.path, new.query)
+        path = "the same path" if is_same else "another path (`curl -I` shows it)"
+        raise OSError(
+            f"the address has moved ({code}) to {new.scheme}://{new.netloc.rpartition('@')[2]}, "
+            f"{path}; nothing was delivered: give --notify the new address"
+        )
 
 
 def _run(command: str, body: bytes) -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -76,24 +77,58 @@ def test_a_command_has_ended_although_a_child_of_its_own_session_goes_on(tmp_pat
     assert pid.read_text().strip().isdigit()
 
 
-def test_an_address_gets_the_event_as_the_body_of_a_post():
-    bodies = []
+@contextmanager
+def server(answer):
+    """Serve one request with `answer(handler, body)`; yield the server's address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
+            answer(self, self.rfile.read(int(self.headers["Content-Length"])))
 
         def log_message(self, *_arguments):
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
+    with HTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.handle_request)
         thread.start()
-        call_hook(f"http://127.0.0.1:{server.server_port}/hook", {"event": "failed"})
+        yield f"http://127.0.0.1:{served.server_port}"
         thread.join()
+
+
+def test_an_address_gets_the_event_as_the_body_of_a_post():
+    bodies = []
+
+    def answer(request, body):
+        bodies.append(json.loads(body))
+        request.send_response(204)
+        request.end_headers()
+
+    with server(answer) as address:
+        call_hook(f"{address}/hook", {"event": "failed"})
     assert bodies == [{"event": "failed"}]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("https://user:key@chat.example:8443/secret", "to https://chat.example:8443, the same path"),
+        ("/secret/again", r"to http://127.0.0.1:\d+, another path"),
+    ],
+)
+def test_an_address_that_has_moved_is_a_failure_that_names_the_new_one(status, place, told):
+    def answer(request, _body):
+        request.send_response(status)
+        request.send_header("Location", place)
+        request.end_headers()
+
+    with (
+        server(answer) as address,
+        pytest.raises(OSError, match=rf"has moved \({status}\) {told}") as refused,
+    ):
+        call_hook(f"{address}/secret", {"event": "failed"})
+    assert "secret" not in str(refused.value)
+    assert "key" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
