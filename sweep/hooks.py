@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,13 +22,20 @@ LAST_BYTES = 4096
 SCHEMES = ("http", "https")
 
 
-def check_hook(given: str) -> None:
+def check_hook(given: str, *, runs_here: bool) -> None:
     """Refuse a hook that cannot be called.
 
+    Args:
+        given: A command or an address.
+        runs_here: Whether a command is to run on this machine, so that there must be such a
+            program.
+
     Raises:
-        ValueError: If it is empty, has an open quotation mark, or is an address without a host or
-            with characters that an address cannot have.
+        ValueError: If it is empty, has an open quotation mark, names no program, or is an address
+            behind a blank, without a host or with characters that an address cannot have.
     """
+    if given != given.strip() and _is_address(given.strip()):
+        raise ValueError("--notify: there is a blank before or after the address; leave it out.")
     if _is_address(given):
         _check_address(given)
         return
@@ -37,6 +45,11 @@ def check_hook(given: str) -> None:
         raise ValueError(f"--notify {given}: {error}; write the command as in a shell.") from None
     if not words:
         raise ValueError("--notify: give a command, or an address that begins with http.")
+    if runs_here and shutil.which(words[0]) is None:
+        raise ValueError(
+            f"--notify {given}: there is no program {words[0]} that can be run here; give its path, "
+            f"or `sh -c '...'` for what only a shell knows."
+        )
 
 
 def call_hook(given: str, event: Mapping[str, Any]) -> None:

@@ -117,7 +117,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         parser.error("--cluster runs the study on the cluster's head: leave the other option out.")
     try:
         for hook in found.notify:
-            check_hook(hook)
+            check_hook(hook, runs_here=found.cluster is None)
     except ValueError as error:
         parser.error(str(error))
     if found.nodes < 1:

@@ -183,9 +183,9 @@ def test_a_slow_hook_holds_nothing_up(journal_script):
 
 
 def test_the_hooks_are_options_that_stay():
-    options = parse_options(["toy", "--notify", "say done", "--notify", "https://chat.example/x"])
-    assert options.notify == ("say done", "https://chat.example/x")
-    assert "--notify 'say done' --notify https://chat.example/x" in options.again
+    options = parse_options(["toy", "--notify", "echo done", "--notify", "https://chat.example/x"])
+    assert options.notify == ("echo done", "https://chat.example/x")
+    assert "--notify 'echo done' --notify https://chat.example/x" in options.again
     assert shown_hook(options.notify[1]) == "https://chat.example"
 
 
@@ -199,11 +199,20 @@ def test_the_hooks_are_options_that_stay():
         ("http://chat.example/hoök", "as %XX"),
         ("http://chat.example:room/x", "Port could not be cast"),
         ("http://[chat.example/x", "Invalid IPv6 URL"),
+        (" https://chat.example/x", "blank before or after the address"),
+        ("https://chat.example/x\n", "blank before or after the address"),
+        ("/no/such --loud", "there is no program /no/such"),
+        ("no-such-program", "there is no program no-such-program"),
     ],
 )
 def test_a_hook_that_cannot_be_called_is_refused_at_once(hook, message, capsys):
     with pytest.raises(ValueError, match=message):
-        check_hook(hook)
+        check_hook(hook, runs_here=True)
     with pytest.raises(SystemExit, match="2"):
         parse_options(["toy", "--notify", hook])
     assert message in capsys.readouterr().err
+
+
+def test_a_command_that_is_to_run_on_a_cluster_need_not_be_here():
+    there = ["toy", "--cluster", "c.yaml", "--notify", "/head/only --loud"]
+    assert parse_options(there).notify == ("/head/only --loud",)
