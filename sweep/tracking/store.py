@@ -201,17 +201,19 @@ class RunStore:
             known.end_ms = picture.end_ms
         known.status = picture.status
 
-    def _search(self, condition: str) -> Iterator[Run]:
+    def _search(self, condition: str) -> list[Run]:
+        """Return all that are found: pages are counted off, and move where runs are deleted."""
+        found: list[Run] = []
         token = None
         while True:
             with translated():
                 page = self.client.search_runs(
                     [self.experiment_id], condition, max_results=RUNS_PER_PAGE, page_token=token
                 )
-            yield from page
+            found += page
             token = page.token
             if not token:
-                return
+                return found
 
 
 def open_store(
