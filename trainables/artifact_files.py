@@ -1,17 +1,23 @@
 """Artifacts and states as files: safetensors for tensors, JSON for everything else."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from hpe.phases.phase import Artifacts
+from hpe.tensor_file import save_tensors
 from hpe.whole_file import replacing, sha256_of, write_text
 
 FACTS = "facts.json"
 TENSORS = ".safetensors"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def write_artifacts(folder: Path, artifacts: Artifacts) -> list[Path]:
@@ -34,7 +40,25 @@ def read_artifacts(files: Sequence[Path]) -> Artifacts:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, durable: bool) -> str:
-    """Write named tensors and return the file's SHA-256; `durable` as in `hpe.whole_file`."""
+    """Write named tensors and return the file's SHA-256; `durable` as in `hpe.whole_file`.
+
+    Raises:
+        OSError: If the disk does not take them; the file is as it was then.
+    """
     with replacing(path, durable=durable) as temporary:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
+        on_cpu = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        with _trouble_of_the_system():
+            save_tensors(on_cpu, temporary)
         return sha256_of(temporary)
+
+
+@contextmanager
+def _trouble_of_the_system() -> Iterator[None]:
+    """Raise as OSError what safetensors raises as an error of its own, such as a full disk."""
+    try:
+        yield
+    except SafetensorError as error:
+        found = _OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1]))) from error

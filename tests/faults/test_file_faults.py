@@ -1,12 +1,15 @@
 """Files of a study that are torn, flipped or locked: the journal and its copies."""
 
 import os
+import resource
 import sqlite3
 import time
+from contextlib import contextmanager
 from functools import partial
 
 import optuna
 import pytest
+import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
@@ -16,6 +19,7 @@ from sweep.optuna_copy import OptunaCopy
 from sweep.optuna_log import OptunaLog
 from sweep.tracking import MlflowTracker
 from tests.sweep.engine_fakes import Play, make_study
+from trainables.saved_states import read_last_state, write_state
 
 STUDY = make_study(search={"trials": 2})
 
@@ -41,6 +45,32 @@ def states_in(path):
 def last_record(data):
     """Return where the last line of a file starts."""
     return len(data.rstrip(b"\n").rpartition(b"\n")[0]) + 1
+
+
+@contextmanager
+def files_of_at_most(size_bytes):
+    """Have the system refuse to write more into any file, as it does where a disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size_bytes", [0, 100, 3000])
+def test_f4_a_state_that_the_disk_does_not_take_is_the_systems_trouble_and_leaves_the_one_before(
+    tmp_path, size_bytes
+):
+    small, large = {"w": torch.ones(4)}, {"w": torch.ones(1000)}
+    write_state(tmp_path, small, epoch=1, history=[{"epoch": 1}], rank=0)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with files_of_at_most(size_bytes), pytest.raises(OSError, match="File too large"):
+        write_state(tmp_path, large, epoch=2, history=[{"epoch": 1}, {"epoch": 2}], rank=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    saved = read_last_state(tmp_path, key="0" * 64)
+    assert saved.epoch == 1
+    assert torch.equal(saved.state["w"], small["w"])
 
 
 def test_f5_journal_and_copy_are_torn_at_every_byte_of_their_last_record_appended_to_and_reopened(
