@@ -24,7 +24,7 @@ if __name__ == "__main__":  # run as a file: the project is importable, its fold
 
 import numpy as np  # noqa: E402 - after the path is right
 from safetensors import safe_open  # noqa: E402 - the same
-from safetensors.torch import load_file, save_file  # noqa: E402 - after the path is right
+from safetensors.torch import load_file  # noqa: E402 - after the path is right
 from torch import Tensor  # noqa: E402 - the same
 
 from hpe.config import Config  # noqa: E402 - the same
@@ -53,6 +53,7 @@ from hpe.models.torchvision_format import (  # noqa: E402 - the same
     resnet_name,
 )
 from hpe.phases.encoder_decoder_config import TargetConfig  # noqa: E402 - the same
+from hpe.tensor_file import save_tensors  # noqa: E402 - the same
 from hpe.whole_file import replacing  # noqa: E402 - the same
 from sweep.command import BAD_INPUT  # noqa: E402 - the same
 from sweep.messages import Refused, refusing, shown_path  # noqa: E402 - the same
@@ -209,7 +210,7 @@ def _write(target: Path, groups: Mapping[str, Mapping[str, Tensor]], facts: Any)
         for name, tensor in tensors.items()
     }
     with replacing(target) as temporary:
-        save_file(named, temporary, {"facts": json.dumps(facts)})
+        save_tensors(named, temporary, {"facts": json.dumps(facts)})
 
 
 def _json(config: Config) -> dict[str, Any]:

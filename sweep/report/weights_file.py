@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from hpe.phases.phase import Artifacts
+from hpe.tensor_file import save_tensors
 
 NOT_WEIGHTS = "predictions"
 
@@ -20,4 +19,4 @@ def write_weights(artifacts: Artifacts, path: Path) -> None:
         for name, tensor in members.items()
     }
     facts: dict[str, Any] = dict(artifacts.facts)
-    save_file(tensors, path, metadata={"facts": json.dumps(facts)})
+    save_tensors(tensors, path, metadata={"facts": json.dumps(facts)})

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from hpe.evaluation.axis_model import load_axis_model
@@ -32,7 +33,7 @@ SMALL_G2 = SegmenterConfig(
 def _read_in_this_process(monkeypatch):
     def read(source, scratch):
         found = torch.load(source, weights_only=True)
-        command.save_file({n: t.contiguous().clone() for n, t in found.items()}, scratch)
+        save_file({n: t.contiguous().clone() for n, t in found.items()}, scratch)
 
     monkeypatch.setattr(command, "_read", read)
 
