@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import ray
+from ray._common.constants import HEAD_NODE_RESOURCE_NAME
 from ray._private.state import state as global_state
 
 from sweep.slot_fit import ACCELERATOR_LABEL, Coming, Node
@@ -11,9 +12,6 @@ from sweep.slot_fit import ACCELERATOR_LABEL, Coming, Node
 UP_FILE = "~/ray_bootstrap_config.yaml"
 """What `ray up` leaves on the head, in JSON, for the autoscaler there: the cluster file, with all
 that it left out. Both versions of the autoscaler read it."""
-
-HEAD = "node:__internal_head__"
-"""The resource by which Ray marks a cluster's head."""
 
 
 def machines_that_may_come() -> Coming:
@@ -57,4 +55,7 @@ def coming_by(path: Path) -> Coming:
 def _is_head() -> bool:
     """Say whether this process runs on the head of the cluster it is connected to."""
     here = ray.get_runtime_context().get_node_id()
-    return any(node["NodeID"] == here and HEAD in node["Resources"] for node in ray.nodes())
+    return any(
+        node["NodeID"] == here and HEAD_NODE_RESOURCE_NAME in node["Resources"]
+        for node in ray.nodes()
+    )

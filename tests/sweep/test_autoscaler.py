@@ -8,7 +8,7 @@ import ray
 from ray.core.generated.autoscaler_pb2 import ClusterConfig, NodeGroupConfig
 
 from sweep import autoscaler
-from sweep.autoscaler import HEAD, machines_that_may_come
+from sweep.autoscaler import machines_that_may_come
 from sweep.slot_fit import Coming, Node
 
 LEFT_ON_THE_HEAD = {
@@ -41,7 +41,7 @@ def home(monkeypatch, tmp_path):
 
 def runs_on(head, monkeypatch):
     nodes = [
-        {"NodeID": name, "Resources": {HEAD: 1.0} if name == head else {}}
+        {"NodeID": name, "Resources": {"node:__internal_head__": 1.0} if name == head else {}}
         for name in ("here", "there")
     ]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
