@@ -1,8 +1,11 @@
 """`python sweep/export.py <study> [TRIAL] --out FOLDER`: study file, weights, ONNX, model card."""
 
 import argparse
+import shutil
 import sys
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +38,8 @@ from trainables.manifest import CorruptStage  # noqa: E402 - the same
 from trainables.stages import StageStore  # noqa: E402 - the same
 
 STUDY, WEIGHTS, ONNX, CARD = "study.yaml", "weights.safetensors", "model.onnx", "README.md"
+FILES = (STUDY, WEIGHTS, ONNX, CARD)
+"""In the order in which they appear, the one last that speaks of all others."""
 
 ABOUT = (
     "Export a study's best configuration (the verdict's winner where there is one), or one trial: "
@@ -57,36 +62,63 @@ def _export(options: argparse.Namespace) -> None:
     where = places(options.runs_dir, options.data_dir)
     artifacts = _artifacts(record, store, where)
     out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: there is a file of this name; give a folder.")
     console.print(f"exporting {trial_name(record.trial, many_seeds=True)} of {record.study.name}")
     is_winner = _is_winner(record, result)
     leader = result.answer.leader
     seeds = list(leader.values) if is_winner and leader is not None else [record.trial.seed]
     run = command(shown_path(out / STUDY), *where)
     number = str(record.trial.number)
-    write_best(record.study, record.trial, out / STUDY, seeds=seeds, command=run)
-    write_weights(artifacts, out / WEIGHTS)
-    told = _write_onnx(artifacts, record.trial.stages[-1].phase, out / ONNX)
-    card = CardInputs(
-        study=record.study,
-        trial=record.trial,
-        lineage=record.lineage,
-        verdict=_verdict(result),
-        is_winner=is_winner,
-        metrics=_last_metrics(record, store),
-        exported=Exported(
-            weights=WEIGHTS,
-            onnx_told=told,
-            run=run,
-            replay=command(options.study, number, *where, script="replay.py"),
-        ),
-    )
-    write_text(out / CARD, model_card(card))
-    for name in (STUDY, WEIGHTS, ONNX, CARD):
+    with _whole_folder(out) as folder:
+        write_best(record.study, record.trial, folder / STUDY, seeds=seeds, command=run)
+        write_weights(artifacts, folder / WEIGHTS)
+        told = _write_onnx(artifacts, record.trial.stages[-1].phase, folder / ONNX)
+        card = CardInputs(
+            study=record.study,
+            trial=record.trial,
+            lineage=record.lineage,
+            verdict=_verdict(result),
+            is_winner=is_winner,
+            metrics=_last_metrics(record, store),
+            exported=Exported(
+                weights=WEIGHTS,
+                onnx_told=told,
+                run=run,
+                replay=command(options.study, number, *where, script="replay.py"),
+            ),
+        )
+        write_text(folder / CARD, model_card(card))
+    for name in FILES:
         if (out / name).exists():
             console.print(f"written   {shown_path(out / name)}")
     if not (out / ONNX).exists():
         console.print(told)
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder whose files become those of an export once all of them are written.
+
+    Whenever this is cut off, the folder named is as it was, or its card is the last of its files to
+    be there. Files of other names that it holds already stay.
+    """
+    beside = out if out.is_dir() else out.absolute().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    folder = beside / f".export-{uuid.uuid4().hex[:8]}.new"
+    folder.mkdir()
+    try:
+        yield folder
+        if not out.is_dir():
+            folder.replace(out)
+            return
+        for name in reversed(FILES):
+            (out / name).unlink(missing_ok=True)
+        for name in FILES:
+            if (folder / name).exists():
+                (folder / name).replace(out / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _result(journal: Path, store: StageStore) -> StudyResult:
@@ -145,7 +177,6 @@ def _last_metrics(record: TrialRecord, store: StageStore) -> dict[str, float]:
 
 def _write_onnx(artifacts: Artifacts, phase: str, path: Path) -> str:
     """Write the ONNX file if there can be one; say how far it is from the network, or why not."""
-    path.unlink(missing_ok=True)
     if phase not in ONNX_NETWORKS:
         return f"no ONNX file: `{phase}` leaves no network that says something of pictures"
     try:

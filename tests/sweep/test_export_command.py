@@ -1,6 +1,7 @@
 """`sweep/export.py`: the best configuration as files that others can use."""
 
 import importlib
+import signal
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hpe.phases.finetune_config import FinetuneConfig
 from hpe.phases.phase import Artifacts
 from sweep import export
 from sweep.folders import RunsDir
+from sweep.interruption import Interrupted
 from sweep.model_card import LOADERS
 from sweep.study_file import load_study
 from sweep.weights import read_weights_file
@@ -117,6 +119,35 @@ def test_the_best_is_written_as_study_weights_onnx_and_card(runs, monkeypatch):
         assert text in card
     assert "train/loss" not in card
     assert "chosen by hand" not in card
+
+
+def cut_off(_network, path):
+    path.write_text("half a network")
+    raise Interrupted(signal.SIGTERM)
+
+
+def test_an_export_that_is_cut_off_leaves_no_folder(runs, monkeypatch):
+    monkeypatch.setattr(export, "export_onnx", cut_off)
+    write_pose_study(runs)
+    before = set(runs.root.iterdir())
+    assert export_there(runs)[0] == 128 + signal.SIGTERM
+    assert set(runs.root.iterdir()) == before
+
+
+def test_an_export_that_is_cut_off_leaves_an_earlier_one_as_it_was(runs, monkeypatch):
+    monkeypatch.setattr(export, "export_onnx", write_as_onnx)
+    write_pose_study(runs)
+    _, out = export_there(runs, "0")
+    (out / "notes.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr(export, "export_onnx", cut_off)
+    assert export_there(runs, "1")[0] == 128 + signal.SIGTERM
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    monkeypatch.setattr(export, "export_onnx", write_as_onnx)
+    assert export_there(runs, "1")[0] == 0
+    assert {path.name for path in out.iterdir()} == before.keys()
+    assert "# toy: trial 1, seed 0" in (out / "README.md").read_text()
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("phase", LOADERS)
