@@ -55,6 +55,27 @@ def candidates(ledger: Ledger) -> list[Candidate]:
     return found
 
 
+def failed_arms(ledger: Ledger) -> dict[str, str]:
+    """Return `arm peclr` -> `failed (diverged) with trial seed 1`, of arms that failed anywhere.
+
+    The seeds are left out where it failed with all of its own.
+    """
+    arms: dict[str, list[Trial]] = {}
+    for trial in ledger.trials.values():
+        if trial.arm is not None:
+            arms.setdefault(f"arm {trial.arm}", []).append(trial)
+    found = {}
+    for name, trials in arms.items():
+        failed = [trial for trial in trials if trial.state is TrialState.FAIL]
+        if not failed:
+            continue
+        causes = ", ".join(sorted({trial.error_class or "unknown" for trial in failed}))
+        seeds = ", ".join(str(seed) for seed in sorted({trial.seed for trial in failed}))
+        of_some = f" with trial seed {seeds}" if len(failed) < len(trials) else ""
+        found[name] = f"failed ({causes}){of_some}"
+    return found
+
+
 def in_order(found: Sequence[Candidate], objective: Objective) -> list[Candidate]:
     """Return candidates by mean objective, best first."""
     return sorted(found, key=lambda c: c.mean, reverse=objective.direction == "maximize")

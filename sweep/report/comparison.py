@@ -7,7 +7,14 @@ from itertools import combinations
 
 from scipy import stats
 
-from sweep.candidates import Candidate, candidates, in_order, keeps_constraints, leading
+from sweep.candidates import (
+    Candidate,
+    candidates,
+    failed_arms,
+    in_order,
+    keeps_constraints,
+    leading,
+)
 from sweep.ledger import Ledger
 from sweep.naming import best_of, better, metric_words, shown_number, unit_of, with_unit
 from sweep.objectives import is_feasible
@@ -102,12 +109,15 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
     leader = whole[0]
     rivals = [c for c in whole[1:] if c.arm is not None]
     pairs = [p for p in (paired_difference(leader, rival) for rival in rivals) if p is not None]
-    left_out = [c.name for c in found if c not in whole]
+    lost = failed_arms(ledger)
+    for candidate in whole:
+        lost.pop(candidate.name, None)
+    left_out = [c.name for c in found if c not in whole and c.name not in lost]
     tried = len({trial.point for trial in ledger.searched()})
     return Answer(
-        sentence=f"{_lead(leader, objective)} {_against(pairs, objective)}".strip(),
+        sentence=" ".join([_lead(leader, objective), *_against(pairs, objective), *_lost(lost)]),
         certainty=_certainty(leader, pairs, num_points=tried, left_out=left_out),
-        separated=_all_separated(pairs),
+        separated=_all_separated(pairs) and not lost,
         leader=leader,
     )
 
@@ -135,14 +145,13 @@ def _lead(leader: Candidate, objective: Objective) -> str:
     return f"{name} has the {extreme} {metric_words(objective.metric, unit=False)}: {value}{over}."
 
 
-def _against(pairs: Sequence[PairedDifference], objective: Objective) -> str:
-    if not pairs:
-        return ""
+def _against(pairs: Sequence[PairedDifference], objective: Objective) -> list[str]:
+    """Return sentences on what the leader is compared with."""
     unit = unit_of(objective.metric)
     beaten = [pair for pair in pairs if pair.separated]
     open_ = [pair for pair in pairs if pair.separated is False]
     single = [pair for pair in pairs if pair.separated is None]
-    parts = []
+    parts: list[str] = []
     if beaten:
         parts.append(f"It is better than {_listed([_gain(p, unit) for p in beaten])}.")
     if open_:
@@ -151,7 +160,15 @@ def _against(pairs: Sequence[PairedDifference], objective: Objective) -> str:
     if single:
         gains = [f"{p.second} by {shown_number(abs(p.mean), 3)}{unit}" for p in single]
         parts.append(f"It is ahead of {_listed(gains)}, with one training seed each.")
-    return " ".join(parts)
+    return parts
+
+
+def _lost(arms: Mapping[str, str]) -> list[str]:
+    """Return a sentence on the arms that failed, which the leader was not compared with."""
+    if not arms:
+        return []
+    told = " and ".join(f"{name}, which {why}" for name, why in arms.items())
+    return [f"It was not compared with {told}."]
 
 
 def _gain(pair: PairedDifference, unit: str) -> str:

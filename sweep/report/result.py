@@ -97,7 +97,12 @@ def result_of(
     replication = replication_of(study, ledger) if ledger.replicates else None
     verdict = None
     if replication is not None and replication.race.rounds > 0:
-        verdict = verdict_of(replication.race, replication.values, direction=objective.direction)
+        verdict = verdict_of(
+            replication.race,
+            replication.values,
+            direction=objective.direction,
+            missing=replication.missing,
+        )
         told = verdict_answer(replication, verdict, objective)
     leader = told.leader
     leading = {trial.number for trial in leader.trials} if leader is not None else set()

@@ -152,24 +152,25 @@ def _sentence(replication: Replication, verdict: Verdict, objective: Objective) 
     value = with_unit(verdict.means[verdict.winner], objective.metric)
     name = verdict.winner[0].upper() + verdict.winner[1:]
     metric = metric_words(objective.metric, unit=False)
+    ahead = [
+        f"{lead.control} by {_lead(lead, objective)}" for lead in verdict.leads if lead.is_separated
+    ]
     if verdict.unknown:
+        known = f" It is ahead of {'; '.join(ahead)}." if ahead else ""
         return (
             f"The data does not show that {verdict.winner} ({value} {metric}) is better than every "
-            f"control: {_failures(replication, verdict.unknown)} on fresh seeds."
+            f"control: {_uncompared(replication, verdict.unknown)}.{known}"
         )
     if not verdict.leads:
         return f"{name} leads with {value} {metric}; the study has no control to compare it with."
-    first, *others = verdict.leads
+    first = verdict.leads[0]
     lead = _lead(first, objective)
     if not first.is_separated:
         return (
             f"The data does not separate {verdict.winner} ({value} {metric}) from {first.control}, "
             f"{_standing(first, race)}: {lead}."
         )
-    beaten = [
-        f"{other.control} by {_lead(other, objective)}" for other in others if other.is_separated
-    ]
-    more = f" It is also ahead of {'; '.join(beaten)}." if beaten else ""
+    more = f" It is also ahead of {'; '.join(ahead[1:])}." if ahead[1:] else ""
     return (
         f"{name} wins with {value} {metric}, ahead of {first.control}, {_standing(first, race)}, "
         f"by {lead}.{more}"
@@ -183,15 +184,25 @@ def _no_winner(replication: Replication, verdict: Verdict, objective: Objective)
     failed = [name for name in points if race.left[name].failed]
     if len(failed) == len(points):
         return f"There is no verdict: {_failures(replication, failed)} on fresh seeds."
+    missing = _uncompared(replication, tuple(replication.missing))
+    left_out = f" Not compared: {missing}." if missing else ""
     control = strongest_control(race, verdict, objective)
     if control is None:
-        return "Every control failed on fresh seeds, so there is no verdict."
+        return f"Every control failed on fresh seeds, so there is no verdict.{left_out}"
     value = with_unit(verdict.means[control], objective.metric)
     behind = "all fell behind it"
     if failed:
         others = [name for name in points if name not in failed]
         behind = f"{', '.join(others)} fell behind it, and {_failures(replication, failed)}"
-    return f"No searched point is better than {control} ({value}): {behind}."
+    return f"No searched point is better than {control} ({value}): {behind}.{left_out}"
+
+
+def _uncompared(replication: Replication, names: Sequence[str]) -> str:
+    """Return which controls nobody was compared with, and why."""
+    failed = [name for name in names if name not in replication.missing]
+    told = [f"{_failures(replication, failed)} on fresh seeds"] if failed else []
+    told += [f"{name} {replication.missing[name]}" for name in names if name not in failed]
+    return " and ".join(told)
 
 
 def _failures(replication: Replication, names: Sequence[str]) -> str:

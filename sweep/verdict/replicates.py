@@ -1,10 +1,10 @@
 """Which points run again on fresh seeds for the verdict, and what they have reached there."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import count, islice
 
-from sweep.candidates import candidates, in_order, keeps_constraints
+from sweep.candidates import candidates, failed_arms, in_order, keeps_constraints
 from sweep.ledger import Ledger
 from sweep.naming import trial_name
 from sweep.study import Study
@@ -27,6 +27,7 @@ class Replication:
         begun: Number of a source and trial seed -> the replicate, of all that have begun.
         values: Name -> what it has reached in each round it has finished.
         race: What follows from these.
+        missing: Name of an arm that could not enter -> why.
     """
 
     sources: Mapping[str, Trial]
@@ -34,6 +35,7 @@ class Replication:
     begun: Begun
     values: Values
     race: Race
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def next_due(self) -> tuple[Trial, int] | None:
         """Return source and seed of the first replicate of the present round that has not begun."""
@@ -48,9 +50,9 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
     """Return the replicates' state; None where a study has none or its search is not over.
 
     The best `final.top_k` searched points of those that completed with every trial seed and keep
-    the constraints, and all arms that completed, which are the controls. Everyone in a round has
-    the same trial seed, which the search has not used: arms may share stages, replicates of one
-    point cannot.
+    the constraints, and all arms that did, which are the controls. Everyone in a round has the
+    same trial seed, which the search has not used: arms may share stages, replicates of one point
+    cannot.
     """
     if study.final.top_k == 0 or ledger.in_state(TrialState.RUNNING):
         return None
@@ -73,7 +75,17 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
         for name, source in sources.items()
     }
     race = run_race(entrants, values, rounds=len(seeds), direction=study.objective.direction)
-    return Replication(sources, seeds, begun, values, race)
+    return Replication(sources, seeds, begun, values, race, _missing(study, ledger, sources))
+
+
+def _missing(study: Study, ledger: Ledger, entered: Collection[str]) -> dict[str, str]:
+    """Return the arms that did not enter, which nobody was compared with, and why."""
+    failed = failed_arms(ledger)
+    absent = (name for name in (f"arm {arm}" for arm in study.arms) if name not in entered)
+    return {
+        name: f"{failed[name]} in the search" if name in failed else "has not run in the search"
+        for name in absent
+    }
 
 
 def final_seeds(study: Study) -> tuple[int, ...]:

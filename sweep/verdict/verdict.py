@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from hpe.metrics.direction import Direction
 from sweep.verdict.dunnett import dunnett_quantile
-from sweep.verdict.race import Entrant, Race, Values
+from sweep.verdict.race import Race, Values
 
 CONFIDENCE = 0.95
 """In studies without any difference a winner is announced at most in the rest of them."""
@@ -53,7 +53,8 @@ class Verdict:
         winner: The candidate with the best mean of those who stayed, or None if none did.
         leads: Over every control that ran two rounds with it, first the one that decides: a control
             that failed and that it is not separated from, else the strongest of those who stayed.
-        unknown: Controls that failed before they had run two rounds with the winner.
+        unknown: Controls that failed before they had run two rounds with the winner, or that could
+            not enter.
         means: Name -> mean objective over the rounds it ran.
         probability_best: Name -> share of resampled races in which it has the best mean, of those
             who stayed.
@@ -74,13 +75,16 @@ class Verdict:
         return bool(self.leads) and self.leads[0].is_separated and not self.unknown
 
 
-def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
+def verdict_of(
+    race: Race, values: Values, *, direction: Direction, missing: Collection[str] = ()
+) -> Verdict:
     """Return what a race says; of one that has not ended, what it would say if it ended now.
 
     Args:
         race: From `sweep.verdict.race.run_race`.
         values: As given to it.
         direction: Which values are better.
+        missing: Controls that could not enter.
     """
     sign = 1.0 if direction == "maximize" else -1.0
     merits = _merits(race, values, direction)
@@ -96,11 +100,7 @@ def verdict_of(race: Race, values: Values, *, direction: Direction) -> Verdict:
         leads=leads,
         means={name: sign * value for name, value in mean.items()},
         probability_best=probability_best({e.name: merits[e.name] for e in stayed}),
-        unknown=tuple(
-            e.name
-            for e in race.entrants
-            if winner is not None and e.is_control and _failed(race, e) and e.name not in compared
-        ),
+        unknown=() if winner is None else (*_uncompared(race, compared), *missing),
     )
 
 
@@ -143,8 +143,12 @@ def _merits(race: Race, values: Values, direction: Direction) -> dict[str, list[
     }
 
 
-def _failed(race: Race, entrant: Entrant) -> bool:
-    return entrant.name in race.left and race.left[entrant.name].failed
+def _uncompared(race: Race, compared: Collection[str]) -> Iterator[str]:
+    """Yield the controls that failed before anything could be compared with them."""
+    for entrant in race.entrants:
+        left = race.left.get(entrant.name)
+        if entrant.is_control and left and left.failed and entrant.name not in compared:
+            yield entrant.name
 
 
 def _leads(race: Race, merits: Mapping[str, Sequence[float]], winner: str) -> tuple[Lead, ...]:

@@ -114,7 +114,32 @@ def test_a_lucky_first_seed_decides_nothing(journal_script):
     script.trial(3, arm="no_pretraining", seed=1, error_mm=51.0)
     told = answer(Ledger(script.records), LOWER)
     assert told.leader.arm == "no_pretraining"
+    assert told.sentence.endswith(
+        "It was not compared with arm peclr, which failed (diverged) with trial seed 1."
+    )
+
+
+def test_an_arm_that_failed_is_named_and_nothing_is_called_better_than_every_arm(journal_script):
+    script = journal_script(space=None, seeds={"study": 0, "trials": [0, 1]})
+    for seed in (0, 1):
+        script.trial(seed, arm="peclr", seed=seed, error_mm=40.0)
+        script.trial(2 + seed, arm="no_pretraining", seed=seed, error_mm=50.0)
+    assert answer(Ledger(script.records), LOWER).separated is True
+    for seed in (0, 1):
+        script.trial(4 + seed, arm="simclr", seed=seed, state="FAIL")
+    told = answer(Ledger(script.records), LOWER)
+    assert told.sentence.endswith("It was not compared with arm simclr, which failed (diverged).")
+    assert told.separated is False
+
+
+def test_seeds_that_have_not_run_yet_are_waited_for(journal_script):
+    script = journal_script(seeds={"study": 0, "trials": [0, 1]})
+    script.trial(0, arm="peclr", seed=0)
+    script.trial(1, arm="no_pretraining", seed=0)
+    script.trial(2, arm="no_pretraining", seed=1)
+    told = answer(Ledger(script.records), LOWER)
     assert "Left out for want of seeds that completed: arm peclr." in told.certainty
+    assert "peclr" not in told.sentence
 
 
 def test_without_a_completed_trial_there_is_no_answer(journal_script):

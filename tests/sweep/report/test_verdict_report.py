@@ -100,6 +100,36 @@ def test_a_control_of_which_nothing_is_known_is_told(ledger):
     assert result.answer.separated is False
 
 
+def lost_in_search(ledger: Ledger, arm: str) -> Ledger:
+    """Let an arm run out of memory in the search, so that it has no replicates."""
+    for trial in ledger.trials.values():
+        if trial.arm == arm:
+            trial.state, trial.error_class = TrialState.FAIL, "out_of_memory"
+            trial.objective = None
+    for number, trial in list(ledger.replicates.items()):
+        if trial.arm == arm:
+            del ledger.replicates[number]
+    return ledger
+
+
+def test_a_control_that_failed_in_the_search_is_told_and_keeps_a_winner_from_being_announced(
+    ledger,
+):
+    shifted(ledger, point=-2.0, published=0.0, no_draft=1.0)
+    result = told(lost_in_search(ledger, "published"))
+    assert "is better than every control" in result.answer.sentence
+    assert "arm published failed (out_of_memory) in the search" in result.answer.sentence
+    assert "It is ahead of arm no_draft by" in result.answer.sentence
+    assert result.answer.separated is False
+
+
+def test_where_a_control_wins_one_that_failed_in_the_search_is_told(ledger):
+    shifted(ledger, point=3.0, published=0.0, no_draft=1.0)
+    sentence = told(lost_in_search(ledger, "published")).answer.sentence
+    assert sentence.startswith("No searched point is better than arm no_draft")
+    assert sentence.endswith("Not compared: arm published failed (out_of_memory) in the search.")
+
+
 def test_leads_that_are_not_separated_are_not_among_those_it_is_also_ahead_of(ledger):
     shifted(ledger, point=-2.0, published=0.0, no_draft=1.0)
     for trial in ledger.replicates.values():
