@@ -23,7 +23,7 @@ from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.journal import read_journal  # noqa: E402 - the same
 from sweep.ledger import Ledger  # noqa: E402 - the same
-from sweep.messages import shown_path  # noqa: E402 - the same
+from sweep.messages import counted, shown_path  # noqa: E402 - the same
 from sweep.model_card import CardInputs, Exported, model_card  # noqa: E402 - the same
 from sweep.naming import trial_name  # noqa: E402 - the same
 from sweep.options import RUNS_DIR, command, places  # noqa: E402 - the same
@@ -34,12 +34,20 @@ from sweep.report.weights_file import write_weights  # noqa: E402 - the same
 from sweep.report.words import template_sentence  # noqa: E402 - the same
 from sweep.study import Study  # noqa: E402 - the same
 from sweep.trial_record import TrialRecord, journal_of, read_trial  # noqa: E402 - the same
+from sweep.trials import TrialState  # noqa: E402 - the same
 from trainables.manifest import CorruptStage  # noqa: E402 - the same
 from trainables.stages import StageStore  # noqa: E402 - the same
 
 STUDY, WEIGHTS, ONNX, CARD = "study.yaml", "weights.safetensors", "model.onnx", "README.md"
 FILES = (STUDY, WEIGHTS, ONNX, CARD)
 """In the order in which they appear, the one last that speaks of all others."""
+
+ENDED = {
+    TrialState.PRUNED: "was stopped early after",
+    TrialState.FAIL: "failed after",
+    TrialState.RUNNING: "has come no further than",
+}
+TO_THE_END = ", or train its settings to their end: an arm with them, in a study without early_stop"
 
 ABOUT = (
     "Export a study's best configuration (the verdict's winner where there is one), or one trial: "
@@ -153,7 +161,7 @@ def _artifacts(record: TrialRecord, store: StageStore, where: Sequence[str]) -> 
     """Return what the trial's last stage left.
 
     Raises:
-        ValueError: If it is not in the store, with the way to have it again.
+        ValueError: If it is not in the store, with the way to have it again, if there is one.
     """
     if not record.trial.stages:
         raise ValueError(f"trial {record.trial.number} has trained nothing.")
@@ -161,6 +169,8 @@ def _artifacts(record: TrialRecord, store: StageStore, where: Sequence[str]) -> 
     try:
         return store.artifacts(stage.key)
     except (FileNotFoundError, CorruptStage) as error:
+        if record.trial.state is not TrialState.COMPLETE:
+            raise ValueError(_never_whole(record)) from error
         number = str(record.trial.number)
         there = ["--store", str(store.root), *where]
         again = command(record.study.name, number, *there, script="replay.py")
@@ -168,6 +178,19 @@ def _artifacts(record: TrialRecord, store: StageStore, where: Sequence[str]) -> 
             f"{stage.label} of trial {number} is not in {store.root} ({error}); "
             f"train it again there: {again}"
         ) from error
+
+
+def _never_whole(record: TrialRecord) -> str:
+    """Say how far a trial came that did not complete, and what can be exported instead."""
+    trial = record.trial
+    begun = [stage for stage in trial.stages if stage.epochs] or trial.stages[:1]
+    stage, is_stopped = begun[-1], trial.state is TrialState.PRUNED
+    reached = f"{len(stage.epochs)} of {counted(stage.epochs_planned, 'epoch')} of {stage.label}"
+    return (
+        f"trial {trial.number} {ENDED[trial.state]} {reached}, so it never became a network to "
+        "export, and a replay goes no further. Export a trial that completed (without a number: the "
+        f"best){TO_THE_END if is_stopped else ''}."
+    )
 
 
 def _last_metrics(record: TrialRecord, store: StageStore) -> dict[str, float]:

@@ -23,6 +23,7 @@ from tests.sweep.recorded_trials import (
     end_record,
     epoch_records,
     lineage,
+    stage_records,
     toy_records,
     trial_record,
     write_journal,
@@ -196,6 +197,33 @@ def test_a_stage_that_is_gone_is_refused_with_the_way_to_have_it_again(runs, cap
     told = capsys.readouterr().err
     assert "final of trial 1 is not in" in told
     assert f"python sweep/replay.py toy 1 --store {runs.stages}" in told
+    assert not (runs.root / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("PRUNED", "trial 0 was stopped early after 2 of 3 epochs of final"),
+        ("FAIL", "trial 0 failed after 2 of 3 epochs of final"),
+        (None, "trial 0 has come no further than 2 of 3 epochs of final"),
+    ],
+)
+def test_a_trial_that_never_became_a_network_is_refused_with_how_far_it_came(
+    runs, capsys, state, told
+):
+    stages = stage_records({"final/y": 3.0, "final/epochs": 3}, plan=["final"], seed=0)
+    end = [] if state is None else [end_record(0, state)]
+    records = [
+        trial_record(0, stages),
+        *epoch_records(0, stages[0], lambda epoch: {"val/error": 1.0 / epoch}, upto=2),
+        *end,
+    ]
+    write_journal(runs.study("toy").journal, records)
+    assert export_there(runs, "0")[0] == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "never became a network" in said
+    assert "replay.py" not in said
     assert not (runs.root / "out").exists()
 
 
