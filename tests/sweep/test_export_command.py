@@ -151,6 +151,15 @@ def test_an_export_that_is_cut_off_leaves_an_earlier_one_as_it_was(runs, monkeyp
     assert (out / "notes.txt").read_text() == "mine"
 
 
+def test_whoever_may_read_the_card_may_read_the_weights_and_the_stages(runs, monkeypatch):
+    monkeypatch.setattr(export, "export_onnx", write_as_onnx)
+    write_pose_study(runs)
+    _, out = export_there(runs)
+    modes = {path: path.stat().st_mode for path in runs.root.rglob("*") if path.is_file()}
+    assert {path.suffix for path in modes} >= {".safetensors", ".json", ".md", ".onnx"}
+    assert set(modes.values()) == {(out / "README.md").stat().st_mode}
+
+
 @pytest.mark.parametrize("phase", LOADERS)
 def test_a_card_names_what_loads_the_network(phase):
     module, _, function = LOADERS[phase].partition(":")
