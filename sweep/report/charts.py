@@ -220,7 +220,8 @@ def differences(pairs: Sequence[PairedDifference], objective: Objective) -> Char
         name="paired_differences",
         title="Paired differences",
         caption=f"Mean difference by trial seed with its 95 % interval; {good} of the line the "
-        f"first arm is better, and grey intervals hold zero.{some}",
+        "first arm is better, and grey intervals hold zero. Each interval is of its pair alone, "
+        f"not corrected for their number: of many, some leave out zero by chance.{some}",
         png=as_png(figure),
         columns=("first", "second", "n", "mean", "low", "high"),
         rows=tuple(

@@ -9,14 +9,9 @@ from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger
 from sweep.lineage import gpus_per_slot
 from sweep.naming import trial_name
+from sweep.report.answer import Answer, answer
 from sweep.report.baseline import template_value
-from sweep.report.comparison import (
-    Answer,
-    PairedDifference,
-    answer,
-    arm_differences,
-    is_blind,
-)
+from sweep.report.comparison import PairedDifference, arm_differences, is_blind
 from sweep.report.cost import Cost, cost_of
 from sweep.report.history import EpochsOf
 from sweep.report.ranking import Row, ranked

@@ -9,6 +9,7 @@ from sweep.naming import metric_words, shown_number, trial_name
 from sweep.report.ablation import ablation_sentence
 from sweep.report.result import StudyResult
 from sweep.report.words import (
+    ALONE,
     STATE_WORDS,
     cost_sentence,
     counts,
@@ -88,7 +89,8 @@ def arms_table(result: StudyResult) -> Table:
 def differences_table(result: StudyResult) -> Table:
     """Return the paired differences between the arms."""
     words = metric_words(result.study.objective.metric)
-    table = Table(title=f"Paired differences of {words}, by trial seed", title_justify="left")
+    title = f"Paired differences of {words}, by trial seed; {ALONE}"
+    table = Table(title=title, title_justify="left")
     table.add_column("first − second", no_wrap=True)
     table.add_column("n", justify="right")
     table.add_column("difference", justify="right")

@@ -12,6 +12,7 @@ from sweep.naming import metric_words, percent, shown_number
 from sweep.report.comparison import paired_difference
 from sweep.report.result import StudyResult
 from sweep.report.words import (
+    ALONE,
     counts,
     difference_text,
     interval_text,
@@ -107,7 +108,7 @@ def _candidates(result: StudyResult, ledger: Ledger) -> Iterator[str]:
         "",
         "trial seeds",
         metric_words(objective.metric),
-        f"minus {first.name}{', 95 % interval' if len(first.values) > 1 else ''}",
+        f"minus {first.name}{', 95 % interval alone' if len(first.values) > 1 else ''}",
         "what it has",
     )
     yield "## Arms and searched points"
@@ -132,7 +133,7 @@ def _pairs(result: StudyResult) -> Iterator[str]:
         for pair in known
     ]
     head = ("first − second", "seeds", "difference", "95 % interval", "")
-    yield "<details><summary>All paired differences between arms</summary>"
+    yield f"<details><summary>All paired differences between arms; {ALONE}</summary>"
     yield _table([head, *rows])
     yield "</details>"
 

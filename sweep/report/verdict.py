@@ -7,7 +7,7 @@ from sweep.candidates import Candidate
 from sweep.ledger import Ledger
 from sweep.messages import counted
 from sweep.naming import metric_words, percent, shown_number, with_unit
-from sweep.report.comparison import Answer
+from sweep.report.answer import Answer
 from sweep.report.style import (
     BEST,
     FAINT,

@@ -17,6 +17,9 @@ STATE_WORDS = {
     TrialState.RUNNING: "not finished",
 }
 
+ALONE = "each interval is of its pair alone, not corrected for their number"
+"""What a table of all pairs has to say, as some leave out zero by chance."""
+
 
 def counts(result: StudyResult) -> str:
     """Return how many trials ended in which way."""
@@ -70,8 +73,8 @@ def difference_text(pair: PairedDifference) -> str:
 
 
 def verdict_text(pair: PairedDifference) -> str:
-    """Return whether the data separates the pair."""
-    return {True: "separated", False: "not separated", None: "not known"}[pair.separated]
+    """Return what the interval says of zero, of this pair alone."""
+    return {True: "without 0", False: "holds 0", None: "not known"}[pair.separated]
 
 
 def spread_text(values: Sequence[float], sd: float | None) -> str:

@@ -1,15 +1,20 @@
 """Means, paired differences and the sentence they come to."""
 
+import random
+
 import pytest
 from scipy import stats
 
-from sweep.candidates import candidates
+from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger
+from sweep.report.answer import answer
 from sweep.report.comparison import (
-    answer,
+    PairedDifference,
     arm_differences,
+    compared,
     is_blind,
     paired_difference,
+    seeds_to_separate,
 )
 from sweep.study import Objective
 
@@ -68,17 +73,84 @@ def test_the_answer_says_what_is_separated_and_what_is_not(compared_records):
     told = answer(Ledger(compared_records), LOWER)
     assert told.leader.arm == "simclr"
     assert "Arm simclr has the lowest val root EPE: 54.00 mm, mean of 3 seeds." in told.sentence
-    assert "better than arm none by 3.00 mm (95 % interval 0.516 to 5.48)" in told.sentence
-    assert "does not separate it from arm peclr" in told.sentence
+    assert "does not separate it from arm peclr (0.00 mm apart, 95 % interval" in told.sentence
+    # of the three pairs peclr - none has p 0.0091, simclr - none 0.0351, which becomes 2 x 0.0351
+    assert "and arm none (3.00 mm apart, p 0.070)" in told.sentence
     assert told.separated is False
-    assert "3 trial seeds; 2 comparisons" in told.certainty
+    assert "3 trial seeds, p values corrected for all 3 pairs" in told.certainty
+    assert "more than 100 seeds would separate it from arm peclr" in told.certainty
+
+
+def test_what_stays_apart_among_all_pairs_is_called_better(journal_script):
+    script = journal_script(space=None, seeds={"study": 0, "trials": [0, 1, 2]})
+    for arm, name in enumerate(("peclr", "simclr", "none")):
+        for seed, noise in enumerate((0.0, 0.1, -0.1)):
+            error_mm = 50.0 + 10 * arm + seed + noise * arm
+            script.trial(3 * arm + seed, arm=name, seed=seed, error_mm=error_mm)
+    told = answer(Ledger(script.records), LOWER)
+    # differences 10, 10.1, 9.9 (t 173, p 3.3e-5) and 20, 20.2, 19.8 (the same t)
+    assert "It is better than arm simclr by 10.0 mm (95 % interval 9.75 to 10.2, p < 0.001)" in (
+        told.sentence
+    )
+    assert told.separated is True
+    assert "would separate" not in told.certainty
+
+
+def test_without_any_difference_an_arm_is_called_better_in_at_most_one_of_twenty_studies():
+    rng, announced, studies = random.Random(3), 0, 400
+    for _ in range(studies):
+        arms = [
+            Candidate(f"arm {arm}", str(arm), (), {seed: rng.gauss(0, 1) for seed in range(3)})
+            for arm in range(5)
+        ]
+        announced += any(one.separated for one in compared(in_order(arms, LOWER), LOWER))
+    assert announced <= 0.05 * studies, "with intervals of each pair alone it is one of four"
+
+
+def test_the_seeds_that_it_takes_are_those_of_the_corrected_test():
+    pair = PairedDifference("arm a", "arm b", {0: -1.0, 1: -3.0}, (-10.0, 6.0))
+    for num_pairs in (1, 6):
+        needed = seeds_to_separate(pair, num_pairs)
+        statistic = 2.0 / 2**0.5
+        p_values = [2 * stats.t.sf(statistic * n**0.5, n - 1) for n in (needed - 1, needed)]
+        assert num_pairs * p_values[0] > 0.05 >= num_pairs * p_values[1]
+
+
+def test_two_seeds_are_said_to_separate_little(journal_script):
+    script = journal_script(space=None, seeds={"study": 0, "trials": [0, 1]})
+    for seed in (0, 1):
+        script.trial(seed, arm="peclr", seed=seed, error_mm=40.0 + seed)
+        script.trial(2 + seed, arm="no_pretraining", seed=seed, error_mm=42.0 + 3 * seed)
+    told = answer(Ledger(script.records), LOWER)
+    assert told.certainty == (
+        "Paired t tests over 2 trial seeds. 2 seeds separate only what is very far apart. "
+        "With this lead and this spread about 4 seeds would separate it from arm no_pretraining."
+    )
+
+
+def test_a_searched_point_leads_and_is_not_called_better(journal_script):
+    script = journal_script(seeds={"study": 0, "trials": [0, 1, 2]})
+    for seed in range(3):
+        script.trial(seed, arm="peclr", seed=seed, error_mm=60.0 + seed)
+        for point in (1, 2):
+            params = {"pretrain/loss/temperature": 0.1 * point}
+            error_mm = 40.0 + point + seed
+            script.trial(3 * point + seed, seed=seed, params=params, error_mm=error_mm)
+    told = answer(Ledger(script.records), LOWER)
+    assert told.sentence == (
+        "Trial 3 has the lowest val root EPE: 42.00 mm, mean of 3 seeds. It is ahead of arm peclr "
+        "by 19.0 mm, on the same 3 seeds. It was picked as the best of 2 points, which flatters "
+        "this lead: `final` decides, on fresh seeds."
+    )
+    assert told.separated is None
+    assert "no interval or test of its lead would hold" in told.certainty
 
 
 def test_of_many_arms_the_answer_names_the_nearest_and_counts_the_rest(journal_script):
     script = journal_script(seeds={"study": 0, "trials": [0, 1]})
     for arm in range(6):
         for seed in (0, 1):
-            error_mm = 50.0 + 10 * arm + (0.1 * seed if arm else 0.0)
+            error_mm = 50.0 + 10 * arm + 0.01 * arm * seed
             script.trial(2 * arm + seed, arm=f"a{arm}", seed=seed, error_mm=error_mm)
     told = answer(Ledger(script.records), LOWER)
     assert [

@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from sweep.ledger import Ledger
-from sweep.report.comparison import answer, best_value
+from sweep.report.answer import answer
+from sweep.report.comparison import best_value
 from sweep.report.cost import cost_of
 from sweep.report.front import cost_front_chart, front_chart
 from sweep.report.ranking import ranked, write_leaderboard

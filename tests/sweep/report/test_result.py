@@ -134,7 +134,8 @@ def test_the_screen_names_no_end_while_something_is_left(journal_script):
 
 def test_the_screen_shows_paired_differences_of_arms_by_seed(compared_records):
     text = shown(compared_records)
-    assert "simclr − none │ 3 │ -3.00 │ -5.48 to -0.516 │ separated" in text
+    assert "simclr − none │ 3 │ -3.00 │ -5.48 to -0.516 │ without 0" in text
+    assert "not corrected for their number" in text
     assert "± 1.0 (3 seeds)" in text
 
 

@@ -6,6 +6,7 @@ from sweep.ledger import Ledger
 from sweep.report.history import epochs_from
 from sweep.report.result import result_of
 from sweep.report.study_page import study_page
+from sweep.report.words import ALONE
 from sweep.study import Study
 
 
@@ -31,7 +32,7 @@ def test_a_comparison_has_means_spreads_seeds_and_intervals(compared_records):
         ["arm peclr", "0, 1, 2", "54.00 ± 1.5", "+0.00 (-3.29 to +3.29)"],
         ["arm none", "0, 1, 2", "57.00 ± 1.0", "+3.00 (+0.516 to +5.48)"],
     ]
-    pairs = "<summary>All paired differences between arms</summary>"
+    pairs = f"<summary>All paired differences between arms; {ALONE}</summary>"
     assert len(rows_of(text, pairs)) == 3
 
 

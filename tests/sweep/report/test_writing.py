@@ -205,7 +205,7 @@ def test_arms_by_seeds_are_compared(compared_records, tmp_path):
     page = write(compared_records, tmp_path).page.read_text()
     assert (tmp_path / "paired_differences.png").is_file()
     assert (tmp_path / "arms.png").is_file()
-    assert "Paired t intervals over 3 trial seeds" in page
+    assert "Paired t tests over 3 trial seeds" in page
     assert "-5.48 to -0.516" in page
 
 
