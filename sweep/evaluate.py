@@ -54,6 +54,7 @@ from sweep.network_scoring import (  # noqa: E402 - the same
 from sweep.references import named_study  # noqa: E402 - the same
 from sweep.study_scoring import (  # noqa: E402 - the same
     compare,
+    notes_on,
     pairs_table,
     ranked_table,
     scored_trials,
@@ -142,6 +143,8 @@ def _evaluate_study(
     if scored.pairs:
         console.print()
         console.print(pairs_table(scored))
+    for note in notes_on(scored):
+        console.print(note)
     folder = _folder(split, runs, options)
     _say_written(write_scored_study(folder, about, study, scores, scored), console)
 

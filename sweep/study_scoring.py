@@ -6,6 +6,7 @@ the trial seeds that they share.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.table import Table
 from hpe.evaluation.hand_pose_scores import BOX_SHARE, Score
 from hpe.metrics.direction import direction_of
 from hpe.whole_file import write_text
-from sweep.candidates import Candidate, candidates, in_order
+from sweep.candidates import Candidate, candidates, in_order, keeps_constraints
 from sweep.ledger import Ledger
 from sweep.report.comparison import PairedDifference, paired_difference
 from sweep.report.ranking import write_csv
@@ -40,11 +41,16 @@ class ScoredStudy:
         by: The score.
         ranked: Each with its values over trial seeds, best first.
         pairs: The best one against each of the others, as far as they share a seed.
+        left_out: Those that may not be called the best, and so are compared with nobody: they lack
+            a trial seed that others have, or break a constraint of the study.
+        without: Names of those that do not have this score, such as one of a part that they lack.
     """
 
     by: Score
     ranked: Sequence[Candidate]
     pairs: Sequence[PairedDifference]
+    left_out: Sequence[Candidate] = ()
+    without: Sequence[str] = ()
 
 
 def scored_trials(ledger: Ledger) -> list[Trial]:
@@ -62,45 +68,82 @@ def scored_trials(ledger: Ledger) -> list[Trial]:
 
 
 def compare(ledger: Ledger, scores: TrialScores, *, by: str | None) -> ScoredStudy:
-    """Return the study's arms and points by one score.
+    """Return the study's arms and points by one score; what leads is told as in the report.
 
     Args:
         ledger: The study.
         scores: All scores of all trials that count.
-        by: The score; None for the first of `HEADLINES` that there is.
+        by: The score; None for that of `HEADLINES` which most trials have, the first of these.
 
     Raises:
         ValueError: If there is no such score, or it has no direction to be ranked in.
     """
-    known = next(iter(scores.values()))
-    rankable = {name: way for name in known if (way := direction_of(name)) is not None}
-    name = next((n for n in HEADLINES if n in rankable), "nothing") if by is None else by
+    having = Counter(name for of_trial in scores.values() for name in of_trial)
+    rankable = {name: way for name in having if (way := direction_of(name)) is not None}
+    headlines = [name for name in HEADLINES if name in rankable]
+    name = max(headlines, key=having.__getitem__, default="nothing") if by is None else by
     if name not in rankable:
         raise ValueError(f"--by must be one of {', '.join(rankable)}; got {name}.")
-    found = []
+    known = {number: of_trial[name] for number, of_trial in scores.items() if name in of_trial}
+    found, without = [], []
     for candidate in candidates(ledger):
-        values = {
-            t.seed: scores[t.number][name].value for t in candidate.trials if t.number in scores
-        }
+        values = {t.seed: known[t.number].value for t in candidate.trials if t.number in known}
         if values:
             found.append(replace(candidate, values=values))
+        else:
+            without.append(candidate.name)
     found = in_order(found, Objective(metric=f"scored/{name}", direction=rankable[name]))
-    pairs = [paired_difference(found[0], rival) for rival in found[1:]]
-    return ScoredStudy(known[name], found, [pair for pair in pairs if pair is not None])
+    ranked = _whole(found, _objective(ledger))
+    pairs = [paired_difference(ranked[0], rival) for rival in ranked[1:]]
+    return ScoredStudy(
+        by=next(iter(known.values())),
+        ranked=ranked,
+        pairs=[pair for pair in pairs if pair is not None],
+        left_out=[candidate for candidate in found if candidate not in ranked],
+        without=without,
+    )
+
+
+def _objective(ledger: Ledger) -> Objective:
+    assert ledger.study is not None, "a study with trials was opened"
+    return Objective.model_validate(ledger.study["objective"])
+
+
+def _whole(found: Sequence[Candidate], objective: Objective) -> list[Candidate]:
+    """Return those that keep the constraints and have all trial seeds; all where none does."""
+    kept = [candidate for candidate in found if keeps_constraints(candidate, objective)]
+    most = max((len(candidate.values) for candidate in kept), default=0)
+    return [candidate for candidate in kept if len(candidate.values) == most] or list(found)
 
 
 def ranked_table(scored: ScoredStudy) -> Table:
-    """Return means and every seed's value."""
-    seeds = sorted({seed for candidate in scored.ranked for seed in candidate.values})
+    """Return means and every seed's value, of those in brackets that may not be called the best."""
+    shown = [(c, c.name) for c in scored.ranked] + [(c, f"({c.name})") for c in scored.left_out]
+    seeds = sorted({seed for candidate, _ in shown for seed in candidate.values})
     table = _table(scored.by.name, "mean", *(f"seed {seed}" for seed in seeds))
-    for candidate in scored.ranked:
+    for candidate, name in shown:
         values = (candidate.values.get(seed) for seed in seeds)
         table.add_row(
-            candidate.name,
+            name,
             _shown(candidate.mean),
             *("-" if v is None else _shown(v) for v in values),
         )
     return table
+
+
+def notes_on(scored: ScoredStudy) -> list[str]:
+    """Return sentences on who is not compared, and on what the intervals are worth."""
+    notes = []
+    if scored.left_out:
+        notes.append(
+            "In brackets: not compared, for want of a trial seed that others have or because a "
+            "constraint of the study is broken."
+        )
+    if scored.without:
+        notes.append(f"Without {scored.by.name}: {', '.join(scored.without)}.")
+    if len(scored.pairs) > 1:
+        notes.append(f"{len(scored.pairs)} comparisons, not corrected for their number.")
+    return notes
 
 
 def pairs_table(scored: ScoredStudy) -> Table:
@@ -115,14 +158,17 @@ def pairs_table(scored: ScoredStudy) -> Table:
 def write_scored_study(
     folder: Path, about: Mapping[str, Any], ledger: Ledger, scores: TrialScores, scored: ScoredStudy
 ) -> list[Path]:
-    """Write the comparison as JSON, and all scores of all trials as CSV; return the files."""
+    """Write the comparison as JSON, and all scores of all trials as CSV; return the files.
+
+    The cell of a score that a trial does not have is empty.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     whole = {
         "about": dict(about),
         "by": {"name": scored.by.name, "protocol": scored.by.protocol, "hands": scored.by.count},
-        "ranked": [
-            {"name": c.name, "mean": c.mean, "values": dict(c.values)} for c in scored.ranked
-        ],
+        "ranked": [_told(candidate) for candidate in scored.ranked],
+        "left_out": [_told(candidate) for candidate in scored.left_out],
+        "without": list(scored.without),
         "differences": [
             {
                 "first": pair.first,
@@ -136,13 +182,18 @@ def write_scored_study(
     }
     paths = [folder / "study.json", folder / "trials.csv"]
     write_text(paths[0], json.dumps(whole, indent=1))
-    names = list(next(iter(scores.values())))
+    names = list(dict.fromkeys(name for of_trial in scores.values() for name in of_trial))
     rows = []
     for number, of_trial in scores.items():
         trial = ledger.trials[number]
-        rows.append((number, trial.arm, trial.seed, *(of_trial[name].value for name in names)))
+        values = (of_trial[name].value if name in of_trial else None for name in names)
+        rows.append((number, trial.arm, trial.seed, *values))
     write_csv(paths[1], ("trial", "arm", "seed", *names), rows)
     return paths
+
+
+def _told(candidate: Candidate) -> dict[str, Any]:
+    return {"name": candidate.name, "mean": candidate.mean, "values": dict(candidate.values)}
 
 
 def _table(*columns: str) -> Table:

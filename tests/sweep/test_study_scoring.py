@@ -10,7 +10,7 @@ from sweep import evaluate
 from sweep.folders import RunsDir
 from sweep.journal import Journal
 from sweep.ledger import Ledger
-from sweep.study_scoring import compare, scored_trials
+from sweep.study_scoring import compare, notes_on, scored_trials, write_scored_study
 from tests.hpe.data.test_coco_hands import PEOPLE
 from tests.hpe.data.test_coco_hands import write_part as write_coco
 from tests.hpe.evaluation.untrained import pose_artifacts
@@ -19,6 +19,7 @@ from trainables.stages import StageStore
 
 DATA = {"name": "rendered_hands"}
 BOX = "epe_2d_box_share"
+OBJECTIVE = {"metric": "finetune/val/epe_mm"}
 
 
 def trial_records(number, arm, seed, state="COMPLETE"):
@@ -40,7 +41,8 @@ def trial_records(number, arm, seed, state="COMPLETE"):
 
 
 def records(*trials):
-    yield {"kind": "study", "study": {"name": "s", "data": DATA}, "lineage": {}, "time_s": 0.0}
+    study = {"name": "s", "data": DATA, "objective": OBJECTIVE}
+    yield {"kind": "study", "study": study, "lineage": {}, "time_s": 0.0}
     for number, trial in enumerate(trials):
         yield from trial_records(number, *trial)
 
@@ -73,11 +75,48 @@ def test_scores_of_which_more_is_better_are_ranked_so():
 
 
 def test_arms_are_compared_over_the_seeds_that_both_have():
-    ledger = Ledger(records(("a", 0), ("a", 1), ("b", 1), ("b", 2, "FAIL"), ("b", 3, "RUNNING")))
-    assert [trial.number for trial in scored_trials(ledger)] == [0, 1, 2]
-    found = compare(ledger, scores([0.5, 0.4, 0.9]), by=BOX)
+    ledger = Ledger(records(("a", 0), ("a", 1), ("b", 1), ("b", 2), ("b", 3, "RUNNING")))
+    assert [trial.number for trial in scored_trials(ledger)] == [0, 1, 2, 3]
+    found = compare(ledger, scores([0.5, 0.4, 0.9, 0.9]), by=BOX)
     assert found.pairs[0].differences == {1: pytest.approx(-0.5)}
     assert found.pairs[0].separated is None
+
+
+def test_an_arm_with_one_lucky_seed_leads_nothing():
+    ledger = Ledger(records(("a", 0), ("a", 1), ("b", 0), ("b", 1), ("c", 0), ("c", 1, "FAIL")))
+    found = compare(ledger, scores([0.5, 0.5, 0.6, 0.7, 0.1]), by=BOX)
+    assert [c.name for c in found.ranked] == ["arm a", "arm b"]
+    assert [c.name for c in found.left_out] == ["arm c"]
+    assert [pair.second for pair in found.pairs] == ["arm b"]
+    assert "for want of a trial seed" in notes_on(found)[0]
+
+
+def test_an_arm_that_breaks_a_constraint_leads_nothing():
+    told = list(records(("a", 0), ("b", 0)))
+    small = {"constraints": [{"metric": "finetune/params_m", "at_most": 10.0}]}
+    told[0]["study"]["objective"] = OBJECTIVE | small
+    for record in told:
+        if record["kind"] == "end":
+            record["others"] = {"finetune/params_m": 20.0 if record["trial"] else 5.0}
+    found = compare(Ledger(told), scores([0.5, 0.1]), by=BOX)
+    assert [c.name for c in found.ranked] == ["arm a"]
+    assert [c.name for c in found.left_out] == ["arm b"]
+
+
+@pytest.mark.parametrize("first", ["plain", "refined"])
+def test_a_score_that_some_trials_alone_have_is_compared_and_written(tmp_path, first):
+    second = {"plain": "refined", "refined": "plain"}[first]
+    ledger = Ledger(records((first, 0), (second, 0)))
+    known = scores([0.5, 0.6])
+    of_refined = known[0 if first == "refined" else 1]
+    of_refined["denoised_epe_mm"] = Score("denoised_epe_mm", 7.0, 9, "words")
+    found = compare(ledger, known, by="denoised_epe_mm")
+    assert ([c.name for c in found.ranked], found.without) == (["arm refined"], ["arm plain"])
+    assert notes_on(found) == ["Without denoised_epe_mm: arm plain."]
+    assert compare(ledger, known, by=None).by.name == BOX
+    _, table = write_scored_study(tmp_path, {}, ledger, known, found)
+    rows = {row["arm"]: row for row in csv.DictReader(table.read_text().splitlines())}
+    assert (rows["refined"]["denoised_epe_mm"], rows["plain"]["denoised_epe_mm"]) == ("7.0", "")
 
 
 @pytest.mark.parametrize("by", ["epe_3d", "number_of_hands"])
