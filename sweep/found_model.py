@@ -132,7 +132,7 @@ def _known_by_key(runs: RunsDir, key: str) -> Iterator[_Known]:
         if not folder.journal.is_file():
             continue
         ledger = Ledger(read_journal(folder.journal))
-        for trial in ledger.trials.values():
+        for trial in ledger.everything():
             for entry in trial.stages:
                 if entry.key == key and entry.phase in USED_PHASES:
                     yield _Known(entry, trial, _study(ledger))

@@ -32,7 +32,7 @@ def named_study(text: str, runs: RunsDir) -> Ledger | None:
 
 
 def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Trial]:
-    """Return a trial, and all that its study's journal tells.
+    """Return a trial or a replicate, and all that its study's journal tells.
 
     Raises:
         ValueError: If there is no such study, or no such trial in it.
@@ -41,9 +41,18 @@ def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Tria
     if not journal.is_file():
         raise ValueError(f"{runs.root} has no study {study!r}.")
     ledger = Ledger(read_journal(journal))
-    if number not in ledger.trials:
-        raise ValueError(f"{study} has no trial {number}; it has 0 to {len(ledger.trials) - 1}.")
-    return ledger, ledger.trials[number]
+    known = {trial.number: trial for trial in ledger.everything()}
+    if number not in known:
+        raise ValueError(f"{study} has no trial {number}; it has {told_numbers(ledger)}.")
+    return ledger, known[number]
+
+
+def told_numbers(ledger: Ledger) -> str:
+    """Return which trials there are, and which replicates."""
+    text = f"0 to {len(ledger.trials) - 1}" if ledger.trials else "none"
+    if ledger.replicates:
+        text += f" and replicates {min(ledger.replicates)} to {max(ledger.replicates)}"
+    return text
 
 
 def key_of_run(text: str, *labels: str, tracking_uri: str) -> str | None:

@@ -9,6 +9,7 @@ from sweep.continuation import recorded_study
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
+from sweep.references import told_numbers
 from sweep.study import Study
 from sweep.trials import Trial
 
@@ -113,7 +114,7 @@ def _find(ledger: Ledger, reference: str) -> Trial:
         raise ValueError(f"{reference}: must be a trial's number, or number,seed such as 7,1003.")
     known = {trial.number: trial for trial in ledger.everything()}
     if int(number) not in known:
-        raise ValueError(f"there is no trial {number}; there are {_told(ledger)}.")
+        raise ValueError(f"there is no trial {number}; there are {told_numbers(ledger)}.")
     trial = known[int(number)]
     if not comma:
         return trial
@@ -131,13 +132,6 @@ def _is_same_point(other: Trial, trial: Trial) -> bool:
     if other.arm != trial.arm or (other.without or ()) != (trial.without or ()):
         return False
     return trial.arm is not None or other.params == trial.params
-
-
-def _told(ledger: Ledger) -> str:
-    text = f"0 to {len(ledger.trials) - 1}" if ledger.trials else "none"
-    if ledger.replicates:
-        text += f" and replicates {min(ledger.replicates)} to {max(ledger.replicates)}"
-    return text
 
 
 def _lineage(records: Sequence[Record], number: int) -> Mapping[str, Any]:

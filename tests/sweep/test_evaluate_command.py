@@ -13,6 +13,7 @@ from sweep.evaluation_data import chosen_settings
 from sweep.folders import RunsDir
 from sweep.found_model import find_model
 from sweep.journal import Journal
+from sweep.ledger import FIRST_REPLICATE
 from tests.hpe.evaluation.untrained import ENCODER, IMAGE_PX, pose_artifacts
 from tests.sweep.recorded_trials import trial_record
 from trainables.assignment import Stage
@@ -32,8 +33,8 @@ def find(reference, runs, **options):
     return find_model(reference, runs=runs, tracking_uri="sqlite:////nowhere/m.db", **options)
 
 
-def write_study(runs):
-    """A study whose trial 0 finetunes the stage `KEY`."""
+def write_study(runs, number=0):
+    """A study whose trial, or replicate, of this number finetunes the stage `KEY`."""
     folder = runs.study("mine")
     folder.root.mkdir(parents=True)
     stage = {
@@ -44,7 +45,7 @@ def write_study(runs):
         "config": CONFIG,
         "seed": 0,
     }
-    trial = trial_record(0, [stage])
+    trial = trial_record(number, [stage], replicate_of=0 if number else None)
     study = {"kind": "study", "time_s": 0.0, "study": {"name": "mine", "data": DATA}, "lineage": {}}
     with Journal(folder.journal) as journal:
         journal.open()
@@ -79,6 +80,17 @@ def test_a_trial_that_is_still_running_gives_its_newest_epoch(reference, runs):
     assert_same(found.artifacts, expected)
     assert found.told == "trial 0 of mine, stage abababababab, unfinished: epoch 2 of 4"
     assert found.data == DATA
+
+
+@pytest.mark.parametrize("reference", [f"mine/{FIRST_REPLICATE}", KEY, KEY[:8]])
+def test_a_replicate_of_the_verdict_is_found_as_a_trial_is(reference, runs):
+    write_study(runs, FIRST_REPLICATE)
+    unfinished_stage(runs)
+    found = find(reference, runs)
+    assert found.told.startswith(f"trial {FIRST_REPLICATE} of mine, stage abababababab")
+    assert found.data == DATA
+    with pytest.raises(ValueError, match="no trial 7; it has none and replicates 1000000 to 1000000"):
+        find("mine/7", runs)
 
 
 def test_an_unfinished_stage_without_an_epoch_is_refused(runs):
