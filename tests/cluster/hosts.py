@@ -46,6 +46,10 @@ def missing() -> str | None:
     """Return why this system cannot have such machines, or None."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "it needs root on Linux"
+    own = [Path("/tmp"), Path("/root")]
+    for path in (PROJECT, Path(sys.prefix)):
+        if any(path.is_relative_to(folder) for folder in own):
+            return f"{path} must lie outside /tmp and /root, of which each machine has its own"
     for program in ("ip", "unshare", "rsync", "ssh", "/usr/sbin/sshd", "tmux"):
         if shutil.which(program) is None:
             return f"{program} is not installed (iproute2 openssh-server rsync tmux)"
@@ -60,24 +64,33 @@ class Host:
     """One machine."""
 
     def __init__(self, rack: "Rack", number: int) -> None:
-        """Wire it up and start its sshd."""
+        """Build it; `start` switches it on."""
         self.name, self.address = f"sw{number}", f"{NETWORK}.{10 + number}"
         self.home = rack.folder / self.name
+        self._rack = rack
         self._make_home(rack)
+
+    def start(self) -> None:
+        """Wire it up, start its sshd and wait until that answers.
+
+        What its disk held before it ended is there again; its temporary files are not.
+        """
         _run("ip", "netns", "add", self.name)
         _run(
             "ip", "link", "add", f"{self.name}v", "type", "veth", "peer", "eth0", "netns", self.name
         )
-        _run("ip", "link", "set", f"{self.name}v", "master", rack.bridge, "up")
+        _run("ip", "link", "set", f"{self.name}v", "master", self._rack.bridge, "up")
         inside = ("ip", "-n", self.name)
         _run(*inside, "addr", "add", f"{self.address}/24", "dev", "eth0")
         for device in ("lo", "eth0"):
             _run(*inside, "link", "set", device, "up")
         _run(*inside, "route", "add", "default", "via", f"{NETWORK}.1")
         init = INIT.format(
-            name=self.name, shared=shlex.quote(str(rack.shared)), home=shlex.quote(str(self.home))
+            name=self.name,
+            shared=shlex.quote(str(self._rack.shared)),
+            home=shlex.quote(str(self.home)),
         )
-        self._log = (rack.folder / f"{self.name}.log").open("w")
+        self._log = (self._rack.folder / f"{self.name}.log").open("a")
         self._process = subprocess.Popen(
             [
                 *("ip", "netns", "exec", self.name, "unshare", "--pid", "--mount", "--uts"),
@@ -87,6 +100,7 @@ class Host:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._wait_for_ssh()
 
     def ssh(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the machine."""
@@ -109,21 +123,20 @@ class Host:
             check=False,
         )
 
-    def wait_for_ssh(self) -> None:
-        """Wait until it answers."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.ssh("true").returncode != 0:
-            assert time.monotonic() < deadline, f"{self.name} does not answer"
-            time.sleep(0.2)
-
     def end(self) -> None:
-        """Pull the plug: all its processes are killed, its network is gone."""
+        """Pull the plug: all its processes are killed, its network is gone; `start` undoes it."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._log.close()
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
         subprocess.run(["ip", "link", "del", f"{self.name}v"], capture_output=True, check=False)
+
+    def _wait_for_ssh(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.ssh("true").returncode != 0:
+            assert time.monotonic() < deadline, f"{self.name} does not answer"
+            time.sleep(0.2)
 
     def _make_home(self, rack: "Rack") -> None:
         """Lay out a home in which the project's packages are installed already."""
@@ -168,7 +181,7 @@ class Rack:
         """Put one more machine in."""
         host = Host(self, len(self.hosts))
         self.hosts.append(host)
-        host.wait_for_ssh()
+        host.start()
         return host
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ space: composition
 arms:
   simclr: {baseline: simclr}
 objective: {metric: finetune/val/root_epe_mm}
-search: {trials: 2}
+search: {trials: 3}
 slots: {count: 1, workers: 2}
 """
 
@@ -102,12 +102,16 @@ def wait_until(happened, what):
         time.sleep(1.0)
 
 
+def trains(host):
+    return "RayTrainWorker" in host.ssh("ps -eo args").stdout
+
+
 def objectives(folder):
     with (folder / "report" / "leaderboard.csv").open() as file:
         return {row["trial"]: row["objective"] for row in csv.DictReader(file)}
 
 
-def test_a_study_across_machines_outlives_a_machine_and_its_driver(rack, tmp_path):
+def test_a_study_across_machines_outlives_machines_and_its_driver(rack, tmp_path):
     study = PROJECT / "build" / f"rack-{os.getpid()}.yaml"
     study.parent.mkdir(exist_ok=True)
     study.write_text(STUDY)
@@ -129,15 +133,19 @@ def test_a_study_across_machines_outlives_a_machine_and_its_driver(rack, tmp_pat
             )
 
         wait_until(lambda: len(records("epoch")) >= 2, "the second epoch")
-        at_work = [host for host in workers if "RayTrainWorker" in host.ssh("ps -eo args").stdout]
-        assert at_work, "a slot of two workers spans two machines with a core each"
-        at_work[0].end()
+        lost, *_ = [host for host in workers if trains(host)]
+        (other,) = [host for host in workers if host is not lost]
+        lost.end()
         wait_until(lambda: len(records("end")) >= 1, "the end of a trial without that machine")
+        assert trains(other), "a slot of two workers spans two machines with a core each"
+        other.end()  # no room for a slot is left
+        lost.start()
+        wait_until(lambda: trains(lost), "training on the machine that came back")
         driver = json.loads((folder / "driver.lock").read_text())["pid"]
         assert head.ssh(f"kill -9 {driver}").returncode == 0
         sweep(rack, *typed)
         wait_until(lambda: (folder / "report" / "leaderboard.csv").exists(), "the report")
-        wait_until(lambda: len(objectives(folder)) == 3, "the end")
+        wait_until(lambda: len(objectives(folder)) == 4, "the end")
         result = objectives(folder)
         assert sorted(path.name for path in (rack.shared / "studies").iterdir()) == [study.stem]
     finally:
