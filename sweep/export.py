@@ -188,8 +188,8 @@ def _never_whole(record: TrialRecord) -> str:
     reached = f"{len(stage.epochs)} of {counted(stage.epochs_planned, 'epoch')} of {stage.label}"
     return (
         f"trial {trial.number} {ENDED[trial.state]} {reached}, so it never became a network to "
-        "export, and a replay goes no further. Export a trial that completed (without a number: the "
-        f"best){TO_THE_END if is_stopped else ''}."
+        "export, and a replay goes no further. Export a trial that completed (without a number: "
+        f"the best){TO_THE_END if is_stopped else ''}."
     )
 
 

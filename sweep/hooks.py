@@ -47,8 +47,8 @@ def check_hook(given: str, *, runs_here: bool) -> None:
         raise ValueError("--notify: give a command, or an address that begins with http.")
     if runs_here and shutil.which(words[0]) is None:
         raise ValueError(
-            f"--notify {given}: there is no program {words[0]} that can be run here; give its path, "
-            f"or `sh -c '...'` for what only a shell knows."
+            f"--notify {given}: there is no program {words[0]} that can be run here; give its "
+            f"path, or `sh -c '...'` for what only a shell knows."
         )
 
 

@@ -112,7 +112,10 @@ def test_an_address_gets_the_event_as_the_body_of_a_post():
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("https://user:key@chat.example:8443/secret", "to https://chat.example:8443, the same path"),
+        (
+            "https://user:key@chat.example:8443/secret",
+            "to https://chat.example:8443, the same path",
+        ),
         ("/secret/again", r"to http://127.0.0.1:\d+, another path"),
     ],
 )
