@@ -21,8 +21,9 @@ from itertools import product
 import numpy as np
 from result_table import show_result
 
-from sweep.verdict.race import Entrant, Race, run_race
-from sweep.verdict.verdict import CONFIDENCE, verdict_of
+from sweep.verdict.power import FIRST, drawn_values, entrants_of, is_announced, share_spent
+from sweep.verdict.race import Race, run_race
+from sweep.verdict.verdict import CONFIDENCE
 
 DRAWS = 2000
 
@@ -35,13 +36,6 @@ class Tally:
     full: int = 0
     bootstrap: int = 0
     spent: float = 0.0
-
-
-def entrants_of(candidates: int, controls: int) -> list[Entrant]:
-    return [
-        *(Entrant(f"candidate {i}", is_control=False) for i in range(candidates)),
-        *(Entrant(f"control {i}", is_control=True) for i in range(controls)),
-    ]
 
 
 def claims_bootstrap(table: dict[str, list[float]], rng: np.random.Generator) -> str | None:
@@ -62,23 +56,15 @@ def simulate(
     rng = np.random.default_rng(seed)
     entrants, tally = entrants_of(candidates, controls), Tally()
     for _ in range(studies):
-        table = {e.name: rng.normal(0, 1, seeds).tolist() for e in entrants}
-        table["candidate 0"] = (np.array(table["candidate 0"]) + effect).tolist()
+        table = drawn_values(entrants, rounds=seeds, effect=effect, rng=rng)
         race = run_race(entrants, table, rounds=seeds, direction="maximize")
         everyone = Race(tuple(entrants), seeds, {}, "all rounds are run")
-        tally.race += is_hit(race, table, effect)
-        tally.full += is_hit(everyone, table, effect)
+        tally.race += is_announced(race, table, effect=effect)
+        tally.full += is_announced(everyone, table, effect=effect)
         claimed = claims_bootstrap(table, rng)
-        tally.bootstrap += claimed is not None and (effect == 0 or claimed == "candidate 0")
-        ran = [race.left[e.name].after if e.name in race.left else race.rounds for e in entrants]
-        tally.spent += sum(ran) / (seeds * len(entrants)) / studies
+        tally.bootstrap += claimed is not None and (effect == 0 or claimed == FIRST)
+        tally.spent += share_spent(race, rounds=seeds) / studies
     return tally
-
-
-def is_hit(race: Race, table: dict[str, list[float]], effect: float) -> bool:
-    """Say whether a winner is announced; where there is one to be found, that one."""
-    verdict = verdict_of(race, table, direction="maximize")
-    return verdict.is_separated and (effect == 0 or verdict.winner == "candidate 0")
 
 
 def rows(options: argparse.Namespace) -> Iterator[str]:

@@ -19,6 +19,7 @@ from sweep.points import shared_settings
 from sweep.slot_fit import SlotFit
 from sweep.study import Objective, Study
 from sweep.study_check import CheckedStudy
+from sweep.verdict.power import forecast_power
 
 Rows = Sequence[tuple[str, str]]
 
@@ -120,6 +121,7 @@ def _again(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
         seeds = counted(study.final.seeds, "fresh seed")
         most = (points + len(checked.arms)) * study.final.seeds
         yield "verdict", f"the best {points}{arms} again on {seeds}: {most} replicates at most"
+        yield "", _power(points, len(checked.arms), study.final.seeds)
     if study.ablation.seeds > 0:
         found = forecast(checked)
         pairs = f", then without {counted(found.pairs, 'pair')}" if found.pairs else ""
@@ -129,6 +131,18 @@ def _again(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
             f"on {counted(study.ablation.seeds, 'fresh seed')}: {found.trainings} trainings at "
             f"most, of which late parts share early phases",
         )
+
+
+def _power(points: int, arms: int, seeds: int) -> str:
+    """Say how often the verdict finds a lead that is there, and what its race spends."""
+    if arms == 0:
+        return "no arm to be compared with: it can announce no winner"
+    found = forecast_power(candidates=points, controls=arms, seeds=seeds)
+    return (
+        f"it finds a lead of one standard deviation between seeds in {percent(found.announced)} of "
+        f"studies, +- {percent(found.announced_error)}, and spends about {percent(found.spent)} of "
+        f"these replicates ({found.studies} simulated; final/seeds changes both)"
+    )
 
 
 def _early_stop(checked: CheckedStudy) -> str:
