@@ -68,19 +68,22 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
     if left_out:
         certainty += f" Left out for want of seeds that completed: {', '.join(left_out)}."
     return Answer(
-        sentence=" ".join([_lead(leader, objective), *against, *_lost(lost)]),
+        sentence=" ".join([_lead(leader, objective, tried), *against, *_lost(lost)]),
         certainty=certainty,
         separated=None if tried > 1 else _all_separated(told) and not lost,
         leader=leader,
     )
 
 
-def _lead(leader: Candidate, objective: Objective) -> str:
+def _lead(leader: Candidate, objective: Objective, num_points: int) -> str:
     extreme = "lowest" if objective.direction == "minimize" else "highest"
     name = leader.name[0].upper() + leader.name[1:]
     over = f", mean of {len(leader.values)} seeds" if len(leader.values) > 1 else ""
     value = with_unit(leader.mean, objective.metric)
-    return f"{name} has the {extreme} {metric_words(objective.metric, unit=False)}: {value}{over}."
+    verb = "has" if num_points == 1 else "leads with"
+    return (
+        f"{name} {verb} the {extreme} {metric_words(objective.metric, unit=False)}: {value}{over}."
+    )
 
 
 def _against(told: Sequence[Comparison], objective: Objective) -> list[str]:
@@ -114,7 +117,7 @@ def _picked(told: Sequence[Comparison], objective: Objective, num_points: int) -
         on = "with one training seed each" if seeds == 1 else f"on the same {seeds} seeds"
         gains = [_gain(one, unit_of(objective.metric)) for one in told]
         parts.insert(0, f"It is ahead of {_listed(gains)}, {on}.")
-    return [*parts, "`final` decides, on fresh seeds."]
+    return [*parts, "only trainings on fresh seeds decide (final)."]
 
 
 def _lost(arms: Mapping[str, str]) -> list[str]:
@@ -196,6 +199,6 @@ def _certainty_of_picked(leader: Candidate, num_points: int) -> str:
         first = f"{seeds} training seeds per point."
     return (
         f"{first} The best of {num_points} points is picked for its value, so no interval or test "
-        "of its lead would hold. `final: {top_k: 3, seeds: 24}` trains the best points and all "
-        "arms again on fresh seeds."
+        "of its lead would hold. With final: {top_k: 3, seeds: 24} the best points and all "
+        "arms are trained again on fresh seeds."
     )

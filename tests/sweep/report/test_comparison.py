@@ -138,9 +138,9 @@ def test_a_searched_point_leads_and_is_not_called_better(journal_script):
             script.trial(3 * point + seed, seed=seed, params=params, error_mm=error_mm)
     told = answer(Ledger(script.records), LOWER)
     assert told.sentence == (
-        "Trial 3 has the lowest val root EPE: 42.00 mm, mean of 3 seeds. It is ahead of arm peclr "
-        "by 19.0 mm, on the same 3 seeds. It was picked as the best of 2 points, which flatters "
-        "this lead: `final` decides, on fresh seeds."
+        "Trial 3 leads with the lowest val root EPE: 42.00 mm, mean of 3 seeds. It is ahead of arm "
+        "peclr by 19.0 mm, on the same 3 seeds. It was picked as the best of 2 points, which "
+        "flatters this lead: only trainings on fresh seeds decide (final)."
     )
     assert told.separated is None
     assert "no interval or test of its lead would hold" in told.certainty
