@@ -237,7 +237,9 @@ def _certainty(replication: Replication, verdict: Verdict) -> str:
     points = sum(not entrant.is_control for entrant in race.entrants)
     ran = sum(len(row) for row in replication.values.values())
     most = len(race.entrants) * len(replication.seeds)
-    seeds = counted(race.rounds, "fresh seed")
+    seeds = counted(len(replication.seeds), "fresh seed")
+    if race.rounds < len(replication.seeds):
+        seeds = f"{race.rounds} of at most {seeds}"
     spared = ", as who cannot win any more leaves" if ran < most else ""
     parts = [f"Trained again on {seeds}: {ran} of {most} replicates{spared}."]
     if verdict.leads:

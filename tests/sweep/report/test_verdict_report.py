@@ -150,6 +150,9 @@ def test_the_page_and_the_files_show_the_replicates(ledger, tmp_path):
     page = report.page.read_text()
     assert "The verdict: trained again on fresh seeds" in page
     assert "make up for choosing the best of 2 points" in page
+    rounds = report.result.replication.race.rounds
+    of_most = "5 fresh seeds" if rounds == 5 else f"{rounds} of at most 5 fresh seeds"
+    assert f"Trained again on {of_most}: " in page
     with (tmp_path / "report" / "replicates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(ledger.replicates)
