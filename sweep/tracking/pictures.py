@@ -23,6 +23,16 @@ MAX_WORKERS = 8
 
 DIGEST_CHARS = 36
 PROFILE_CHARS = 60_000
+ORIGIN = (
+    "git/commit",
+    "git/dirty",
+    "data/digest",
+    "hardware/host",
+    "hardware/cpus",
+    "hardware/gpus",
+)
+"""What of the lineage are parameters of the study's run; all of it is a file of that run."""
+
 RUN_STATUS = {
     TrialState.RUNNING: "RUNNING",
     TrialState.COMPLETE: "FINISHED",
@@ -92,7 +102,10 @@ def phase_key(trial: int, label: str) -> str:
 
 
 def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
-    """Return the study's run: its question, its settings and where its results come from."""
+    """Return the study's run: its question, its settings and where its results come from.
+
+    Each of its parameters is a column of the table of all runs, beside those that are searched.
+    """
     assert ledger.study is not None
     study = ledger.study
     last = ledger.sessions[-1] if ledger.sessions else None
@@ -119,7 +132,7 @@ def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
             "space": as_text(study.get("space")),
             **({"from": study["from"]} if study.get("from") else {}),
             **{f"seeds/{name}": as_text(value) for name, value in seeds.items()},
-            **{path: as_text(value) for path, value in flattened(ledger.lineage)},
+            **{path: as_text(v) for path, v in flattened(ledger.lineage) if path in ORIGIN},
         },
         data=_data_input(study["data"], ledger.lineage.get("data", {})),
     )
@@ -248,6 +261,12 @@ def settings_text(trial: Trial) -> dict[str, Any]:
         "resolved": {stage.label: dict(stage.config) for stage in trial.stages},
         "stages": {stage.label: stage.key for stage in trial.stages},
     }
+
+
+def lineage_text(lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a study's numbers came from, packages and the data's card included, as data."""
+    found: dict[str, Any] = json.loads(json.dumps(lineage, default=str))
+    return found
 
 
 def trials_view(experiment_id: str, direction: str) -> str:

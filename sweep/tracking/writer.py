@@ -15,6 +15,7 @@ from sweep.tracking.metrics_table import metrics_table
 from sweep.tracking.pictures import (
     STUDY,
     RunPicture,
+    lineage_text,
     phase_key,
     phase_picture,
     settings_text,
@@ -34,6 +35,8 @@ History = Callable[[str], Sequence[Mapping[str, Any]]]
 
 Drawn = Callable[[str], Mapping[int, Path]]
 """Stage key -> folders of the epochs whose predictions were drawn."""
+
+LINEAGE = "lineage.yaml"
 
 DRAWN_EVERY = "pictures_every"
 """The setting of phases that draw what they predict while they train."""
@@ -116,6 +119,7 @@ class RunWriter:
             return
         if STUDY not in store.runs:
             self._changed[STUDY] = None
+            self._kept.pop(STUDY, None)
         for key in list(self._outdated):
             store.discard(key)
             self._kept.pop(key, None)
@@ -147,7 +151,13 @@ class RunWriter:
             self._give_up(key, f"MLflow refuses the run {picture.name!r}: {error}")
 
     def _keep_files(self, store: "RunStore", key: str) -> None:
-        """Keep what a phase drew of its epochs so far with its run, and in the end its metrics."""
+        """Keep a run's files with it.
+
+        Of the study: its lineage. Of a phase: what it drew of its epochs so far, and in the end its
+        metrics.
+        """
+        if key == STUDY:
+            self._keep_lineage(store)
         number, _, label = key.partition("/")
         if not label:
             return
@@ -164,6 +174,14 @@ class RunWriter:
         if table not in kept and epochs and (is_done or trial.ended_s is not None):
             store.write_text(key, metrics_table(epochs), METRICS)
             kept.add(table)
+
+    def _keep_lineage(self, store: "RunStore") -> None:
+        text = yaml.safe_dump(lineage_text(self.ledger.lineage), sort_keys=False)
+        kept = self._kept.setdefault(STUDY, set())
+        if text not in kept:
+            store.write_text(STUDY, text, LINEAGE)
+            kept.clear()
+            kept.add(text)
 
     def _drawn_of(self, stage: StageEntry) -> Mapping[int, Path]:
         """Return where the pictures of a stage's epochs lie; of one that draws none, nothing."""

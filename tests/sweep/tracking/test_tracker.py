@@ -9,6 +9,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, text
@@ -147,11 +148,12 @@ def test_the_study_run_holds_question_lineage_and_the_report(
     assert tracker.close(60) == 0
     (study,) = [run for run in held() if run.data.tags["kind"] == "study"]
     assert study.data.tags["question"] == "Which augmentations help?"
-    assert study.data.params["packages/torch"] == "2.13.0"
     assert study.data.params["data/digest"] == "d" * 64
     assert study.data.params["seeds/trials"] == "[0]"
     assert study.info.status == "FINISHED"
     stored = Path(study.info.artifact_uri.removeprefix("file://"))
+    lineage = yaml.safe_load((stored / "lineage.yaml").read_text())
+    assert lineage["packages"]["torch"] == "2.13.0"
     assert (stored / "report" / "index.html").read_text() == "<p>answer</p>"
 
 
@@ -217,6 +219,8 @@ def test_a_report_that_mlflow_did_not_take_is_owed_until_it_has_it(
     assert len(tries) == 2  # the second time there was nothing to ask for
     (study,) = [run for run in held() if run.data.tags["kind"] == "study"]
     stored = Path(study.info.artifact_uri.removeprefix("file://"))
+    lineage = yaml.safe_load((stored / "lineage.yaml").read_text())
+    assert lineage["packages"]["torch"] == "2.13.0"
     assert (stored / "report" / "index.html").read_text() == "<p>answer</p>"
 
 

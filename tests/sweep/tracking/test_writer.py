@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sweep.tracking.faults import Refused
 from sweep.tracking.pictures import STUDY, phase_picture
@@ -57,6 +58,44 @@ def test_a_trial_without_a_stage_is_a_run_like_any_other(script_without_stages):
         ("duration_s", 0.0),
     ]
     assert writer.refused == []
+
+
+def test_the_studys_run_has_few_columns_and_all_of_its_lineage_as_a_file(journal_script):
+    script = journal_script()
+    lineage = script.records[0]["lineage"]
+    lineage["packages"] = {f"library_{number}": "1.0" for number in range(43)}
+    lineage["data"]["card"] = {"counts": {"train": 1000}, "licence": "CC0"}
+    lineage["slots"] = {"workers": 2, "gpus_per_worker": 0.5}
+    _, store = flushed(script.records)
+    assert set(store.runs[STUDY].params) == {
+        "plan",
+        "objective",
+        "space",
+        "seeds/study",
+        "seeds/trials",
+        "git/commit",
+        "git/dirty",
+        "data/digest",
+    }
+    assert yaml.safe_load(store.texts[STUDY]) == lineage
+
+
+def test_a_lineage_is_kept_once_and_again_when_it_changes_or_the_store_lost_it(journal_script):
+    script, written = journal_script(), []
+    writer, store = RunWriter(None), FakeStore()
+    store.write_text = lambda key, text, name: written.append((key, name, yaml.safe_load(text)))
+    first = script.records[0]["lineage"]
+    second = {**first, "git": {"commit": "f" * 40, "dirty": True}}
+    for record in script.records:
+        writer.fold(record)
+    writer.flush(store)
+    writer.fold({"kind": "session", "time_s": 9e9, "event": "interrupted", "host": "x", "pid": 1})
+    writer.flush(store)
+    writer.fold({**script.records[0], "lineage": second})
+    writer.flush(store)
+    store.runs.clear()
+    writer.flush(store)
+    assert written == [(STUDY, "lineage.yaml", told) for told in (first, second, second)]
 
 
 def test_a_trial_that_starts_again_without_a_stage_stops_no_other(script_without_stages):
@@ -192,7 +231,7 @@ def test_all_that_a_phase_measured_is_kept_once_it_has_ended(journal_script):
     assert not store.texts  # it has not changed
     writer.mark_all()
     writer.flush(store)
-    assert set(store.texts) == {"0", "0/pretrain", "0/finetune"}
+    assert set(store.texts) == {STUDY, "0", "0/pretrain", "0/finetune"}
 
 
 def test_what_a_reused_phase_measured_is_kept_with_its_run(searched_records):
