@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sweep.ledger import Ledger
 from sweep.messages import shown_duration
-from sweep.naming import metric_words, shown_number, trial_name
+from sweep.naming import metric_words, shown_number, trial_name, with_unit
 from sweep.report.ablation import ablation_table
 from sweep.report.landscape import Landscape
 from sweep.report.parallel import OFF, Axis, Coordinates, Line
@@ -29,6 +29,7 @@ from sweep.report.words import (
     verdict_text,
 )
 from sweep.tree import flattened
+from sweep.trials import Trial
 
 TOP = 15
 AXIS_STEP = 118
@@ -45,6 +46,8 @@ class PageInputs:
         landscape: Those below the leaderboard, each to be unfolded.
         parallel: For the interactive chart, if there is one.
         missing: Why something that people may look for is not there.
+        best_yaml: The best configuration as a study file, if anything has completed.
+        code_commands: What puts the code back as it was.
         best_command: What trains the best configuration alone.
         replay_command: What trains the best trial again and compares.
         weights: The file of the best trial's weights, if there is one.
@@ -54,6 +57,8 @@ class PageInputs:
     landscape: Landscape
     parallel: Coordinates | None
     missing: Sequence[str]
+    best_yaml: bytes | None
+    code_commands: Sequence[str]
     best_command: str
     replay_command: str
     weights: str | None
@@ -83,6 +88,11 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         cost_sentence=cost_sentence(result),
         best_name=trial_name(result.best, many_seeds=many_seeds) if result.best else None,
         composition=_composition(result),
+        short_composition="" if result.best is None else _short_best(result.best),
+        settings_off=_names_off(result),
+        expected=_expected(result),
+        best_yaml=inputs.best_yaml,
+        code_commands=inputs.code_commands,
         best_command=inputs.best_command,
         replay_command=inputs.replay_command,
         weights=inputs.weights,
@@ -112,12 +122,37 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
 
 
 def _composition(result: StudyResult) -> list[tuple[str, str, str]]:
-    """Return the best trial's parameters as (section, name, value); what is off stands last."""
-    if result.best is None:
-        return []
-    entries = composed(result.best.params or result.best.settings)
-    entries.sort(key=lambda entry: entry[1] == "off")
-    return [(*_split(path), text) for path, text in entries]
+    """Return the best trial's parameters as (section, name, value), without what is off."""
+    return [(*_split(path), text) for path, text in _best_entries(result) if text != "off"]
+
+
+def _names_off(result: StudyResult) -> list[tuple[str, str]]:
+    """Return what is off in the best trial as (section, name)."""
+    return [_split(path) for path, text in _best_entries(result) if text == "off"]
+
+
+def _short_best(best: Trial) -> str:
+    return short_composition(best.params or best.settings)
+
+
+def _best_entries(result: StudyResult) -> Sequence[tuple[str, str]]:
+    return [] if result.best is None else composed(result.best.params or result.best.settings)
+
+
+def _expected(result: StudyResult) -> Mapping[str, str] | None:
+    """Return which number each command that reproduces the best trial should give."""
+    best, leader = result.best, result.answer.leader
+    if best is None or best.objective is None or leader is None:
+        return None
+    metric = result.study.objective.metric
+    seeds = ", ".join(str(seed) for seed in sorted(leader.values))
+    is_mean = len(leader.values) > 1
+    of_seeds = f"the mean of trial seeds {seeds}" if is_mean else f"of trial seed {seeds}"
+    return {
+        "metric": metric_words(metric, unit=False),
+        "alone": f"{with_unit(leader.mean, metric)}, {of_seeds}",
+        "again": f"{with_unit(best.objective, metric)}, of trial seed {best.seed} alone",
+    }
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """The report's folder: what is in it, and that the page needs nothing else."""
 
+import base64
 import csv
 import html
 import re
@@ -123,7 +124,8 @@ def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data
     assert set(re.findall(r'src="([^:"]*:)', page)) == {"data:"}
     links = set(re.findall(r'href="([^"]+)"', page))
     assert links >= {"leaderboard.csv", "composition.png", "composition.csv"}
-    assert all((tmp_path / link).is_file() for link in links)
+    files = {link for link in links if not link.startswith("data:")}
+    assert all((tmp_path / link).is_file() for link in files)
     for text in (
         "Which augmentations help?",
         report.result.answer.sentence,
@@ -146,7 +148,8 @@ def test_the_printed_commands_find_the_report_the_runs_and_the_data_again(realis
     places = ["--runs-dir", "all my runs", "--data-dir", "/data sets"]
     report = write(realistic, folder, places=places)
     shown = re.findall(r"<pre><code>(.*?)</code></pre>", report.page.read_text())
-    run, replay = (shlex.split(html.unescape(text)) for text in shown)
+    code, run, replay = (shlex.split(html.unescape(text)) for text in shown)
+    assert code == ["git", "checkout", "0123abcd0123"]
     assert run == ["python", "sweep/run.py", str(report.best), *places]
     number = str(report.result.best.number)
     assert replay == ["python", "sweep/replay.py", str(folder.parent), number, *places]
@@ -199,6 +202,31 @@ def test_a_study_without_hands_misses_no_pictures_of_them(searched_records, tmp_
     report = write(searched_records, tmp_path, store=StoreWithoutHands(), phases=blind)
     page = report.page.read_text()
     assert "Not shown" not in page
+
+
+def test_the_commands_come_with_the_code_the_file_and_the_numbers_to_expect(
+    tmp_path, compared_records
+):
+    compared_records[0]["lineage"]["git"] |= {"dirty": True, "changes": "e" * 64}
+    page = html.unescape(write(compared_records, tmp_path / "report").page.read_text())
+    patch = tmp_path / "changes" / f"{'e' * 16}.patch"
+    assert f"git checkout 0123abcd0123\ngit apply {patch}" in page
+    (best,) = re.findall(r'href="data:application/yaml;base64,([^"]+)"', page)
+    assert base64.b64decode(best) == (tmp_path / "report" / "best.yaml").read_bytes()
+    assert "Expect val root EPE 54.00 mm, the mean of trial seeds 0, 1, 2." in page
+    assert "Expect val root EPE 53.00 mm, of trial seed 0 alone." in page
+
+
+def test_what_is_off_is_folded_and_the_configuration_stands_first(tmp_path, searched_records):
+    for record in searched_records:
+        if record["kind"] == "trial" and record["arm"] is None:
+            record["params"]["pretrain/augment/cutout/enabled"] = False
+    page = write(searched_records, tmp_path / "report").page.read_text()
+    cards = page.split('<div class="cards">')[1]
+    assert cards.index("Best configuration") < cards.index("How sure") < cards.index("What it cost")
+    assert "order: -1" not in page
+    assert '<p class="narrow">' in cards
+    assert "<summary>1 off</summary>" in cards
 
 
 def test_arms_by_seeds_are_compared(compared_records, tmp_path):
