@@ -15,6 +15,7 @@ from typing import Any
 from ray import tune
 from ray.exceptions import OutOfMemoryError
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, TuneError
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
@@ -58,6 +59,15 @@ TUNE_SWITCHES = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output greets even when it is silent
 }
+
+CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+)
+"""What Tune hands on in the runtime environment of its actors, which Ray writes into its logs. A
+trial's actor reads no storage; those that do have what their machine has."""
 
 MACHINE_FULL = (
     "This machine ran out of memory, and Ray ended processes of the study. Trials go on from their "
@@ -284,6 +294,7 @@ def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
 def _tune(conductor: Conductor, searcher: StudySearcher, scratch: Path, *, num_slots: int) -> None:
     """Let Tune run until the conductor has nothing left to hand out, or is interrupted."""
     scheduler = StudyScheduler(conductor, num_actors=num_slots)
+    ENV_VARS_TO_PROPAGATE.difference_update(CREDENTIALS)
     with _environment(TUNE_SWITCHES):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, ON_THE_HEAD),

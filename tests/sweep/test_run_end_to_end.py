@@ -2,8 +2,10 @@
 
 import csv
 import os
+import secrets
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import optuna
@@ -22,8 +24,14 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 
-CANARY = "canary-5up3r53cr3t"
-SECRETS = ("AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "MLFLOW_TRACKING_PASSWORD", "MY_TOKEN")
+CANARY = f"canary-{secrets.token_hex(8)}"  # a study keeps this file if it is changed
+SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "WANDB_API_KEY",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MY_TOKEN",
+    "RAY_AUTH_TOKEN",
+)
 
 STUDY = """\
 question: Does the main road lead from end to end?
@@ -47,11 +55,13 @@ slots: {count: 1}
 """
 
 
-def command(folder, *arguments):
+def command(folder, *arguments, ray_logs=None):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("RAY_AUTH_MODE", None)
     environment.pop("MLFLOW_TRACKING_URI", None)
     environment |= dict.fromkeys(SECRETS, CANARY)
+    if ray_logs is not None:
+        environment["RAY_TMPDIR"] = str(ray_logs)
     return subprocess.run(
         [sys.executable, str(ROOT / "sweep" / "run.py"), *arguments],
         cwd=folder,
@@ -63,11 +73,18 @@ def command(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def ray_logs():
+    """Where Ray keeps its sockets, which need a short path, and its logs."""
+    with tempfile.TemporaryDirectory(prefix="ray-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, ray_logs):
     """The folder of a finished study of one arm and one searched point, and what was said."""
     folder = tmp_path_factory.mktemp("road")
     (folder / "road.yaml").write_text(STUDY)
-    return folder, command(folder, "road.yaml")
+    return folder, command(folder, "road.yaml", ray_logs=ray_logs)
 
 
 def leaderboard(folder):
@@ -102,10 +119,11 @@ def test_leaderboard_optuna_and_mlflow_hold_the_same_trials(finished):
     assert len(trials) == len(runs) == 2
 
 
-def test_no_secret_of_the_environment_is_written_or_said(finished):
+def test_no_secret_of_the_environment_is_written_or_said(finished, ray_logs):
     folder, said = finished
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for root in (folder, ray_logs) for path in root.rglob("*") if path.is_file()]
     assert {"mlflow.db", "journal.jsonl", "study.yaml"} <= {path.name for path in files}
+    assert {"raylet.out", "gcs_server.out", "dashboard.log"} <= {path.name for path in files}
     assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
     assert CANARY not in said.stdout + said.stderr
 
