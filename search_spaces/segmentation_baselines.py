@@ -4,9 +4,9 @@ S3 trains G1 (a U-Net) and a discriminator D on images with masks, G2 (a U-Net++
 images without, then on those with masks while D judges it, and the last two once more. D was given
 class ids, so that G2 had no gradient from it; `heard` is the same with soft masks, which give it
 one, and `unpaired_masks` lets D learn on with masks that belong to no image, which S3 had and left
-unused, held back by R1 with Mescheder et al.'s gamma (2018): without it D wins, and what G2 hears of
-it drowns the masks. Without pseudo-labels the phase `paired` comes twice in place of the two rounds, so that
-every step trains G2 on masks for as many epochs and ends in the same label.
+unused, held back by R1 with Mescheder et al.'s gamma (2018): without it D wins, and what G2 hears
+of it drowns the masks. Without pseudo-labels the phase `paired` comes twice in place of the two
+rounds, so that every step trains G2 on masks for as many epochs and ends in the same label.
 
 A name with `one_round` is the first round alone, of plan generator, pseudo_labels, paired, or what
 is left of it; it is what `search_spaces.segmentation` searches.
