@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="write the tables to results/")
     options = parser.parse_args()
-    show_result("ablation", __doc__, rows(options), write=options.write)
+    show_result("ablation", __doc__, rows(options), write=options.write, as_text=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 from crash_sessions import command, wait_until
-from result_table import write_result
+from result_table import show_result
 from soak_comparison import compare, table_of
 from tracking_server import TrackingServer
 
@@ -68,9 +68,7 @@ def main() -> None:
         lines, is_clean = outage(folder, options.minutes)
     finally:
         shutil.rmtree(folder)
-    sys.stdout.write("\n".join(lines) + "\n")
-    if options.write:
-        write_result(NAME, __doc__, lines)
+    show_result(NAME, __doc__, lines, write=options.write)
     if not is_clean:
         sys.exit("the study whose server was away does not equal the other one.")
 

@@ -81,7 +81,7 @@ def main() -> None:
         "without_landscape_wall_s": round(bare_wall_s, 2),
         "ratio": round(core_s / bare_core_s, 2),
     }
-    show_result("report_speed", __doc__, [json.dumps(record)], write=options.write)
+    show_result("report_speed", __doc__, [json.dumps(record)], write=options.write, as_text=True)
 
 
 def _timed_s(ledger: Ledger) -> tuple[float, float]:

@@ -13,30 +13,27 @@ from sweep.machine import see_machine
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def show_result(name: str, about: str, lines: Iterable[str], *, write: bool) -> None:
+def show_result(
+    name: str, about: str, lines: Iterable[str], *, write: bool, as_text: bool = False
+) -> None:
     """Print the lines of a table as they come; write them under `results/` as well, if asked to.
 
     Args:
         name: The benchmark, which names the file.
         about: Its docstring, whose first line says what was measured.
-        lines: The table, aligned as text.
+        lines: The table, as Markdown.
+        write: Whether to write it.
+        as_text: Whether the lines are aligned as text instead.
     """
     shown = []
     for line in lines:
         print(line, flush=True)
         shown.append(line)
     if write:
-        write_result(name, about, ["```text", *shown, "```"])
+        _write(name, about, ["```text", *shown, "```"] if as_text else shown)
 
 
-def write_result(name: str, about: str, lines: Sequence[str]) -> Path:
-    """Write a benchmark's table under `results/` and return where.
-
-    Args:
-        name: The benchmark, which names the file.
-        about: Its docstring, whose first line says what was measured.
-        lines: The table, as Markdown.
-    """
+def _write(name: str, about: str, lines: Sequence[str]) -> None:
     path = RESULTS / f"{name}.md"
     typed = shlex.join(
         [f"benchmarks/{name}.py", *(arg for arg in sys.argv[1:] if arg != "--write")]
@@ -44,7 +41,6 @@ def write_result(name: str, about: str, lines: Sequence[str]) -> Path:
     origin = "\n".join(f"- {line}" for line in provenance(f"python {typed}"))
     path.parent.mkdir(exist_ok=True)
     write_text(path, "\n".join([f"# {about.splitlines()[0]}", "", origin, "", *lines, ""]))
-    return path
 
 
 def provenance(command: str) -> list[str]:

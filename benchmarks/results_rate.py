@@ -24,8 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,15 +37,14 @@ import ray
 import torch
 import yaml
 from crash_sessions import command
+from logical_cluster import logical_cluster
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
-from ray.cluster_utils import Cluster
-from result_table import write_result
+from result_table import show_result
 
 from hpe.data.catalog import data_config, open_data
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseInputs
-from sweep.cluster import PROCESSES
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
 
@@ -54,8 +52,6 @@ NAME = "results_rate"
 PHASE = "rehearse_last"
 AT_A_TIME = 8
 REST_S = 0.04
-OBJECT_STORE_BYTES = 80 << 20
-SYSTEM = {"worker_maximum_startup_concurrency": PROCESSES}
 
 
 @dataclass(frozen=True)
@@ -83,26 +79,6 @@ def bare_s(epochs: int) -> float:
     for _ in range(epochs - 1):
         next(phase)
     return time.perf_counter() - begun_s
-
-
-@contextmanager
-def node(folder: Path) -> Iterator[str]:
-    """Run a cluster of one node; yields its address."""
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": AT_A_TIME,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "temp_dir": str(folder),
-            "include_dashboard": True,
-            "dashboard_port": None,
-            "_system_config": SYSTEM,
-        },
-    )
-    try:
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 def by_the_engine(address: str, folder: Path, *, trials: int, epochs: int) -> list[Trained]:
@@ -216,16 +192,14 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory(prefix="rate-") as name:
         folder = Path(name)
-        with node(folder / "ray") as address:
+        with logical_cluster(folder / "ray", nodes=1, cores=AT_A_TIME) as address:
             found = {"this engine": by_the_engine(address, folder, **sizes)}
             for mlflow in (False, True):
                 title = f"Ray Tune with {'MLflow on SQLite' if mlflow else 'its loggers'}"
                 found[title] = by_tune(address, folder, mlflow=mlflow, **sizes)
     for title, trained in found.items():
         lines.append(row(title, trained, epochs=options.epochs, bare=bare))
-    print("\n".join(lines))
-    if options.write:
-        write_result(NAME, __doc__, lines)
+    show_result(NAME, __doc__, lines, write=options.write)
 
 
 def _options() -> argparse.Namespace:

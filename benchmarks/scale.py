@@ -30,8 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -42,12 +41,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ray.cluster_utils import Cluster  # noqa: E402 - after the variables that Ray reads
-
+from benchmarks.logical_cluster import logical_cluster  # noqa: E402 - after variables and path
 from benchmarks.result_table import provenance  # noqa: E402 - after the path is right
 from benchmarks.scale_page import Measured, page, picture  # noqa: E402 - after the path is right
 from hpe.whole_file import write_text  # noqa: E402 - the same
-from sweep.cluster import PROCESSES  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.journal import read_journal  # noqa: E402 - the same
 
@@ -55,14 +52,6 @@ DRIVERS = Path(__file__).with_name("scale_drivers.py")
 STUDY = "overhead"
 SAMPLE_S = 0.5
 END_S = 60.0  # for a driver to end by itself once it was told to
-OBJECT_STORE_BYTES = 80 << 20  # of each node; nothing but reports goes through it
-SYSTEM = {
-    # A node with eight logical cores is not to start eight processes that nobody asked for.
-    "enable_worker_prestart": False,
-    "prestart_worker_first_driver": False,
-    # Slots and trials are more processes than the head has cores, which is nothing to warn of.
-    "worker_maximum_startup_concurrency": PROCESSES,
-}
 
 
 @dataclass(frozen=True)
@@ -93,26 +82,6 @@ class Sizes:
     def nodes(self) -> int:
         """Return how many nodes there are beside the head."""
         return self.gpus // self.gpus_per_node
-
-
-@contextmanager
-def logical_cluster(sizes: Sizes, folder: Path) -> Iterator[str]:
-    """Run a cluster of logical nodes, and end it.
-
-    Yields:
-        The address of its head, which has neither cores nor GPUs.
-    """
-    common = {"object_store_memory": OBJECT_STORE_BYTES, "temp_dir": str(folder)}
-    head = {"num_cpus": 0, "_system_config": SYSTEM, **common}
-    head |= {"include_dashboard": True, "dashboard_port": None}  # whichever is free
-    each = {"num_cpus": sizes.gpus_per_node, "num_gpus": sizes.gpus_per_node, **common}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(sizes.nodes):
-            cluster.add_node(**each)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 def watched(command: Sequence[str], log: Path) -> list[tuple[float, int]]:
@@ -219,7 +188,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         folder = Path(name)
-        with logical_cluster(sizes, folder / "ray") as address:
+        each = {"cores": sizes.gpus_per_node, "gpus": sizes.gpus_per_node}
+        with logical_cluster(folder / "ray", nodes=sizes.nodes, **each) as address:
             write(the_command(sizes, address, folder))
             write(the_peer(sizes, address, folder))
         write(without_ray(sizes, folder))

@@ -42,7 +42,7 @@ from typing import Any
 
 import yaml
 from crash_sessions import Session, command
-from result_table import write_result
+from result_table import show_result
 from soak_comparison import Comparison, compare, table_of
 from tracking_server import TrackingServer
 
@@ -243,9 +243,7 @@ def main() -> None:
         if options.keep:
             shutil.copytree(folder, options.keep, symlinks=True)
         shutil.rmtree(folder)
-    sys.stdout.write("\n".join(lines) + "\n")
-    if options.write:
-        write_result(NAME, __doc__, lines)
+    show_result(NAME, __doc__, lines, write=options.write)
     if not is_clean:
         sys.exit("the study does not equal the undisturbed one.")
 

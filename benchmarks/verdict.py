@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="write the table to results/")
     options = parser.parse_args()
-    show_result("verdict", __doc__, rows(options), write=options.write)
+    show_result("verdict", __doc__, rows(options), write=options.write, as_text=True)
 
 
 if __name__ == "__main__":

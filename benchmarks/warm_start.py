@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--write", action="store_true", help="write the table to results/")
     options = parser.parse_args()
-    show_result("warm_start", __doc__, rows(options.seeds), write=options.write)
+    show_result("warm_start", __doc__, rows(options.seeds), write=options.write, as_text=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The machines that a cluster's autoscaler may start."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import ray
 from ray._common.constants import HEAD_NODE_RESOURCE_NAME
 from ray._private.state import state as global_state
 
-from sweep.slot_fit import ACCELERATOR_LABEL, Coming, Node
+from sweep.slot_fit import Coming, Node, node_of
 
 UP_FILE = "~/ray_bootstrap_config.yaml"
 """What `ray up` leaves on the head, in JSON, for the autoscaler there: the cluster file, with all
@@ -23,11 +24,11 @@ def machines_that_may_come() -> Coming:
     """
     config = global_state.get_cluster_config()
     if config is not None:
-        nodes = []
-        for group in config.node_group_configs:
-            has = group.resources
-            node = Node(cpus=int(has.get("CPU", 0)), gpus=int(has.get("GPU", 0)))
-            nodes += [node] * (group.max_count if node.cpus else 0)
+        nodes = [
+            node
+            for group in config.node_group_configs
+            for node in _alike(group.max_count, group.resources, {})
+        ]
         return Coming(tuple(nodes), most=len(nodes))
     path = Path(UP_FILE).expanduser()
     return coming_by(path) if path.is_file() and _is_head() else Coming()
@@ -40,16 +41,18 @@ def coming_by(path: Path) -> Coming:
         path: Such a file, in which Ray has filled in what every type may have.
     """
     config = json.loads(path.read_text(encoding="utf-8"))
-    nodes = []
-    for kind in config["available_node_types"].values():
-        has, labels = kind["resources"], kind.get("labels") or {}
-        node = Node(
-            cpus=int(has.get("CPU", 0)),
-            gpus=int(has.get("GPU", 0)),
-            accelerator=labels.get(ACCELERATOR_LABEL),
-        )
-        nodes += [node] * (kind["max_workers"] if node.cpus else 0)
+    nodes = [
+        node
+        for kind in config["available_node_types"].values()
+        for node in _alike(kind["max_workers"], kind["resources"], kind.get("labels") or {})
+    ]
     return Coming(tuple(nodes), most=config["max_workers"])
+
+
+def _alike(count: int, resources: Mapping[str, float], labels: Mapping[str, str]) -> list[Node]:
+    """Return so many machines of a type, or none where it offers workers nothing."""
+    node = node_of(resources, labels)
+    return [node] * (count if node.cpus else 0)
 
 
 def _is_head() -> bool:

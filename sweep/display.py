@@ -27,9 +27,9 @@ REFRESHES_PER_S = 4.0
 LINE_EVERY_S = 30.0
 PROGRESS_LINE_EVERY_S = 5.0
 READ_EVERY_S = 1.0
-"""How often rungs, hours and events are read off the ledger, unless something decides or ends."""
-FREQUENT = ("epoch", "attempt")
-"""Kinds of record that wait for that."""
+"""How often rungs, hours and events are read off the ledger, which takes all its trials."""
+DECIDING = ("rung", "promote", "end", "note")
+"""Kinds of record after which they are read at once."""
 EARLIER_EVENTS = 3
 """How many of the last events a continued study begins with."""
 BAR_WIDTH, WIDE = 24, 100
@@ -99,7 +99,7 @@ class Display:
         with self._lock:
             self._ledger = ledger
             lines = list(self._take(record, ledger))
-            self._read(at_once=record["kind"] not in FREQUENT)
+            self._read(at_once=record["kind"] in DECIDING)
         for line in lines:
             self._say(line)
         if self._live is None and self._clock() - self._last_line_s >= LINE_EVERY_S:

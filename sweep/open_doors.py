@@ -10,6 +10,7 @@ from sweep.ray_start import RayStart, ray_starts
 PART = "cluster"
 TOKEN_MOUNT = "~/.ray/auth_token"
 KINDS = ("head", "worker")
+AS_SHIPPED = "take the block over from the file that is shipped (cluster.yaml or cluster/)"
 
 
 def open_doors(config: Mapping[str, Any], *, prepared: Mapping[str, Any]) -> Iterator[Finding]:
@@ -46,7 +47,7 @@ def _doors_of_nodes(
             Level.FAIL,
             PART,
             f"{block} is left out, and Ray's own start lines ask nobody for the token",
-            "take the block over from the file that is shipped (cluster.yaml or cluster/)",
+            AS_SHIPPED,
         )
         return
     if not starts:
@@ -54,7 +55,7 @@ def _doors_of_nodes(
             Level.FAIL,
             PART,
             f"{block}: no line is a `ray start` that can be read here",
-            "take the block over from the file that is shipped (cluster.yaml or cluster/)",
+            AS_SHIPPED,
         )
     if not all(start.variables.get("RAY_AUTH_MODE") == "token" for start in starts):
         yield Finding(

@@ -146,7 +146,8 @@ def cluster_resources(
         address: Where it is.
     """
     stay, started, awaited = [], [], list(coming.nodes)
-    for node in (_node(facts) for facts in nodes if facts["Alive"]):
+    alive = [facts for facts in nodes if facts["Alive"]]
+    for node in (node_of(facts["Resources"], facts.get("Labels", {})) for facts in alive):
         kind = next((kind for kind in awaited if node.may_be(kind)), None)
         if kind is None:
             stay.append(node)
@@ -160,12 +161,12 @@ def cluster_resources(
     )
 
 
-def _node(facts: Mapping[str, Any]) -> Node:
-    resources = facts["Resources"]
+def node_of(resources: Mapping[str, float], labels: Mapping[str, str]) -> Node:
+    """Return the machine that Ray tells of by these resources and labels."""
     return Node(
         cpus=int(resources.get("CPU", 0)),
         gpus=int(resources.get("GPU", 0)),
-        accelerator=facts.get("Labels", {}).get(ACCELERATOR_LABEL),
+        accelerator=labels.get(ACCELERATOR_LABEL),
     )
 
 

@@ -15,6 +15,8 @@ from sweep.report.comparison import (
 )
 from sweep.study import Objective
 
+ONE_SEED = "One training seed per point: no interval is possible, differences may be chance."
+
 NAMED = 3
 """How many arms a sentence tells apart, the nearest first; a table has them all."""
 
@@ -166,7 +168,7 @@ def _all_separated(told: Sequence[Comparison]) -> bool | None:
 def _certainty(leader: Candidate, told: Sequence[Comparison], *, num_rivals: int) -> str:
     seeds = len(leader.values)
     if seeds == 1:
-        return "One training seed per point: no interval is possible, differences may be chance."
+        return ONE_SEED
     if not told:
         return f"{seeds} training seeds, and nothing to compare with."
     num_pairs = num_rivals * (num_rivals + 1) // 2
@@ -194,9 +196,7 @@ def _more_seeds(nearest: PairedDifference, seeds: int, num_pairs: int) -> str:
 
 def _certainty_of_picked(leader: Candidate, num_points: int) -> str:
     seeds = len(leader.values)
-    first = "One training seed per point: no interval is possible, differences may be chance."
-    if seeds > 1:
-        first = f"{seeds} training seeds per point."
+    first = ONE_SEED if seeds == 1 else f"{seeds} training seeds per point."
     return (
         f"{first} The best of {num_points} points is picked for its value, so no interval or test "
         "of its lead would hold. With final: {top_k: 3, seeds: 24} the best points and all "

@@ -57,7 +57,7 @@ class PairedDifference:
         seeds = len(self.differences)
         if seeds < 2:
             return None
-        return 2 * float(stats.t.sf(abs(paired_t(list(self.differences.values()))), seeds - 1))
+        return _two_sided(paired_t(list(self.differences.values())), seeds)
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,16 @@ def seeds_to_separate(pair: PairedDifference, num_pairs: int) -> int | None:
         pair: With two seeds or more.
         num_pairs: For which the p value is corrected, this one the first of them.
     """
-    statistic = abs(paired_t(list(pair.differences.values()))) / len(pair.differences) ** 0.5
+    statistic = paired_t(list(pair.differences.values())) / len(pair.differences) ** 0.5
     for seeds in range(len(pair.differences) + 1, MOST_SEEDS + 1):
-        p_value = 2 * float(stats.t.sf(statistic * seeds**0.5, seeds - 1))
-        if num_pairs * p_value <= 1 - CONFIDENCE:
+        if num_pairs * _two_sided(statistic * seeds**0.5, seeds) <= 1 - CONFIDENCE:
             return seeds
     return None
+
+
+def _two_sided(statistic: float, seeds: int) -> float:
+    """Return the p value of a paired t statistic."""
+    return 2 * float(stats.t.sf(abs(statistic), seeds - 1))
 
 
 def is_blind(value: float, template: float, objective: Objective) -> bool:
