@@ -49,7 +49,7 @@ from sweep.folders import RunsDir
 from sweep.journal import read_journal
 
 NAME = "results_rate"
-PHASE = "rehearse_last"
+FIRST, PHASE = "rehearse_first", "rehearse_last"
 AT_A_TIME = 8
 REST_S = 0.04
 
@@ -86,8 +86,12 @@ def by_the_engine(address: str, folder: Path, *, trials: int, epochs: int) -> li
     study = {
         "question": "What does it cost to report often?",
         "data": {"name": "none"},
-        "plan": [PHASE],
-        "settings": {f"{PHASE}/epochs": epochs, f"{PHASE}/load/rest_s": REST_S},
+        "plan": [FIRST, PHASE],
+        "settings": {
+            f"{FIRST}/epochs": 1,
+            f"{PHASE}/epochs": epochs,
+            f"{PHASE}/load/rest_s": REST_S,
+        },
         "space": "rehearsal",
         "objective": {"metric": f"{PHASE}/val/error", "direction": "minimize"},
         "search": {"sampler": "tpe", "trials": trials},
@@ -100,7 +104,7 @@ def by_the_engine(address: str, folder: Path, *, trials: int, epochs: int) -> li
             sys.exit(f"the study failed: {(runs.root / 'driver.log').read_text()[-3000:]}")
     times: dict[int, list[float]] = {}
     for record in read_journal(runs.study(NAME).journal):
-        if record["kind"] == "epoch":
+        if record["kind"] == "epoch" and record["label"] == PHASE:
             times.setdefault(record["trial"], []).append(record["time_s"])
     assert all(len(found) == epochs for found in times.values())
     return [Trained(min(found), max(found)) for found in times.values()]
