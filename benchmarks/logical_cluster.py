@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ray._private.utils import get_ray_address_file
 from ray.cluster_utils import Cluster
 
 from sweep.cluster import PROCESSES
@@ -34,6 +35,8 @@ def logical_cluster(folder: Path, *, nodes: int, cores: int, gpus: int = 0) -> I
     common = {"object_store_memory": OBJECT_STORE_BYTES, "temp_dir": str(folder)}
     head = {"num_cpus": 0, "_system_config": SYSTEM, **common}
     head |= {"include_dashboard": True, "dashboard_port": None}  # whichever is free
+    # Cluster writes its address there too, and fails where Ray has never run.
+    Path(get_ray_address_file(None)).parent.mkdir(parents=True, exist_ok=True)
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(nodes):
