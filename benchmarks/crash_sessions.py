@@ -31,19 +31,11 @@ class Session:
 
     def members(self) -> list[int]:
         """Return the driver and its descendants."""
-        children: dict[int, list[int]] = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                parent = int(_stat(int(folder.name))[1])
-                children.setdefault(parent, []).append(int(folder.name))
-        found = [self.process.pid]
-        for pid in found:
-            found += children.get(pid, [])
-        return found
+        return family(self.process.pid)
 
     def titled(self, title: str) -> list[int]:
         """Return the members with this in their command line."""
-        return [pid for pid in self.members() if title in _command_line(pid)]
+        return titled(title, self.members())
 
     def kill(self) -> float:
         """Kill the driver and return the seconds until nothing of its session is left.
@@ -62,6 +54,24 @@ class Session:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
         return time.monotonic() - killed_s
+
+
+def family(root: int) -> list[int]:
+    """Return a process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int(_stat(int(folder.name))[1])
+            children.setdefault(parent, []).append(int(folder.name))
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+def titled(title: str, pids: Sequence[int]) -> list[int]:
+    """Return those processes that have this in their command line."""
+    return [pid for pid in pids if title in _command_line(pid)]
 
 
 def _stat(pid: int) -> list[str]:
@@ -133,10 +143,16 @@ def command(
 
 def session(role: str, runs: Path, trials: int) -> AbstractContextManager[Session]:
     """Start a driver of `crash_drivers.py`."""
-    driver = "import crash_drivers; crash_drivers.main()"
+    return started_driver("crash_drivers", [role, str(runs), str(trials)], log=runs / "driver.log")
+
+
+def started_driver(
+    module: str, arguments: Sequence[str], *, log: Path
+) -> AbstractContextManager[Session]:
+    """Start the drivers of a module beside this one, which workers find by its name too."""
     return started(
-        [sys.executable, "-c", driver, role, str(runs), str(trials)],
-        runs / "driver.log",
+        [sys.executable, "-c", f"import {module}; {module}.main()", *arguments],
+        log,
         {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])},
     )
 

@@ -1,8 +1,8 @@
 """A Ray cluster of many nodes with logical cores and GPUs, on one machine."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import random
 from pathlib import Path
+from typing import Self
 
 from ray._private.utils import get_ray_address_file
 from ray.cluster_utils import Cluster
@@ -19,28 +19,74 @@ SYSTEM = {
 }
 
 
-@contextmanager
-def logical_cluster(folder: Path, *, nodes: int, cores: int, gpus: int = 0) -> Iterator[str]:
-    """Run a cluster of logical nodes, and end it.
+class LogicalCluster:
+    """A cluster of logical nodes, up from entering to leaving.
 
-    Args:
-        folder: Where Ray keeps its files.
-        nodes: Beside the head.
-        cores: Of each of them.
-        gpus: Likewise.
-
-    Yields:
-        The address of its head, which has neither cores nor GPUs.
+    Its head has neither cores nor GPUs.
     """
-    common = {"object_store_memory": OBJECT_STORE_BYTES, "temp_dir": str(folder)}
-    head = {"num_cpus": 0, "_system_config": SYSTEM, **common}
-    head |= {"include_dashboard": True, "dashboard_port": None}  # whichever is free
-    # Cluster writes its address there too, and fails where Ray has never run.
-    Path(get_ray_address_file(None)).parent.mkdir(parents=True, exist_ok=True)
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(nodes):
-            cluster.add_node(num_cpus=cores, num_gpus=gpus, **common)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
+
+    def __init__(self, folder: Path, *, nodes: int, cores: int, gpus: int = 0) -> None:
+        """Say what it is to be.
+
+        Args:
+            folder: Where Ray keeps its files.
+            nodes: Beside the head.
+            cores: Of each of them.
+            gpus: Likewise.
+        """
+        self._folder = folder
+        self._nodes = nodes
+        self._each = {"num_cpus": cores, "num_gpus": gpus}
+        self._started = 0
+
+    def __enter__(self) -> Self:
+        """Bring it up."""
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._cluster.shutdown()
+
+    @property
+    def address(self) -> str:
+        """Return the address of its head."""
+        return str(self._cluster.address)
+
+    def replace_node(self, rng: random.Random) -> None:
+        """Kill a node with all that runs on it, and bring another up."""
+        lost = rng.choice(list(self._cluster.worker_nodes))
+        self._cluster.remove_node(lost, allow_graceful=False)
+        self._add_node()
+
+    def kill(self) -> None:
+        """Kill the head and all nodes."""
+        self._cluster.remove_node(self._cluster.head_node, allow_graceful=False)
+        for node in list(self._cluster.worker_nodes):
+            self._cluster.remove_node(node, allow_graceful=False)
+
+    def restart(self) -> None:
+        """Bring it up anew after `kill`, at another address."""
+        self._cluster.shutdown()
+        self._start()
+
+    def _start(self) -> None:
+        # Cluster writes its address there too, and fails where Ray has never run.
+        Path(get_ray_address_file(None)).parent.mkdir(parents=True, exist_ok=True)
+        self._started += 1
+        self._common = {
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "temp_dir": str(self._folder / str(self._started)),
+        }
+        head = {"num_cpus": 0, "_system_config": SYSTEM, **self._common}
+        head |= {"include_dashboard": True, "dashboard_port": None}  # whichever is free
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for _ in range(self._nodes):
+                self._add_node()
+        except BaseException:
+            self._cluster.shutdown()
+            raise
+
+    def _add_node(self) -> None:
+        self._cluster.add_node(**self._each, **self._common)

@@ -19,7 +19,7 @@ def show_result(
     """Print the lines of a table as they come; write them under `results/` as well, if asked to.
 
     Args:
-        name: The benchmark, which names the file.
+        name: The file's; the benchmark's, unless it writes several.
         about: Its docstring, whose first line says what was measured.
         lines: The table, as Markdown.
         write: Whether to write it.
@@ -36,7 +36,7 @@ def show_result(
 def _write(name: str, about: str, lines: Sequence[str]) -> None:
     path = RESULTS / f"{name}.md"
     typed = shlex.join(
-        [f"benchmarks/{name}.py", *(arg for arg in sys.argv[1:] if arg != "--write")]
+        [f"benchmarks/{Path(sys.argv[0]).name}", *(arg for arg in sys.argv[1:] if arg != "--write")]
     )
     origin = "\n".join(f"- {line}" for line in provenance(f"python {typed}"))
     path.parent.mkdir(exist_ok=True)

@@ -37,7 +37,7 @@ import ray
 import torch
 import yaml
 from crash_sessions import command
-from logical_cluster import logical_cluster
+from logical_cluster import LogicalCluster
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from result_table import show_result
@@ -196,7 +196,8 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory(prefix="rate-") as name:
         folder = Path(name)
-        with logical_cluster(folder / "ray", nodes=1, cores=AT_A_TIME) as address:
+        with LogicalCluster(folder / "ray", nodes=1, cores=AT_A_TIME) as cluster:
+            address = cluster.address
             found = {"this engine": by_the_engine(address, folder, **sizes)}
             for mlflow in (False, True):
                 title = f"Ray Tune with {'MLflow on SQLite' if mlflow else 'its loggers'}"

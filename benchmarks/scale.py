@@ -41,7 +41,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.logical_cluster import logical_cluster  # noqa: E402 - after variables and path
+from benchmarks.logical_cluster import LogicalCluster  # noqa: E402 - after variables and path
 from benchmarks.result_table import provenance  # noqa: E402 - after the path is right
 from benchmarks.scale_page import Measured, page, picture  # noqa: E402 - after the path is right
 from hpe.whole_file import write_text  # noqa: E402 - the same
@@ -189,9 +189,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         folder = Path(name)
         each = {"cores": sizes.gpus_per_node, "gpus": sizes.gpus_per_node}
-        with logical_cluster(folder / "ray", nodes=sizes.nodes, **each) as address:
-            write(the_command(sizes, address, folder))
-            write(the_peer(sizes, address, folder))
+        with LogicalCluster(folder / "ray", nodes=sizes.nodes, **each) as cluster:
+            write(the_command(sizes, cluster.address, folder))
+            write(the_peer(sizes, cluster.address, folder))
         write(without_ray(sizes, folder))
     print(page(done, setting=setting))
 

@@ -16,10 +16,16 @@ distributed intervals, drawn evenly from these:
     F11  somebody holds MLflow's database and Optuna's file for 5 to 15 s
     F14  the driver gets SIGTERM; it has 10 s; the command is given again
 
+With `--nodes` the struck study runs on a Ray cluster of so many nodes of one core beside its head,
+the undisturbed one on this machine as ever, and to the faults come
+
+    F3   a node is killed with all that runs on it, and another comes; or head and nodes are, the
+         cluster is brought up anew, and the command is given again
+
 A study that ends before the time is over is followed by the next, of another seed. After the time
 the last one is left alone to its end.
 
-    python benchmarks/soak.py [--minutes 30] [--every 20] [--seed 0] [--trials 24]
+    python benchmarks/soak.py [--minutes 30] [--every 20] [--seed 0] [--trials 24] [--nodes 0]
 """
 
 import argparse
@@ -35,22 +41,29 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 import yaml
-from crash_sessions import Session, command
+from crash_sessions import Session, command, family, titled
+from logical_cluster import LogicalCluster
 from result_table import show_result
 from soak_comparison import Comparison, compare, table_of
 from tracking_server import TrackingServer
 
+from sweep.execution import CANNOT_GO_ON
 from sweep.folders import RunsDir
 
 NAME = "soak"
 NOTICE_S = 10.0
 OUTAGE_S = (5.0, 15.0)
+LOST_S = 300.0  # for a driver to notice that its cluster is gone
+SLOTS = 2
 WORKER = "ray::RayTrainWorker"
 
 
@@ -83,6 +96,7 @@ def study_of(trials: int, seed: int) -> dict[str, Any]:
         "search": {"sampler": "tpe", "trials": trials},
         "early_stop": {"rule": "sync", "cohort": 6, "rungs": [0.34, 0.67], "proxy": True},
         "seeds": {"study": seed},
+        "slots": {"count": SLOTS},
     }
 
 
@@ -94,6 +108,7 @@ class Soak:
     study: Path
     server: TrackingServer
     rng: random.Random
+    cluster: LogicalCluster | None = None
     met: Counter[str] = field(default_factory=Counter)
     longest_notice_s: float = 0.0
     outages: list[threading.Thread] = field(default_factory=list)
@@ -117,23 +132,49 @@ class Soak:
             self.hold_databases,
             self.terminate,
         ]
+        if self.cluster is not None:
+            faults += [self.lose_node, self.lose_head]
         while True:
             uri = {"MLFLOW_TRACKING_URI": self.server.uri}
-            with command(self.study, self.runs, uri) as running:
+            with command(self.study, self.runs, uri, options=self._address) as running:
                 while not _ends_within(running, self.rng.expovariate(1 / every_s)):
                     if time.monotonic() < until_s:
                         self.rng.choice(faults)(running)
                 code = running.process.wait()
             if code == 0:
                 break
-            if code not in (-signal.SIGKILL, 128 + signal.SIGTERM):
+            if code not in (-signal.SIGKILL, 128 + signal.SIGTERM, self._lost):
                 raise RuntimeError(f"the command ended with {code}; see {self.runs}/driver.log")
         for outage in self.outages:
             outage.join()
 
+    @property
+    def _address(self) -> list[str]:
+        return [] if self.cluster is None else ["--address", self.cluster.address]
+
+    @property
+    def _lost(self) -> int:
+        """Return what the command may also end with: its cluster was lost."""
+        return 0 if self.cluster is None else CANNOT_GO_ON
+
+    def lose_node(self, running: Session) -> None:  # noqa: ARG002 - the cluster's fault
+        """F3, of a node."""
+        assert self.cluster is not None
+        self.cluster.replace_node(self.rng)
+        self.met["F3 a node killed, another added"] += 1
+
+    def lose_head(self, running: Session) -> None:
+        """F3, of the head."""
+        assert self.cluster is not None
+        self.cluster.kill()
+        running.process.wait(LOST_S)
+        self.cluster.restart()
+        self.met["F3 head and nodes killed, brought up anew"] += 1
+
     def kill_worker(self, running: Session) -> None:
         """F1."""
-        victims = running.titled(WORKER)
+        owner = running.process.pid if self.cluster is None else os.getpid()
+        victims = titled(WORKER, family(owner))
         if victims:
             with suppress(ProcessLookupError):
                 os.kill(self.rng.choice(victims), signal.SIGKILL)
@@ -233,6 +274,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=20.0, help="mean seconds between faults")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0, help="of faults, and of the first study")
+    parser.add_argument("--nodes", type=int, default=0, help="of a cluster; 0: this machine")
     parser.add_argument("--keep", type=Path, help="keep the folders there")
     parser.add_argument("--write", action="store_true", help="write the table to results/soak.md")
     options = parser.parse_args()
@@ -243,7 +285,9 @@ def main() -> None:
         if options.keep:
             shutil.copytree(folder, options.keep, symlinks=True)
         shutil.rmtree(folder)
-    show_result(NAME, __doc__, lines, write=options.write)
+    show_result(
+        NAME if not options.nodes else f"{NAME}_on_nodes", __doc__, lines, write=options.write
+    )
     if not is_clean:
         sys.exit("the study does not equal the undisturbed one.")
 
@@ -266,14 +310,18 @@ def soak(options: argparse.Namespace, folder: Path) -> tuple[list[str], bool]:
         server = TrackingServer(study.parent / "server")
         struck = Soak(study.parent / "struck", study, server, rng)
         shutil.copytree(RunsDir(whole).data, RunsDir(struck.runs).data)
-        server.start()
-        server.await_answer()
-        begun_s = time.monotonic()
-        try:
-            struck.drive(begun_s + 60.0 * options.minutes - struck_s, options.every)
-        finally:
-            struck_s += time.monotonic() - begun_s
-            server.stop()
+        with ExitStack() as stack:
+            if options.nodes:
+                cluster = LogicalCluster(folder / f"ray-{seed}", nodes=options.nodes, cores=1)
+                struck.cluster = stack.enter_context(cluster)
+            server.start()
+            stack.callback(server.stop)
+            server.await_answer()
+            begun_s = time.monotonic()
+            try:
+                struck.drive(begun_s + 60.0 * options.minutes - struck_s, options.every)
+            finally:
+                struck_s += time.monotonic() - begun_s
         met += struck.met
         longest_notice_s = max(longest_notice_s, struck.longest_notice_s)
         comparisons.append(

@@ -6,12 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from mlflow import MlflowClient
 
@@ -90,23 +92,53 @@ def test_a_head_that_is_started_again_has_one_server_still(head):
     assert len(head.starts(1)) == 1
 
 
+class Postgres:
+    """A Postgres server of its own on a Unix socket; as nobody, where this process is root."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._as = {"user": "nobody", "cwd": "/"} if os.geteuid() == 0 else {}
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        self._programs = programs[-1] if programs else Path("/usr/bin")
+
+    @property
+    def is_installed(self):
+        return (self._programs / "initdb").exists()
+
+    @property
+    def uri(self):
+        return f"postgresql://mlflow@/postgres?host={self.folder}"
+
+    def __enter__(self):
+        if self._as:
+            shutil.chown(self.folder, "nobody")
+        self._run("initdb", "--auth", "trust", "--username", "mlflow")
+        options = f"-c listen_addresses= -c unix_socket_directories={self.folder}"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "--wait", "--log", log, "--options", options, "start")
+        return self
+
+    def __exit__(self, *_):
+        self._run("pg_ctl", "--wait", "--mode", "immediate", "stop")
+
+    def _run(self, program, *arguments):
+        command = [self._programs / program, "--pgdata", self.folder / "data", *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._as)
+
+
+@pytest.fixture
+def postgres():
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
+        server = Postgres(Path(name))
+        if not server.is_installed:
+            pytest.skip("Postgres is not installed (apt-get install postgresql)")
+        with server:
+            yield server
+
+
 @pytest.mark.slow
 def test_the_real_server_answers_on_loopback_alone_and_keeps_what_it_is_told(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = tmp_path / "home"
-    home.mkdir()
-    head = Head(home)
-    (home / "mlflow").write_text(
-        f'#!/usr/bin/env bash\necho "$PPID" >> "$RECORD"\nexec {sys.executable} -m mlflow "$@"\n'
-    )
-    head.keep_running(SWEEP_MLFLOW_PORT=str(port))
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        wait_for_answer(uri)
-        kept = psutil.Process(int(head.starts(1)[0]))
-        servers = [kept, *kept.children(recursive=True)]
+    with real_server(tmp_path) as (client, servers):
         listening = {
             connection.laddr.ip
             for server in servers
@@ -114,13 +146,45 @@ def test_the_real_server_answers_on_loopback_alone_and_keeps_what_it_is_told(tmp
             if connection.status == psutil.CONN_LISTEN
         }
         assert listening == {"127.0.0.1"}
-        client = MlflowClient(tracking_uri=uri)
-        run = client.create_run(client.create_experiment("study"))
-        client.log_metric(run.info.run_id, "error", 1.5)
-        assert client.get_run(run.info.run_id).data.metrics == {"error": 1.5}
-        assert (home / "runs" / "mlflow.db").exists()
+        log_and_read_back(client)
+        assert (tmp_path / "runs" / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_the_real_server_keeps_what_it_is_told_in_postgres(tmp_path, postgres):
+    with real_server(tmp_path, MLFLOW_BACKEND_STORE_URI=postgres.uri) as (client, _):
+        run = log_and_read_back(client)
+        with psycopg.connect(postgres.uri) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT key, value FROM metrics WHERE run_uuid = %s", (run,))
+            assert cursor.fetchall() == [("error", 1.5)]
+        assert not (tmp_path / "runs" / "mlflow.db").exists()
+
+
+@contextmanager
+def real_server(folder, **environment):
+    """Keep MLflow's server running by the script; its client, and the processes it comes to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    head = Head(folder)
+    (folder / "mlflow").write_text(
+        f'#!/usr/bin/env bash\necho "$PPID" >> "$RECORD"\nexec {sys.executable} -m mlflow "$@"\n'
+    )
+    head.keep_running(SWEEP_MLFLOW_PORT=str(port), **environment)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        wait_for_answer(uri)
+        kept = psutil.Process(int(head.starts(1)[0]))
+        yield MlflowClient(tracking_uri=uri), [kept, *kept.children(recursive=True)]
     finally:
         head.close()
+
+
+def log_and_read_back(client):
+    run = client.create_run(client.create_experiment("study")).info.run_id
+    client.log_metric(run, "error", 1.5)
+    assert client.get_run(run).data.metrics == {"error": 1.5}
+    return run
 
 
 def wait_for_answer(uri):

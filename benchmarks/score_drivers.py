@@ -1,0 +1,247 @@
+"""The drivers that `to_the_same_score.py` gives the same time: this engine's, and Ray Tune's.
+
+python benchmarks/score_drivers.py engine|ray FOLDER SEED
+
+Both search until they are ended. `FOLDER` has the data set under `data`.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+import ray
+import torch
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from hpe.data.catalog import data_config, open_data
+from hpe.phases.catalog import PHASES
+from hpe.phases.phase import Artifacts, PhaseInputs
+from search_spaces.augmentations import AUGMENTATIONS
+from search_spaces.losses import FINETUNING_LOSS, PRETRAINING_LOSS
+from search_spaces.parameters import Parts, Real
+from search_spaces.space import Space
+from sweep.book import open_book
+from sweep.cluster import local_cluster
+from sweep.folders import RunsDir
+from sweep.points import searched_point
+from sweep.study import Study
+from sweep.tracking import MlflowTracker
+from sweep.tuner import Machinery, run_study
+from trainables.assignment import Stage
+from trainables.pool import SlotShape
+from trainables.stage_data import open_stage_data
+
+SLOTS = 2
+NAME = "same_score"
+KEEP = 0.5  # of the trials that come to a rung; 1 / reduction factor of the peer
+RUNGS = (0.25, 0.5)  # of pretraining's epochs
+EPOCHS = {"pretrain": 8, "finetune": 4}
+ENDLESS = 10_000  # trials; the driver is ended long before
+
+SEARCHED = Parts(
+    (
+        AUGMENTATIONS,
+        PRETRAINING_LOSS,
+        FINETUNING_LOSS,
+        Real("finetune/optimizer/lr", 1e-4, 2e-2, log=True),
+        Real("finetune/optimizer/weight_decay", 1e-7, 1e-1, log=True),
+    )
+)
+SPACE = Space(
+    suggest=SEARCHED.suggest,
+    plan=("pretrain", "finetune"),
+    about="augmentation composition and loss weights of both phases, and finetuning's optimizer",
+    locate=SEARCHED.locate,
+)
+DATA = {
+    "name": "rendered_hands",
+    "image_px": 96,
+    "unlabelled": 2000,
+    "train": 1000,
+    "val": 300,
+    "test": 16,
+}
+SETTINGS = {
+    "pretrain/image_px": 48,
+    "pretrain/epochs": EPOCHS["pretrain"],
+    "pretrain/batch_size": 128,
+    "pretrain/precision": "bf16",
+    "pretrain/probe/every": 1,
+    "pretrain/probe/labels": 300,
+    "finetune/image_px": 48,
+    "finetune/train_encoder": False,
+    "finetune/label_fraction": 0.3,
+    "finetune/epochs": EPOCHS["finetune"],
+    "finetune/steps_per_epoch": 75,
+    "finetune/batch_size": 64,
+    "finetune/precision": "bf16",
+}
+OBJECTIVE = "val/root_epe_mm"
+
+
+def make_study(seed: int) -> Study:
+    """Return the study that the engine runs; the peer takes its space, settings and data."""
+    return Study.model_validate(
+        {
+            "name": NAME,
+            "question": "What does a search cost that comes to the same score?",
+            "data": DATA,
+            "plan": list(EPOCHS),
+            "settings": SETTINGS,
+            "space": NAME,
+            "objective": {"metric": f"finetune/{OBJECTIVE}"},
+            "search": {"sampler": "tpe", "trials": ENDLESS, "reuse": 0.75},
+            "early_stop": {
+                "rule": "asha",
+                "proxy": True,
+                "rungs": list(RUNGS),
+                "keep": KEEP,
+                "grace": 2,
+            },
+            "seeds": {"study": seed},
+        }
+    )
+
+
+def make_machinery(folder: Path, runs: RunsDir) -> Machinery:
+    """Return two slots of one core each, and the prepared data."""
+    config = data_config(DATA)
+    root = folder / "data"
+    return Machinery(
+        store_root=runs.stages,
+        data={
+            "config": config.model_dump(mode="json"),
+            "root": str(root),
+            "digest": open_data(config, root).digest,
+        },
+        slots=SLOTS,
+        shape=SlotShape(cpus_per_worker=1, threads=1),
+        spaces={NAME: SPACE},
+    )
+
+
+def drive(folder: Path, seed: int) -> None:
+    """Search as the command does, on warm slots, with journal and MLflow."""
+    study, runs = make_study(seed), RunsDir(folder / f"engine-{seed}")
+    place = runs.study(study.name)
+    with open_book(place) as book, local_cluster(cpus=SLOTS):
+        tracker = MlflowTracker(
+            study=study.name, uri=runs.mlflow_uri, memory=place.tracking, past=book.past
+        )
+        with closing(tracker):
+            run_study(
+                study,
+                book=book,
+                machinery=make_machinery(folder, runs),
+                folder=place,
+                lineage={},
+                listeners=[tracker],
+            )
+
+
+class Dotted:
+    """A trial whose parameters Tune will not take apart at their slashes."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def suggest_float(self, name: str, *args: Any, **more: Any) -> float:
+        """Ask for a number."""
+        return self._trial.suggest_float(name.replace("/", "."), *args, **more)
+
+    def suggest_int(self, name: str, *args: Any, **more: Any) -> int:
+        """Ask for a whole number."""
+        return self._trial.suggest_int(name.replace("/", "."), *args, **more)
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Ask for one of a few."""
+        return self._trial.suggest_categorical(name.replace("/", "."), choices)
+
+
+def define(trial: optuna.Trial) -> dict[str, Any]:
+    """Define the space while it is asked, as Optuna says; the settings go on to the trial."""
+    return {"settings": dict(SPACE.suggest(cast(optuna.Trial, Dotted(trial))))}
+
+
+def train_trial(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+    """Train both phases one after another, and report every epoch to Tune.
+
+    While the encoder is pretrained, the score is the probe's error: the same rungs see the same
+    numbers as in the engine. Nothing is saved, which costs nothing.
+    """
+    torch.set_num_threads(1)
+    parents: dict[str, Artifacts] = {}
+    score = 0.0
+    for stage in stages_of(job, config["settings"]):
+        spec = PHASES[stage.phase]
+        inputs = PhaseInputs(
+            data=open_stage_data(stage.data),
+            parents={name: parents[name] for name in stage.parents},
+            seed=stage.seed,
+            device=torch.device("cpu"),
+        )
+        watched = spec.proxy or OBJECTIVE
+        running = spec.run(spec.config.model_validate(stage.config), inputs, None)
+        while True:
+            try:
+                report = next(running)
+            except StopIteration as end:
+                parents[stage.phase] = end.value
+                break
+            score = report.metrics[watched]
+            if stage.phase == "finetune" and report.epoch == report.epochs:
+                with Path(job["scores"]).open("a") as file:
+                    file.write(json.dumps({"time_s": time.time(), "score": score}) + "\n")
+            tune.report({"score": score})
+
+
+def stages_of(job: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """Return what the engine would train for these settings, seeds included."""
+    folder, seed = Path(job["folder"]), int(job["seed"])
+    study = make_study(seed)
+    machinery = make_machinery(folder, RunsDir(folder))
+    return machinery.stages_of(searched_point(study, settings, PHASES), study.seeds.trials[0])
+
+
+def drive_ray(folder: Path, seed: int) -> None:
+    """Search as Ray's guides do: a function per trial on reused actors, Optuna's TPE, ASHA."""
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
+    place = folder / f"ray-{seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    job = {"folder": str(folder), "seed": seed, "scores": str(place / "scores.jsonl")}
+    first = round(RUNGS[0] * EPOCHS["pretrain"])
+    tune.Tuner(
+        tune.with_resources(tune.with_parameters(train_trial, job=job), {"CPU": 1}),
+        tune_config=tune.TuneConfig(
+            metric="score",
+            mode="min",
+            search_alg=OptunaSearch(define, sampler=optuna.samplers.TPESampler(seed=seed)),
+            scheduler=ASHAScheduler(
+                max_t=sum(EPOCHS.values()), grace_period=first, reduction_factor=1 / KEEP
+            ),
+            num_samples=ENDLESS,
+            max_concurrent_trials=SLOTS,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(name=NAME, storage_path=str(place), verbose=0),
+    ).fit()
+
+
+def main() -> None:
+    """Be the driver that the arguments name: `engine|ray FOLDER SEED`."""
+    role, folder, seed = sys.argv[1:]
+    {"engine": drive, "ray": drive_ray}[role](Path(folder), int(seed))
+
+
+if __name__ == "__main__":
+    main()
