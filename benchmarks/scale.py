@@ -1,4 +1,4 @@
-"""Whether a driver stays as it is while thousands of trials finish: its memory, its time per trial.
+"""Whether a driver stays as it is while thousands of trials finish: its memory and its time.
 
 On one machine `ray.cluster_utils.Cluster` stands for a cluster of many nodes with logical cores and
 GPUs. Three drivers run the same number of trials in which nothing is trained, one after another,
@@ -35,6 +35,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -43,7 +45,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.logical_cluster import LogicalCluster  # noqa: E402 - after variables and path
 from benchmarks.result_table import provenance  # noqa: E402 - after the path is right
-from benchmarks.scale_page import Measured, page, picture  # noqa: E402 - after the path is right
+from benchmarks.scale_page import Measured, Sample, page, picture  # noqa: E402 - after the path is right
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.folders import RunsDir  # noqa: E402 - the same
 from sweep.journal import read_journal  # noqa: E402 - the same
@@ -84,22 +86,21 @@ class Sizes:
         return self.gpus // self.gpus_per_node
 
 
-def watched(command: Sequence[str], log: Path) -> list[tuple[float, int]]:
-    """Run a driver to its end; return when it held how many bytes.
+def watched(command: Sequence[str], log: Path) -> list[Sample]:
+    """Run a driver to its end; return what its process took.
 
     Raises:
         RuntimeError: If it fails; the message is the end of what it said.
     """
-    samples: list[tuple[float, int]] = []
+    samples: list[Sample] = []
     with log.open("w") as said:
         driver = subprocess.Popen(
             command, cwd=ROOT, env=_environment(os.environ), stdout=said, stderr=said
         )
         try:
             while driver.poll() is None:
-                held = resident_bytes(driver.pid)
-                if held:
-                    samples.append((time.time(), held))
+                if (sample := sample_of(driver.pid)) is not None:
+                    samples.append(sample)
                 time.sleep(SAMPLE_S)
         finally:
             _end(driver)
@@ -108,14 +109,14 @@ def watched(command: Sequence[str], log: Path) -> list[tuple[float, int]]:
     return samples
 
 
-def resident_bytes(pid: int) -> int:
-    """Return the resident set of a process; 0 once it has ended."""
+def sample_of(pid: int) -> Sample | None:
+    """Return what a process has taken so far; None once it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    found = next((line for line in lines if line.startswith("VmRSS:")), "VmRSS: 0 kB")
-    return int(found.split()[1]) * 1024
+        process = psutil.Process(pid)
+        cpu, resident = process.cpu_times(), process.memory_info().rss
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return None
+    return Sample(time.time(), resident, cpu.user + cpu.system) if resident else None
 
 
 def the_command(sizes: Sizes, address: str, folder: Path) -> Measured:
@@ -124,14 +125,14 @@ def the_command(sizes: Sizes, address: str, folder: Path) -> Measured:
     command = [sys.executable, str(ROOT / "sweep" / "run.py"), STUDY]
     command += ["--runs-dir", str(runs.root), "--trials", str(sizes.trials), "--address", address]
     command += ["--set", f"slots/count={sizes.slots}", "--set", "slots/gpu=0"]
-    memory = watched(command, folder / "command.log")
+    samples = watched(command, folder / "command.log")
     return Measured(
         name="this engine",
         is_real=f"the whole command on {sizes.slots} real slots, each a worker group of Ray Train "
         f"that holds a node; every trial commits two stages and is logged to MLflow.",
         at_a_time=sizes.slots,
         ends_s=_ends(runs),
-        memory=memory,
+        samples=samples,
     )
 
 
@@ -140,14 +141,14 @@ def the_peer(sizes: Sizes, address: str, folder: Path) -> Measured:
     ends = folder / "ends.txt"
     command = [sys.executable, str(DRIVERS), "tune", address, str(sizes.trials)]
     command += [str(sizes.slots), str(sizes.gpus_per_node), str(ends)]
-    memory = watched(command, folder / "peer.log")
+    samples = watched(command, folder / "peer.log")
     return Measured(
         name="Ray Tune with OptunaSearch",
         is_real=f"real trials, functions on {sizes.slots} actors that are reused; no stages, no "
         f"journal, no MLflow, no training workers.",
         at_a_time=sizes.slots,
         ends_s=sorted(float(line) for line in ends.read_text().split()),
-        memory=memory,
+        samples=samples,
     )
 
 
@@ -156,7 +157,7 @@ def without_ray(sizes: Sizes, folder: Path) -> Measured:
     runs = RunsDir(folder / "stood_in")
     command = [sys.executable, str(DRIVERS), "engine", str(runs.root)]
     command += [str(sizes.trials), str(sizes.gpus)]
-    memory = watched(command, folder / "stood_in.log")
+    samples = watched(command, folder / "stood_in.log")
     return Measured(
         name=f"this engine, {sizes.gpus} slots stood in for",
         is_real="real conductor, sampler, journal, Optuna log, claims, phases and stage store; "
@@ -164,7 +165,7 @@ def without_ray(sizes: Sizes, folder: Path) -> Measured:
         "process, whose time and memory therefore hold the workers' part too.",
         at_a_time=sizes.gpus,
         ends_s=_ends(runs),
-        memory=memory,
+        samples=samples,
     )
 
 

@@ -1,4 +1,7 @@
-"""The page of a scale run: a table and a figure of what a driver holds and what a trial takes."""
+"""The page of a scale run: a table and a figure of what a driver holds and what a trial takes.
+
+Wall time is shared with all else that runs on the machine; the driver's own CPU time is not.
+"""
 
 import bisect
 from collections.abc import Sequence
@@ -15,6 +18,21 @@ last."""
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What a driver's process had taken by a moment.
+
+    Attributes:
+        time_s: The moment, since the epoch.
+        resident: Bytes it holds in memory.
+        cpu_s: CPU time of all its threads so far, in the kernel too.
+    """
+
+    time_s: float
+    resident: int
+    cpu_s: float
+
+
+@dataclass(frozen=True)
 class Measured:
     """A driver that ran trials to the end.
 
@@ -23,14 +41,14 @@ class Measured:
         is_real: What of it is what a study has, and what stands in for something.
         at_a_time: Trials that it had running.
         ends_s: When each trial ended, in order.
-        memory: When the driver held how many bytes (resident set), in order.
+        samples: Of its process, in order.
     """
 
     name: str
     is_real: str
     at_a_time: int
     ends_s: Sequence[float]
-    memory: Sequence[tuple[float, int]]
+    samples: Sequence[Sample]
 
     @property
     def window(self) -> int:
@@ -42,10 +60,16 @@ class Measured:
         first = last - self.window
         return (self.ends_s[last] - self.ends_s[first]) / self.window
 
-    def bytes_at(self, trial: int) -> int:
-        """Return what the driver held when a trial ended, from 0; the first sample before any."""
-        after = bisect.bisect_right(self.memory, self.ends_s[trial], key=lambda sample: sample[0])
-        return self.memory[max(0, after - 1)][1]
+    def cpu_per_trial(self, last: int) -> float:
+        """Return the driver's CPU seconds per trial over the tenth that ends with this one."""
+        first = last - self.window
+        return (self.at(last).cpu_s - self.at(first).cpu_s) / self.window
+
+    def at(self, trial: int) -> Sample:
+        """Return the last sample before a trial ended, from 0; the first one before any."""
+        ended_s = self.ends_s[trial]
+        after = bisect.bisect_right(self.samples, ended_s, key=lambda sample: sample.time_s)
+        return self.samples[max(0, after - 1)]
 
     @property
     def early(self) -> int:
@@ -60,7 +84,7 @@ class Measured:
     @property
     def bytes_per_trial(self) -> float:
         """Return by how much the driver grew from one trial to the next, between early and late."""
-        growth = self.bytes_at(self.late) - self.bytes_at(self.early)
+        growth = self.at(self.late).resident - self.at(self.early).resident
         return growth / max(1, self.late - self.early)
 
 
@@ -72,8 +96,8 @@ def page(runs: Sequence[Measured], *, setting: Sequence[str]) -> str:
         setting: Lines on date, hardware, commit and cluster.
     """
     head = (
-        "| driver | trials | at a time | s per trial, early | late | late / early "
-        "| MiB, early | late | KiB more per trial |"
+        "| driver | trials | at a time | CPU ms per trial, early | late | late / early "
+        "| wall s per trial, early | late | late / early | MiB, early | late | KiB more per trial |"
     )
     lines = [
         "# Scale: a driver's memory and time as trials finish",
@@ -84,8 +108,9 @@ def page(runs: Sequence[Measured], *, setting: Sequence[str]) -> str:
         f"|{' --- |' * (head.count('|') - 1)}",
         *(_row(run) for run in runs),
         "",
-        "Early is the second tenth of the trials, late the last. Seconds are wall time from one "
-        "trial's end to the next; memory is the resident set of the driver's process.",
+        "Early is the second tenth of the trials, late the last. CPU time and memory (resident "
+        "set) are those of the driver's process; wall time is from one trial's end to the next, "
+        "and shared with all else that the machine does.",
         "",
         *(f"- **{run.name}**: {run.is_real}" for run in runs),
     ]
@@ -94,15 +119,19 @@ def page(runs: Sequence[Measured], *, setting: Sequence[str]) -> str:
 
 def picture(runs: Sequence[Measured]) -> bytes:
     """Return a PNG: the driver's memory and the seconds per trial over trials that have ended."""
-    figure = Figure(figsize=(8.2, 3.4), layout="constrained", facecolor="white")
-    memory, time = figure.subplots(1, 2)
+    figure = Figure(figsize=(9.6, 3.2), layout="constrained", facecolor="white")
+    memory, cpu, wall = figure.subplots(1, 3)
     for run, colour in zip(runs, ARMS, strict=False):
         ended = range(1, len(run.ends_s) + 1)
-        held = [run.bytes_at(trial) / MIB for trial in range(len(run.ends_s))]
+        held = [run.at(trial).resident / MIB for trial in range(len(run.ends_s))]
         memory.plot(ended, held, color=colour, label=run.name)
-        taken = [run.seconds_per_trial(trial) for trial in range(run.window, len(run.ends_s))]
-        time.plot(ended[run.window :], taken, color=colour)
-    for axes, y in ((memory, "driver's memory (MiB)"), (time, "wall seconds per trial")):
+        whole = range(run.window, len(run.ends_s))
+        computed = [1000 * run.cpu_per_trial(trial) for trial in whole]
+        cpu.plot(ended[run.window :], computed, color=colour)
+        taken = [run.seconds_per_trial(trial) for trial in whole]
+        wall.plot(ended[run.window :], taken, color=colour)
+    titles = "driver's memory (MiB)", "driver's CPU time per trial (ms)", "wall time per trial (s)"
+    for axes, y in zip((memory, cpu, wall), titles, strict=True):
         plain(axes)
         label(axes, x="trials ended", y=y)
         axes.set_ylim(bottom=0)
@@ -112,15 +141,19 @@ def picture(runs: Sequence[Measured]) -> bytes:
 
 def _row(run: Measured) -> str:
     early_s, late_s = run.seconds_per_trial(run.early), run.seconds_per_trial(run.late)
+    early_cpu, late_cpu = (1000 * run.cpu_per_trial(trial) for trial in (run.early, run.late))
     cells = [
         run.name,
         f"{len(run.ends_s)}",
         f"{run.at_a_time}",
+        f"{early_cpu:.0f}",
+        f"{late_cpu:.0f}",
+        f"{late_cpu / early_cpu:.2f}" if early_cpu else "-",
         f"{early_s:.3f}",
         f"{late_s:.3f}",
         f"{late_s / early_s:.2f}",
-        f"{run.bytes_at(run.early) / MIB:.0f}",
-        f"{run.bytes_at(run.late) / MIB:.0f}",
+        f"{run.at(run.early).resident / MIB:.0f}",
+        f"{run.at(run.late).resident / MIB:.0f}",
         f"{run.bytes_per_trial / 1024:.1f}",
     ]
     return f"| {' | '.join(cells)} |"

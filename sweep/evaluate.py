@@ -140,7 +140,7 @@ def _evaluate_study(
     }
     _show_about(about, console)
     console.print(ranked_table(scored))
-    if scored.pairs:
+    if scored.rivals:
         console.print()
         console.print(pairs_table(scored))
     for note in notes_on(scored):

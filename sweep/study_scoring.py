@@ -19,7 +19,7 @@ from hpe.metrics.direction import direction_of
 from hpe.whole_file import write_text
 from sweep.candidates import Candidate, candidates, in_order, keeps_constraints
 from sweep.ledger import Ledger
-from sweep.report.comparison import PairedDifference, paired_difference
+from sweep.report.comparison import Comparison, compared
 from sweep.report.ranking import write_csv
 from sweep.report.words import difference_text, interval_text
 from sweep.study import Objective
@@ -40,7 +40,7 @@ class ScoredStudy:
     Attributes:
         by: The score.
         ranked: Each with its values over trial seeds, best first.
-        pairs: The best one against each of the others, as far as they share a seed.
+        rivals: The best one against each of the others, as far as they share a seed.
         left_out: Those that may not be called the best, and so are compared with nobody: they lack
             a trial seed that others have, or break a constraint of the study.
         without: Names of those that do not have this score, such as one of a part that they lack.
@@ -48,7 +48,7 @@ class ScoredStudy:
 
     by: Score
     ranked: Sequence[Candidate]
-    pairs: Sequence[PairedDifference]
+    rivals: Sequence[Comparison]
     left_out: Sequence[Candidate] = ()
     without: Sequence[str] = ()
 
@@ -92,13 +92,13 @@ def compare(ledger: Ledger, scores: TrialScores, *, by: str | None) -> ScoredStu
             found.append(replace(candidate, values=values))
         else:
             without.append(candidate.name)
-    found = in_order(found, Objective(metric=f"scored/{name}", direction=rankable[name]))
+    scored = Objective(metric=f"scored/{name}", direction=rankable[name])
+    found = in_order(found, scored)
     ranked = _whole(found, _objective(ledger))
-    pairs = [paired_difference(ranked[0], rival) for rival in ranked[1:]]
     return ScoredStudy(
         by=next(iter(known.values())),
         ranked=ranked,
-        pairs=[pair for pair in pairs if pair is not None],
+        rivals=compared(ranked, scored),
         left_out=[candidate for candidate in found if candidate not in ranked],
         without=without,
     )
@@ -141,17 +141,27 @@ def notes_on(scored: ScoredStudy) -> list[str]:
         )
     if scored.without:
         notes.append(f"Without {scored.by.name}: {', '.join(scored.without)}.")
-    if len(scored.pairs) > 1:
-        notes.append(f"{len(scored.pairs)} comparisons, not corrected for their number.")
+    if len(scored.rivals) > 1:
+        notes.append(
+            f"p: of paired t tests, corrected for all pairs of {len(scored.ranked)} (Holm); an "
+            "interval is of its pair alone."
+        )
     return notes
 
 
 def pairs_table(scored: ScoredStudy) -> Table:
     """Return what the best one gains over each of the others, seed by seed."""
-    table = _table(f"{scored.ranked[0].name} against", "difference", "95 % interval", "separated")
-    for pair in scored.pairs:
-        verdict = VERDICTS[pair.separated]
-        table.add_row(pair.second, difference_text(pair), interval_text(pair), verdict)
+    columns = ("difference", "95 % interval", "p", "separated")
+    table = _table(f"{scored.ranked[0].name} against", *columns)
+    for rival in scored.rivals:
+        p_value = "-" if rival.p_value is None else f"{rival.p_value:.2g}"
+        table.add_row(
+            rival.pair.second,
+            difference_text(rival.pair),
+            interval_text(rival.pair),
+            p_value,
+            VERDICTS[rival.separated],
+        )
     return table
 
 
@@ -171,13 +181,14 @@ def write_scored_study(
         "without": list(scored.without),
         "differences": [
             {
-                "first": pair.first,
-                "second": pair.second,
-                "mean": pair.mean,
-                "interval": pair.interval,
-                "separated": pair.separated,
+                "first": rival.pair.first,
+                "second": rival.pair.second,
+                "mean": rival.pair.mean,
+                "interval": rival.pair.interval,
+                "p_value": rival.p_value,
+                "separated": rival.separated,
             }
-            for pair in scored.pairs
+            for rival in scored.rivals
         ],
     }
     paths = [folder / "study.json", folder / "trials.csv"]

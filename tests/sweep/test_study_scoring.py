@@ -61,12 +61,13 @@ def test_arms_are_ranked_and_compared_seed_by_seed():
         ("arm strong", pytest.approx(0.4)),
         ("arm plain", pytest.approx(0.6)),
     ]
-    (pair,) = found.pairs
+    (rival,) = found.rivals
+    pair = rival.pair
     assert (pair.first, pair.second) == ("arm strong", "arm plain")
     assert pair.mean == pytest.approx(-0.2)
     half = 4.30265 * 0.1 / 3**0.5
     assert pair.interval == pytest.approx((-0.2 - half, -0.2 + half), abs=1e-5)
-    assert pair.separated is False
+    assert rival.separated is False
 
 
 def test_scores_of_which_more_is_better_are_ranked_so():
@@ -78,8 +79,8 @@ def test_arms_are_compared_over_the_seeds_that_both_have():
     ledger = Ledger(records(("a", 0), ("a", 1), ("b", 1), ("b", 2), ("b", 3, "RUNNING")))
     assert [trial.number for trial in scored_trials(ledger)] == [0, 1, 2, 3]
     found = compare(ledger, scores([0.5, 0.4, 0.9, 0.9]), by=BOX)
-    assert found.pairs[0].differences == {1: pytest.approx(-0.5)}
-    assert found.pairs[0].separated is None
+    assert found.rivals[0].pair.differences == {1: pytest.approx(-0.5)}
+    assert found.rivals[0].separated is None
 
 
 def test_an_arm_with_one_lucky_seed_leads_nothing():
@@ -87,7 +88,7 @@ def test_an_arm_with_one_lucky_seed_leads_nothing():
     found = compare(ledger, scores([0.5, 0.5, 0.6, 0.7, 0.1]), by=BOX)
     assert [c.name for c in found.ranked] == ["arm a", "arm b"]
     assert [c.name for c in found.left_out] == ["arm c"]
-    assert [pair.second for pair in found.pairs] == ["arm b"]
+    assert [rival.pair.second for rival in found.rivals] == ["arm b"]
     assert "for want of a trial seed" in notes_on(found)[0]
 
 
