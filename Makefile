@@ -1,17 +1,20 @@
-# make run | test | ui | doctor | docs | env | requirements | hooks | clean
+# make run | test | cluster-test | ui | doctor | docs | env | requirements | hooks | clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: run test lint ui doctor docs env requirements hooks clean
+.PHONY: run test cluster-test lint ui doctor docs env requirements hooks clean
 
 run: requirements  ## the quickstart study, or its result where it is finished
 	$(BIN)/python sweep/run.py quickstart
 
 test: lint  ## everything that is checked on every change
 	$(BIN)/python -m pytest -m "not gpu and not soak" -n 2 --dist loadfile
+
+cluster-test: requirements  ## a cluster of three hosts over SSH; root and Linux, nine minutes
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 lint: requirements
 	$(BIN)/ruff check .

@@ -34,8 +34,8 @@ class LogicalCluster:
             cores: Of each of them.
             gpus: Likewise.
         """
+        self.nodes = nodes
         self._folder = folder
-        self._nodes = nodes
         self._each = {"num_cpus": cores, "num_gpus": gpus}
         self._started = 0
 
@@ -82,7 +82,7 @@ class LogicalCluster:
         head |= {"include_dashboard": True, "dashboard_port": None}  # whichever is free
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
-            for _ in range(self._nodes):
+            for _ in range(self.nodes):
                 self._add_node()
         except BaseException:
             self._cluster.shutdown()

@@ -219,13 +219,14 @@ def drive_ray(folder: Path, seed: int) -> None:
     place = folder / f"ray-{seed}"
     place.mkdir(parents=True, exist_ok=True)
     job = {"folder": str(folder), "seed": seed, "scores": str(place / "scores.jsonl")}
+    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
     first = round(RUNGS[0] * EPOCHS["pretrain"])
     tune.Tuner(
         tune.with_resources(tune.with_parameters(train_trial, job=job), {"CPU": 1}),
         tune_config=tune.TuneConfig(
             metric="score",
             mode="min",
-            search_alg=OptunaSearch(define, sampler=optuna.samplers.TPESampler(seed=seed)),
+            search_alg=OptunaSearch(define, sampler=sampler),
             scheduler=ASHAScheduler(
                 max_t=sum(EPOCHS.values()), grace_period=first, reduction_factor=1 / KEEP
             ),

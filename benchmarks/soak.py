@@ -109,6 +109,7 @@ class Soak:
     server: TrackingServer
     rng: random.Random
     cluster: LogicalCluster | None = None
+    is_lost: bool = False
     met: Counter[str] = field(default_factory=Counter)
     longest_notice_s: float = 0.0
     outages: list[threading.Thread] = field(default_factory=list)
@@ -136,6 +137,7 @@ class Soak:
             faults += [self.lose_node, self.lose_head]
         while True:
             uri = {"MLFLOW_TRACKING_URI": self.server.uri}
+            self.is_lost = False
             with command(self.study, self.runs, uri, options=self._address) as running:
                 while not _ends_within(running, self.rng.expovariate(1 / every_s)):
                     if time.monotonic() < until_s:
@@ -143,19 +145,16 @@ class Soak:
                 code = running.process.wait()
             if code == 0:
                 break
-            if code not in (-signal.SIGKILL, 128 + signal.SIGTERM, self._lost):
+            if code not in (-signal.SIGKILL, 128 + signal.SIGTERM) and not self.is_lost:
                 raise RuntimeError(f"the command ended with {code}; see {self.runs}/driver.log")
         for outage in self.outages:
             outage.join()
 
     @property
     def _address(self) -> list[str]:
-        return [] if self.cluster is None else ["--address", self.cluster.address]
-
-    @property
-    def _lost(self) -> int:
-        """Return what the command may also end with: its cluster was lost."""
-        return 0 if self.cluster is None else CANNOT_GO_ON
+        if self.cluster is None:
+            return []
+        return ["--address", self.cluster.address, "--nodes", str(1 + self.cluster.nodes)]
 
     def lose_node(self, running: Session) -> None:  # noqa: ARG002 - the cluster's fault
         """F3, of a node."""
@@ -166,8 +165,11 @@ class Soak:
     def lose_head(self, running: Session) -> None:
         """F3, of the head."""
         assert self.cluster is not None
+        self.is_lost = True
         self.cluster.kill()
-        running.process.wait(LOST_S)
+        code = running.process.wait(LOST_S)
+        if code not in (0, CANNOT_GO_ON):
+            raise RuntimeError(f"the loss of its cluster ended the command with {code}")
         self.cluster.restart()
         self.met["F3 head and nodes killed, brought up anew"] += 1
 
@@ -236,6 +238,8 @@ class Soak:
         self.met["F14 the driver terminated"] += 1
         if code not in (0, 128 + signal.SIGTERM):
             raise RuntimeError(f"SIGTERM ended the command with {code}, not with 143")
+        if self.longest_notice_s > NOTICE_S:
+            raise RuntimeError(f"after SIGTERM the command took {self.longest_notice_s:.1f} s")
 
     def _for_a_while(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
         """Have something last for some seconds, beside whatever comes meanwhile."""
@@ -250,6 +254,11 @@ class Soak:
 
         self.outages = [threading.Thread(target=last)]
         self.outages[0].start()
+
+
+def _folder_of_ray() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder of its own, in which agents may write that outlive their node by a while."""
+    return tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
 
 
 def _ends_within(running: Session, seconds: float) -> bool:
@@ -274,10 +283,12 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=20.0, help="mean seconds between faults")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0, help="of faults, and of the first study")
-    parser.add_argument("--nodes", type=int, default=0, help="of a cluster; 0: this machine")
+    parser.add_argument("--nodes", type=int, default=0, help="of a cluster, 2 or more")
     parser.add_argument("--keep", type=Path, help="keep the folders there")
-    parser.add_argument("--write", action="store_true", help="write the table to results/soak.md")
+    parser.add_argument("--write", action="store_true", help="write the table under results/")
     options = parser.parse_args()
+    if options.nodes and options.nodes < SLOTS:
+        parser.error(f"--nodes must be at least {SLOTS}, one for each slot; got {options.nodes}.")
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
         lines, is_clean = soak(options, folder)
@@ -312,7 +323,9 @@ def soak(options: argparse.Namespace, folder: Path) -> tuple[list[str], bool]:
         shutil.copytree(RunsDir(whole).data, RunsDir(struck.runs).data)
         with ExitStack() as stack:
             if options.nodes:
-                cluster = LogicalCluster(folder / f"ray-{seed}", nodes=options.nodes, cores=1)
+                cores = max(1, (os.cpu_count() or 1) // SLOTS)  # as many as a slot has without
+                place = Path(stack.enter_context(_folder_of_ray()))
+                cluster = LogicalCluster(place, nodes=options.nodes, cores=cores)
                 struck.cluster = stack.enter_context(cluster)
             server.start()
             stack.callback(server.stop)

@@ -5,10 +5,12 @@ Claim: half of the peer's core-seconds at most.
 Both search the same space (augmentation composition and loss weights of pretraining, loss weight
 and optimizer of finetuning) over the same phases, seeds of training and rendered hands, two trials
 at a time on a core each. The peer is what Ray's guides say: a function per trial on reused actors,
-`OptunaSearch` over the space as a function, `ASHAScheduler`, which sees the probe's error while a
-trial is pretrained and is asked after 2, 4 and 8 epochs. It saves nothing. The engine runs as the
-command does, with stage store, journal and MLflow, asks after 2 and 4 epochs of pretraining and 1
-and 2 of finetuning, and takes finished pretrainings again (`search: {reuse: 0.75}`). Both are in
+`OptunaSearch` over the space as a function with the multivariate TPE that the engine has too,
+`ASHAScheduler` with the same share kept. Tune knows one metric: it is the probe's error while a
+trial is pretrained (rungs after 2, 4 and 8 epochs) and the validation error afterwards, and of a
+trial that was stopped the last value is what Optuna is told. It saves nothing. The engine runs as
+the command does, with stage store, journal and MLflow, asks after 2 and 4 epochs of pretraining and
+1 and 2 of finetuning, and takes finished pretrainings again (`search: {reuse: 0.75}`). Both are in
 `score_drivers.py`.
 
 Method: seed by seed, each driver gets two cores for the same time, from the start of its process

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,12 +14,14 @@ from hpe.whole_file import replacing
 from sweep.folders import StudyDir
 from sweep.installation import installed_versions, read_requirements
 from sweep.machine import Machine
+from sweep.messages import shown_path
 from sweep.slot_fit import SlotFit
 
 PROJECT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = PROJECT / "requirements.txt"
 PATCH = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv")
 SOURCES = ("--", "*.py")
+SHA_CHARS = 12  # of a commit, where people read it
 DIFFERS = 1
 
 
@@ -83,6 +86,17 @@ def keep_changes(commit: Commit | None, folder: StudyDir) -> None:
     path.parent.mkdir(exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(commit.changes)
+
+
+def code_commands(lineage: Mapping[str, Any], folder: StudyDir) -> list[str]:
+    """Return what puts the code back to where a study was run, as far as that is on record."""
+    git: Mapping[str, Any] = lineage.get("git") or {}
+    if not git:
+        return []
+    found = [f"git checkout {git['commit'][:SHA_CHARS]}"]
+    if digest := git.get("changes"):
+        found.append(f"git apply {shlex.quote(str(shown_path(folder.changes(digest))))}")
+    return found
 
 
 def read_commit(folder: Path) -> Commit | None:

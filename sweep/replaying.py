@@ -1,7 +1,7 @@
 """Replaying a trial: what is here against what was then, training again, and what that says."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ def replay(
         lines = "\n".join(f"  {difference}" for difference in found)
         raise ValueError(
             f"{name} would be another computation here:\n{lines}\n"
-            "Put this back as it was, or add --anyway to train it nevertheless."
+            f"Put this back as it was{_by(found)}, or add --anyway to train it nevertheless."
         )
     for difference in found:
         tell(f"differs: {difference}")
@@ -167,6 +167,11 @@ def table_of(outcome: Outcome) -> Table:
             f"{said}: {row.missing}" if row.missing else said,
         )
     return table
+
+
+def _by(found: Sequence[Difference]) -> str:
+    commands = [command for difference in found for command in difference.undo]
+    return f" (in the project's folder: `{' && '.join(commands)}`)" if commands else ""
 
 
 def _bring_given_weights(record: TrialRecord, here: Here, store: StageStore) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hpe.outside_files import outside_files
 from hpe.phases.phase import PhaseSpec
-from sweep.lineage import PROJECT, read_commit
+from sweep.lineage import PROJECT, SHA_CHARS, code_commands, read_commit
 from sweep.messages import shown_path
 from sweep.trial_record import TrialRecord
 from trainables.assignment import Stage
@@ -18,11 +18,19 @@ SHOWN_DIGITS = 12
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not what it was."""
+    """One thing that is not what it was.
+
+    Attributes:
+        what: It.
+        then: What it was.
+        here: What it is.
+        undo: Commands that put it back; none where that takes more than commands.
+    """
 
     what: str
     then: str
     here: str
+    undo: Sequence[str] = ()
 
     def __str__(self) -> str:
         return f"{self.what}: {self.then} then, {self.here} here"
@@ -94,14 +102,26 @@ def _of_code(
             names_files |= any(outside_files(config))
     if changed:
         what = "code, or files that settings name," if names_files else "code"
-        yield Difference(f"{what} of {', '.join(changed)}", _commit(record), _commit_here())
+        undo = () if names_files else _code_back(record)
+        yield Difference(f"{what} of {', '.join(changed)}", _commit(record), _commit_here(), undo)
+
+
+def _code_back(record: TrialRecord) -> Sequence[str]:
+    """Return commands that bring the recorded code back; none where they would lose work here."""
+    git: Mapping[str, Any] = record.lineage.get("git") or {}
+    here = read_commit(PROJECT)
+    if here is None or here.dirty or (git.get("dirty") and record.changes is None):
+        return ()
+    return code_commands(record.lineage, record.folder)
 
 
 def _of_packages(record: TrialRecord) -> Iterator[Difference]:
     then, here = _libraries(record), installed_libraries()
     for name in NUMERIC_LIBRARIES.values():
         if then[name] != here[name]:
-            yield Difference(f"package {name}", str(then[name]), str(here[name]))
+            released = str(then[name] or "").partition("+")[0]  # a build of it is the machine's own
+            undo = [f"pip install {name}=={released}"] if released else []
+            yield Difference(f"package {name}", str(then[name]), str(here[name]), undo)
 
 
 def _of_data(record: TrialRecord, digest: str) -> Iterator[Difference]:
@@ -143,4 +163,4 @@ def _commit_here() -> str:
 def _told(sha: str | None, *, dirty: bool) -> str:
     if sha is None:
         return "no git commit"
-    return f"commit {sha[:SHOWN_DIGITS]}{' with changes' if dirty else ''}"
+    return f"commit {sha[:SHA_CHARS]}{' with changes' if dirty else ''}"

@@ -141,10 +141,10 @@ def notes_on(scored: ScoredStudy) -> list[str]:
         )
     if scored.without:
         notes.append(f"Without {scored.by.name}: {', '.join(scored.without)}.")
-    if len(scored.rivals) > 1:
+    if any(rival.p_value is not None for rival in scored.rivals):
         notes.append(
-            f"p: of paired t tests, corrected for all pairs of {len(scored.ranked)} (Holm); an "
-            "interval is of its pair alone."
+            f"p: of paired t tests, corrected for all pairs among these {len(scored.ranked)} that "
+            "share seeds (Holm); an interval is of its pair alone."
         )
     return notes
 

@@ -36,7 +36,8 @@ class Terms:
         code: Digest of the code that trains.
         python: Version, without what is behind the second dot.
         libraries: Versions of the numeric libraries, without what tells builds apart.
-        admitted: Nodes, as Ray calls them, that have shown all this.
+        admitted: Nodes, as Ray calls them, that have shown all this; of it, only the code may
+            change under a study.
     """
 
     storage: str
@@ -91,6 +92,16 @@ def refusal(terms: Terms, *, node: str) -> str | None:
     return fault
 
 
+def other_code(terms: Terms) -> str | None:
+    """Say that the code here is not what the study was begun with, or None."""
+    if code_digest(PROJECT) == terms.code:
+        return None
+    return (
+        "it has other code than the head had as the study began; ray up brings the head's to all, "
+        "and the command, given again, goes on with it"
+    )
+
+
 def machine_name(host: str, node: str) -> str:
     """Return what a machine goes by in messages, and answers as.
 
@@ -132,9 +143,7 @@ def _other_programs(terms: Terms) -> str | None:
     ]
     if others:
         return f"it has other packages than the head: {', '.join(others)}"
-    if code_digest(PROJECT) != terms.code:
-        return "it has other code than the head; ray up brings it there"
-    return None
+    return other_code(terms)
 
 
 def _python() -> str:

@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 
 from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
-from trainables.admission import Terms, machine_name, refusal
+from trainables.admission import Terms, machine_name, other_code, refusal
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom, MemoryUse
 from trainables.saved_states import History
@@ -246,10 +246,10 @@ def machine_fault(terms: Terms | None, node: str) -> str | None:
         terms: What it must show; None: nothing.
         node: What Ray calls it.
     """
-    if terms is None or node in terms.admitted:
+    if terms is None:
         return None
     name = machine_name(socket.gethostname(), node)
-    fault = refusal(terms, node=name)
+    fault = other_code(terms) if node in terms.admitted else refusal(terms, node=name)
     return None if fault is None else f"machine {name} is not used: {fault}."
 
 

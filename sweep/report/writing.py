@@ -1,6 +1,5 @@
 """Writing the report: files of a folder, each whole or not there."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +12,7 @@ from hpe.phases.phase import PhaseSpec
 from hpe.whole_file import write_text
 from sweep.folders import StudyDir
 from sweep.ledger import Ledger
+from sweep.lineage import code_commands
 from sweep.messages import shown_path
 from sweep.options import command
 from sweep.report import charts
@@ -40,8 +40,6 @@ LEADERBOARD = "leaderboard.csv"
 REPLICATES = "replicates.csv"
 BEST = "best.yaml"
 WEIGHTS = "best_weights.safetensors"
-
-SHA_CHARS = 12
 
 
 @dataclass(frozen=True)
@@ -122,24 +120,13 @@ def write_report(
         parallel,
         missing,
         best_yaml=None if best is None else best.read_bytes(),
-        code_commands=_code_commands(ledger, StudyDir(folder.parent)),
+        code_commands=code_commands(ledger.lineage, StudyDir(folder.parent)),
         best_command=run,
         replay_command=_replay_command(result.best, folder.parent, places),
         weights=weights_name,
     )
     write_text(folder / PAGE, render_page(result, ledger, inputs), durable=False)
     return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
-
-
-def _code_commands(ledger: Ledger, study: StudyDir) -> list[str]:
-    """Return what puts the code back to where the study began, as far as that is on record."""
-    git: Mapping[str, Any] = ledger.lineage.get("git") or {}
-    if not git:
-        return []
-    found = [f"git checkout {git['commit'][:SHA_CHARS]}"]
-    if digest := git.get("changes"):
-        found.append(f"git apply {shlex.quote(str(shown_path(study.changes(digest))))}")
-    return found
 
 
 def _replay_command(best: Trial | None, study: Path, places: Sequence[str]) -> str:

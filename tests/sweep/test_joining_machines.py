@@ -109,6 +109,12 @@ def test_a_worker_on_a_machine_that_was_admitted_proves_nothing_again(terms, tmp
     assert "-newone is not used: it does not see" in machine_fault(elsewhere, "newone")
 
 
+def test_a_worker_on_an_admitted_machine_whose_code_was_changed_since_does_not_train(terms):
+    admitted = replace(terms, admitted=frozenset({"old"}))
+    assert machine_fault(admitted, "old") is None
+    assert "other code than the head" in machine_fault(replace(admitted, code="0" * 64), "old")
+
+
 def test_workers_are_kept_off_machines_that_were_refused():
     assert label_selector(SlotShape(), ()) is None
     selector = label_selector(SlotShape(accelerator="L4"), {"b" * 56, "a" * 56})

@@ -8,8 +8,10 @@ import torch
 from hpe.data.hands import HandData
 from hpe.phases import catalog
 from hpe.phases.phase import Artifacts
+from sweep import sameness
 from sweep.folders import RunsDir
 from sweep.ledger import FIRST_REPLICATE
+from sweep.lineage import Commit
 from sweep.replaying import GPU_TOLERANCE, Here, replay, table_of
 from sweep.trial_record import journal_of, read_trial
 from tests.sweep.engine_phases import PHASES, final_metrics
@@ -128,6 +130,9 @@ def test_other_data_and_packages_alone_are_named_and_refused(runs, monkeypatch):
         f"  package torch: 1.0 then, {installed_libraries()['torch']} here",
         f"  data digest: {'d' * 12} then, {'e' * 12} here",
     ]
+    assert "Put this back as it was (in the project's folder: `pip install torch==1.0`)" in str(
+        refusal.value
+    )
 
 
 def test_other_code_alone_is_named_by_its_phase(runs):
@@ -144,6 +149,22 @@ def test_other_code_alone_is_named_by_its_phase(runs):
     assert any(line.startswith("differs: code of final") for line in told)
     assert not any(".patch" in line for line in told)
     assert "(although code of final" in outcome.sentence
+
+
+@pytest.mark.parametrize(
+    ("then", "here", "told"), [(False, b"", True), (True, b"", False), (False, b"-", False)]
+)
+def test_the_commands_that_bring_code_back_are_told_where_they_do(
+    runs, monkeypatch, then, here, told
+):
+    records = list(toy_records())
+    changed = next(r for r in records if r["kind"] == "trial" and r["number"] == 0)
+    changed["stages"][0]["key"] = "0" * 64
+    write(runs, records, lineage_of=lineage(git={"commit": "ab" * 20, "dirty": then}))
+    monkeypatch.setattr(sameness, "read_commit", lambda _: Commit(sha="cd" * 20, changes=here))
+    with pytest.raises(ValueError, match="code of final") as refusal:
+        replayed(runs, "0")
+    assert ("`git checkout abababababab`" in str(refusal.value)) is told
 
 
 def test_other_code_is_told_with_the_patch_that_brings_it_back(runs):
