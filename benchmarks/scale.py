@@ -12,6 +12,9 @@ each in a process of its own that is watched from outside:
   a machine can hold; here Ray, Tune and the workers are stood in for within the driver's process,
   and all else is as in a study: conductor, sampler, journal, Optuna log, claims, stage store.
 
+All draw their points at random: TPE reads every earlier trial for each suggestion, whoever asks it,
+so that it takes longer from trial to trial (`suggestion_cost.py` has how long).
+
 Slots and the peer's trials ask for logical cores, all of a node: Ray Train sets up NCCL for a
 worker that asks for a GPU, which a machine without one cannot.
 
@@ -125,6 +128,7 @@ def the_command(sizes: Sizes, address: str, folder: Path) -> Measured:
     command = [sys.executable, str(ROOT / "sweep" / "run.py"), STUDY]
     command += ["--runs-dir", str(runs.root), "--trials", str(sizes.trials), "--address", address]
     command += ["--set", f"slots/count={sizes.slots}", "--set", "slots/gpu=0"]
+    command += ["--set", "search/sampler=random"]
     samples = watched(command, folder / "command.log")
     return Measured(
         name="this engine",

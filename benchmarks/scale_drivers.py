@@ -89,7 +89,7 @@ def run_tune(address: str, *, trials: int, at_a_time: int, cpus: int, ends: Path
             tune_config=tune.TuneConfig(
                 metric="error",
                 mode="min",
-                search_alg=OptunaSearch(sampler=optuna.samplers.TPESampler(seed=SEED)),
+                search_alg=OptunaSearch(sampler=optuna.samplers.RandomSampler(seed=SEED)),
                 num_samples=trials,
                 max_concurrent_trials=at_a_time,
                 reuse_actors=True,
@@ -186,7 +186,7 @@ def reports_of(config: Mapping[str, Any], store: StageStore) -> Iterator[dict[st
 
 def run_engine(runs: RunsDir, *, trials: int, at_a_time: int) -> None:
     """Run the study `overhead` with stood-in slots, whichever of which is fast just now."""
-    study = load_study("overhead", trials=trials)
+    study = load_study("overhead", trials=trials, sets=("search/sampler=random",))
     config = data_config(study.data)
     root = data_root(config, data_dir=None, made_dir=runs.data)
     data = {

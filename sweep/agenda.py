@@ -56,21 +56,17 @@ def unfinished(study: Study, ledger: Ledger) -> list[Trial]:
 
     A study cut down to one arm leaves the others, and searched points, to the whole study.
     """
-    return [
-        trial
-        for trial in ledger.everything()
-        if trial.state is TrialState.RUNNING and is_of(study, trial)
-    ]
+    return [trial for trial in ledger.running() if is_of(study, trial)]
 
 
 def num_left(study: Study, ledger: Ledger) -> int:
     """Return how many trials of this study have not ended, those that have not begun included."""
     points = 0 if study.space is None and not study.search.grid else study.search.trials
     asked = (len(study.arms) + points) * len(study.seeds.trials)
-    begun = [trial for trial in ledger.trials.values() if is_of(study, trial)]
-    ended = sum(trial.state is not TrialState.RUNNING for trial in begun)
+    begun = _num_begun(study, ledger)
+    going = sum(trial.replicate_of is None for trial in unfinished(study, ledger))
     again = replicates_left(study, ledger) + ablations_left(study, ledger)
-    return max(asked, len(begun)) - ended + again
+    return max(asked, begun) - (begun - going) + again
 
 
 def replicates_left(study: Study, ledger: Ledger) -> int:
@@ -218,7 +214,7 @@ def gpu_hours(ledger: Ledger, *, gpus_per_slot: float) -> float:
 
 def slot_hours(ledger: Ledger) -> float:
     """Return the hours that trials and replicates have taken of a slot."""
-    return sum(trial.duration_s for trial in ledger.everything()) / 3600
+    return ledger.slot_s / 3600
 
 
 def target_reached(study: Study, ledger: Ledger) -> str | None:
@@ -236,10 +232,9 @@ def target_reached(study: Study, ledger: Ledger) -> str | None:
 
 
 def _next_arm(study: Study, ledger: Ledger) -> Due | None:
-    begun = {(trial.arm, trial.seed) for trial in ledger.trials.values()}
     for arm in study.arms:
         for seed in study.seeds.trials:
-            if (arm, seed) not in begun:
+            if not ledger.has_begun(arm, seed):
                 return Due(arm=arm, seed=seed)
     return None
 
@@ -282,7 +277,7 @@ def _next_ablated(study: Study, ledger: Ledger) -> Due | None:
 
 
 def _ran(study: Study, ledger: Ledger) -> str:
-    number = sum(is_of(study, trial) for trial in ledger.trials.values())
+    number = _num_begun(study, ledger)
     ablated = sum(trial.without is not None for trial in ledger.replicates.values())
     counts = [counted(number, "trial")]
     if len(ledger.replicates) > ablated:
@@ -290,6 +285,12 @@ def _ran(study: Study, ledger: Ledger) -> str:
     if ablated:
         counts.append(f"{counted(ablated, 'training')} of the ablation")
     return ", ".join(counts)
+
+
+def _num_begun(study: Study, ledger: Ledger) -> int:
+    """Return how many trials of this study have begun (see `is_of`)."""
+    searched = len(ledger.searched()) if study.search.trials > 0 else 0
+    return searched + sum(ledger.num_begun(arm) for arm in study.arms)
 
 
 def _reaches(trial: Trial, target: float, study: Study) -> bool:

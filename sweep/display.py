@@ -28,7 +28,7 @@ LINE_EVERY_S = 30.0
 PROGRESS_LINE_EVERY_S = 5.0
 READ_EVERY_S = 1.0
 """How often rungs, hours and events are read off the ledger, which takes all its trials."""
-DECIDING = ("rung", "promote", "end", "note")
+DECIDING = ("rung", "promote", "note")
 """Kinds of record after which they are read at once."""
 EARLIER_EVENTS = 3
 """How many of the last events a continued study begins with."""

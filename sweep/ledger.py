@@ -1,6 +1,6 @@
 """The study as the journal tells it: a fold of records into trials and stages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.trials import Epoch, PrefixOf, RungEntry, StageEntry, Trial, TrialState
@@ -62,6 +62,10 @@ class Ledger:
         self.source: Record | None = None
         self.sessions: list[Record] = []
         self.notes: list[Record] = []
+        self._searched: list[Trial] = []
+        self._arms: dict[str, set[int]] = {}
+        self._running: dict[int, Trial] = {}
+        self._slot_s = 0.0
         self._elapsed_before_s = 0.0
         self._session_s = 0.0
         for record in records:
@@ -130,8 +134,7 @@ class Ledger:
     def _apply_trial(self, record: Record) -> None:
         prefix_of = record.get("prefix_of")  # journals from before there were any have none
         replicate_of, without = record.get("replicate_of"), record.get("without")
-        trials = self.trials if replicate_of is None else self.replicates
-        trials[record["number"]] = Trial(
+        trial = Trial(
             number=record["number"],
             arm=record["arm"],
             seed=record["seed"],
@@ -145,6 +148,15 @@ class Ledger:
             without=None if without is None else tuple(without),
             changed=record.get("changed", {}),
         )
+        self._running[trial.number] = trial
+        if replicate_of is not None:
+            self.replicates[trial.number] = trial
+            return
+        self.trials[trial.number] = trial
+        if trial.arm is None:
+            self._searched.append(trial)
+        else:
+            self._arms.setdefault(trial.arm, set()).add(trial.seed)
 
     def _apply_restage(self, record: Record) -> None:
         trial = self.trial(record["trial"])
@@ -193,6 +205,8 @@ class Ledger:
         for stage in trial.stages:
             if stage.started_s is not None and stage.ended_s is None:
                 stage.ended_s = stage.last_known_s(record["time_s"])
+        if self._running.pop(trial.number, None) is not None:
+            self._slot_s += trial.duration_s
 
     def trial(self, number: int) -> Trial:
         """Return the trial or replicate of this number."""
@@ -202,9 +216,26 @@ class Ledger:
         """Return all trials and replicates."""
         return [*self.trials.values(), *self.replicates.values()]
 
-    def searched(self) -> list[Trial]:
+    def searched(self) -> Sequence[Trial]:
         """Return the trials that are no arms, by number."""
-        return [trial for trial in self.trials.values() if trial.arm is None]
+        return self._searched
+
+    def running(self) -> list[Trial]:
+        """Return the trials and replicates that have begun and not ended, in order."""
+        return list(self._running.values())
+
+    def has_begun(self, arm: str, seed: int) -> bool:
+        """Say whether an arm was begun with this trial seed."""
+        return seed in self._arms.get(arm, ())
+
+    def num_begun(self, arm: str) -> int:
+        """Return with how many trial seeds an arm was begun."""
+        return len(self._arms.get(arm, ()))
+
+    @property
+    def slot_s(self) -> float:
+        """Return the seconds that trials and replicates have taken of a slot so far."""
+        return self._slot_s + sum(trial.duration_s for trial in self._running.values())
 
     def told(self) -> dict[int, Trial]:
         """Return what the sampler is told of, by number: known trials, then those of the study."""
@@ -212,6 +243,8 @@ class Ledger:
 
     def in_state(self, *states: TrialState) -> list[Trial]:
         """Return the trials in one of these states, by number."""
+        if states == (TrialState.RUNNING,):  # asked before every trial, however many have ended
+            return [trial for trial in self._running.values() if trial.replicate_of is None]
         return [trial for trial in self.trials.values() if trial.state in states]
 
 
