@@ -1,6 +1,6 @@
 """The study as the journal tells it: a fold of records into trials and stages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sweep.trials import Epoch, PrefixOf, RungEntry, StageEntry, Trial, TrialState
@@ -216,8 +216,8 @@ class Ledger:
         """Return all trials and replicates."""
         return [*self.trials.values(), *self.replicates.values()]
 
-    def searched(self) -> Sequence[Trial]:
-        """Return the trials that are no arms, by number."""
+    def searched(self) -> list[Trial]:
+        """Return the trials that are no arms, by number; the ledger's own list, to be read only."""
         return self._searched
 
     def running(self) -> list[Trial]:
