@@ -92,13 +92,10 @@ def _admitted(terms: Terms, there: RemoteFolder) -> frozenset[str]:
 
 
 def _ask_every_node(terms: Terms) -> Sequence[Answer]:
-    """Return what each live node answers."""
+    """Return what each node answers that is alive, and still is once all have been asked."""
     asked = {}
-    for facts in ray.nodes():
-        if not facts["Alive"]:
-            continue
-        node = facts["NodeID"]
-        name = machine_name(facts["NodeManagerHostname"], node)
+    for node, host in _alive().items():
+        name = machine_name(host, node)
         here = NodeAffinitySchedulingStrategy(node, soft=False)
         task = ray.remote(probe).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
         asked[node, name] = task.remote(terms, name)
@@ -113,4 +110,10 @@ def _ask_every_node(terms: Terms) -> Sequence[Answer]:
                 first = str(error).strip().splitlines()[-1]
                 fault = f"it cannot run the project ({first}); is it installed there?"
         answers.append(Answer(node, name, fault))
-    return answers
+    still_there = _alive()
+    return [answer for answer in answers if answer.node in still_there]
+
+
+def _alive() -> dict[str, str]:
+    """Return the host names of the nodes that Ray has not given up, by what it calls the node."""
+    return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from ray.exceptions import RayError
 
 from sweep import preflight
 from sweep.preflight import Answer, probe, proven_terms
@@ -81,3 +82,37 @@ def test_a_machine_that_is_alone_is_not_asked(uri, monkeypatch):
         assert terms.admitted == {"mine"}
         assert probe(terms, "later") is None
     assert RemoteFolder.at(uri).names() == []
+
+
+def test_a_machine_that_goes_while_it_is_asked_is_nobodys_fault(uri, monkeypatch):
+    class NodeGone(RayError):
+        """What Ray raises for a task on a node that does not exist any more."""
+
+    def node(name, *, alive=True):
+        return {"NodeID": name * 56, "NodeManagerHostname": name, "Alive": alive}
+
+    seen = iter([[node("a"), node("b")], [node("a"), node("b", alive=False)]])
+    answers = {f"{name}-{name * 6}": name for name in "ab"}
+
+    def task(_):
+        class Task:
+            def options(self, **_):
+                return self
+
+            def remote(self, terms, name):
+                return answers[name], probe(terms, name)
+
+        return Task()
+
+    def get(answer):
+        name, fault = answer
+        if name == "b":
+            raise NodeGone("the node does not exist any more")
+        return fault
+
+    monkeypatch.setattr(preflight.ray, "nodes", lambda: next(seen))
+    monkeypatch.setattr(preflight.ray, "remote", task)
+    monkeypatch.setattr(preflight.ray, "wait", lambda asked, **_: (asked, []))
+    monkeypatch.setattr(preflight.ray, "get", get)
+    with proven_terms(uri, data=None) as terms:
+        assert terms.admitted == {"a" * 56}
