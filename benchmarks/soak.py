@@ -63,6 +63,7 @@ NAME = "soak"
 NOTICE_S = 10.0
 OUTAGE_S = (5.0, 15.0)
 LOST_S = 300.0  # for a driver to notice that its cluster is gone
+REFUSED = 2  # what argparse ends with too
 SLOTS = 2
 WORKER = "ray::RayTrainWorker"
 
@@ -168,7 +169,7 @@ class Soak:
         self.is_lost = True
         self.cluster.kill()
         code = running.process.wait(LOST_S)
-        if code not in (0, CANNOT_GO_ON):
+        if code not in (0, CANNOT_GO_ON, REFUSED):  # refused if it had not got to it yet
             raise RuntimeError(f"the loss of its cluster ended the command with {code}")
         self.cluster.restart()
         self.met["F3 head and nodes killed, brought up anew"] += 1
