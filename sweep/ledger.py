@@ -117,6 +117,21 @@ class Ledger:
             case kind:
                 raise ValueError(f"the journal holds a record of unknown kind {kind!r}.")
 
+    def enter(self, trial: Trial) -> None:
+        """Take a trial or replicate in that has begun."""
+        if trial.state is TrialState.RUNNING:
+            self._running[trial.number] = trial
+        else:
+            self._slot_s += trial.duration_s
+        if trial.replicate_of is not None:
+            self.replicates[trial.number] = trial
+            return
+        self.trials[trial.number] = trial
+        if trial.arm is None:
+            self._searched.append(trial)
+        else:
+            self._arms.setdefault(trial.arm, set()).add(trial.seed)
+
     def _count_time(self, record: Record) -> None:
         """Add up sessions: by their own clock if they ended well, else up to their last record.
 
@@ -134,29 +149,22 @@ class Ledger:
     def _apply_trial(self, record: Record) -> None:
         prefix_of = record.get("prefix_of")  # journals from before there were any have none
         replicate_of, without = record.get("replicate_of"), record.get("without")
-        trial = Trial(
-            number=record["number"],
-            arm=record["arm"],
-            seed=record["seed"],
-            params=record["params"],
-            distributions=record["distributions"],
-            settings=record["settings"],
-            stages=_entries(record["stages"]),
-            created_s=record["time_s"],
-            prefix_of=PrefixOf(**prefix_of) if prefix_of is not None else None,
-            replicate_of=replicate_of,
-            without=None if without is None else tuple(without),
-            changed=record.get("changed", {}),
+        self.enter(
+            Trial(
+                number=record["number"],
+                arm=record["arm"],
+                seed=record["seed"],
+                params=record["params"],
+                distributions=record["distributions"],
+                settings=record["settings"],
+                stages=_entries(record["stages"]),
+                created_s=record["time_s"],
+                prefix_of=PrefixOf(**prefix_of) if prefix_of is not None else None,
+                replicate_of=replicate_of,
+                without=None if without is None else tuple(without),
+                changed=record.get("changed", {}),
+            )
         )
-        self._running[trial.number] = trial
-        if replicate_of is not None:
-            self.replicates[trial.number] = trial
-            return
-        self.trials[trial.number] = trial
-        if trial.arm is None:
-            self._searched.append(trial)
-        else:
-            self._arms.setdefault(trial.arm, set()).add(trial.seed)
 
     def _apply_restage(self, record: Record) -> None:
         trial = self.trial(record["trial"])

@@ -210,3 +210,18 @@ def test_what_was_spent_on_stages_that_were_replaced_stays_spent():
 def test_an_unknown_kind_is_refused_by_name():
     with pytest.raises(ValueError, match="unknown kind 'rumour'"):
         Ledger([{"kind": "rumour", "time_s": 0.0}])
+
+
+def test_what_it_keeps_count_of_is_what_its_trials_say_after_every_record(searched_records):
+    ledger = Ledger()
+    for record in searched_records:
+        ledger.apply(record)
+        everything = ledger.everything()
+        arms = [(trial.arm, trial.seed) for trial in ledger.trials.values() if trial.arm]
+        assert ledger.running() == [t for t in everything if t.state is TrialState.RUNNING]
+        assert ledger.searched() == [t for t in ledger.trials.values() if t.arm is None]
+        assert ledger.slot_s == pytest.approx(sum(trial.duration_s for trial in everything))
+        assert sum(ledger.num_begun(arm) for arm, _ in set(arms)) == len(arms)
+        assert all(ledger.has_begun(arm, seed) for arm, seed in arms)
+    assert ledger.in_state(TrialState.COMPLETE)
+    assert not ledger.has_begun("never", 0)

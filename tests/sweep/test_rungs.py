@@ -26,7 +26,8 @@ def trial(number, key, value, *, decision=CONTINUE, state=TrialState.RUNNING):
 
 def ledger_of(*trials):
     ledger = Ledger([])
-    ledger.trials.update({trial.number: trial for trial in trials})
+    for trial in trials:
+        ledger.enter(trial)
     return ledger
 
 
