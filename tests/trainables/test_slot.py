@@ -267,7 +267,7 @@ def _children_named(name: str, *, of: int) -> list[int]:
 
 
 def _was_noted(pool: SlotPool, words: str) -> bool:
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if any(words in note for note in pool.poll()):
             return True
