@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=2000, help="of each driver")
     parser.add_argument("--gpus", type=int, default=200, help="logical ones, of all nodes")
-    parser.add_argument("--gpus-per-node", type=int, default=8)
+    parser.add_argument("--gpus-per-node", type=int, default=25)
     parser.add_argument("--slots", type=int, default=4, help="real ones, 1.6 GiB each")
     parser.add_argument("--table", type=Path, default=ROOT / "benchmarks" / "scale.md")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "images" / "scale.png")
