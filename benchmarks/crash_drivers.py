@@ -105,7 +105,6 @@ def make_study(trials: int) -> Study:
 def drive(runs: Path, trials: int) -> None:
     """Run what is left of the study as the command does, with a phase that computes a formula."""
     study, folders = make_study(trials), RunsDir(runs)
-    folder = folders.study(study.name)
     machinery = Machinery(
         store_root=folders.stages,
         data={"config": {}, "root": "", "digest": "0" * 8},
@@ -116,9 +115,15 @@ def drive(runs: Path, trials: int) -> None:
         spaces={"bowl": Space(suggest=suggest, plan=("bowl",), about="a place in the bowl")},
         opener="crash_drivers:open_nothing",
     )
+    run_as_the_command(study, machinery, folders)
+
+
+def run_as_the_command(study: Study, machinery: Machinery, runs: RunsDir) -> None:
+    """Run what is left of a study on two cores of this machine, with journal and MLflow."""
+    folder = runs.study(study.name)
     with open_book(folder) as book, local_cluster(cpus=2):
         tracker = MlflowTracker(
-            study=study.name, uri=folders.mlflow_uri, memory=folder.tracking, past=book.past
+            study=study.name, uri=runs.mlflow_uri, memory=folder.tracking, past=book.past
         )
         try:
             run_study(

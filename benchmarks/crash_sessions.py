@@ -37,6 +37,14 @@ class Session:
         """Return the members with this in their command line."""
         return titled(title, self.members())
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for so long, or until the driver ends; say whether it did."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def kill(self) -> float:
         """Kill the driver and return the seconds until nothing of its session is left.
 

@@ -10,13 +10,13 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
 import ray
 import torch
+from crash_drivers import run_as_the_command
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -28,13 +28,10 @@ from search_spaces.augmentations import AUGMENTATIONS
 from search_spaces.losses import FINETUNING_LOSS, PRETRAINING_LOSS
 from search_spaces.parameters import Parts, Real
 from search_spaces.space import Space
-from sweep.book import open_book
-from sweep.cluster import local_cluster
 from sweep.folders import RunsDir
 from sweep.points import searched_point
 from sweep.study import Study
-from sweep.tracking import MlflowTracker
-from sweep.tuner import Machinery, run_study
+from sweep.tuner import Machinery
 from trainables.assignment import Stage
 from trainables.pool import SlotShape
 from trainables.stage_data import open_stage_data
@@ -111,17 +108,18 @@ def make_study(seed: int) -> Study:
     )
 
 
-def make_machinery(folder: Path, runs: RunsDir) -> Machinery:
-    """Return two slots of one core each, and the prepared data."""
-    config = data_config(DATA)
-    root = folder / "data"
+def prepared_data(folder: Path) -> dict[str, str | dict[str, Any]]:
+    """Return where the data set lies and what is in it, as stages name it."""
+    config, root = data_config(DATA), folder / "data"
+    digest = open_data(config, root).digest
+    return {"config": config.model_dump(mode="json"), "root": str(root), "digest": digest}
+
+
+def make_machinery(data: Mapping[str, Any], runs: RunsDir) -> Machinery:
+    """Return two slots of one core each."""
     return Machinery(
         store_root=runs.stages,
-        data={
-            "config": config.model_dump(mode="json"),
-            "root": str(root),
-            "digest": open_data(config, root).digest,
-        },
+        data=data,
         slots=SLOTS,
         shape=SlotShape(cpus_per_worker=1, threads=1),
         spaces={NAME: SPACE},
@@ -130,21 +128,8 @@ def make_machinery(folder: Path, runs: RunsDir) -> Machinery:
 
 def drive(folder: Path, seed: int) -> None:
     """Search as the command does, on warm slots, with journal and MLflow."""
-    study, runs = make_study(seed), RunsDir(folder / f"engine-{seed}")
-    place = runs.study(study.name)
-    with open_book(place) as book, local_cluster(cpus=SLOTS):
-        tracker = MlflowTracker(
-            study=study.name, uri=runs.mlflow_uri, memory=place.tracking, past=book.past
-        )
-        with closing(tracker):
-            run_study(
-                study,
-                book=book,
-                machinery=make_machinery(folder, runs),
-                folder=place,
-                lineage={},
-                listeners=[tracker],
-            )
+    runs = RunsDir(folder / f"engine-{seed}")
+    run_as_the_command(make_study(seed), make_machinery(prepared_data(folder), runs), runs)
 
 
 class Dotted:
@@ -178,12 +163,12 @@ def train_trial(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
     numbers as in the engine. Nothing is saved, which costs nothing.
     """
     torch.set_num_threads(1)
+    data = open_stage_data(job["data"])
     parents: dict[str, Artifacts] = {}
-    score = 0.0
     for stage in stages_of(job, config["settings"]):
         spec = PHASES[stage.phase]
         inputs = PhaseInputs(
-            data=open_stage_data(stage.data),
+            data=data,
             parents={name: parents[name] for name in stage.parents},
             seed=stage.seed,
             device=torch.device("cpu"),
@@ -205,9 +190,8 @@ def train_trial(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
 
 def stages_of(job: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Stage, ...]:
     """Return what the engine would train for these settings, seeds included."""
-    folder, seed = Path(job["folder"]), int(job["seed"])
-    study = make_study(seed)
-    machinery = make_machinery(folder, RunsDir(folder))
+    study = make_study(job["seed"])
+    machinery = make_machinery(job["data"], RunsDir(Path()))
     return machinery.stages_of(searched_point(study, settings, PHASES), study.seeds.trials[0])
 
 
@@ -218,7 +202,8 @@ def drive_ray(folder: Path, seed: int) -> None:
     ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
     place = folder / f"ray-{seed}"
     place.mkdir(parents=True, exist_ok=True)
-    job = {"folder": str(folder), "seed": seed, "scores": str(place / "scores.jsonl")}
+    scores = str(place / "scores.jsonl")
+    job = {"data": prepared_data(folder), "seed": seed, "scores": scores}
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
     first = round(RUNGS[0] * EPOCHS["pretrain"])
     tune.Tuner(

@@ -34,7 +34,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
@@ -63,7 +62,10 @@ NAME = "soak"
 NOTICE_S = 10.0
 OUTAGE_S = (5.0, 15.0)
 LOST_S = 300.0  # for a driver to notice that its cluster is gone
-REFUSED = 2  # what argparse ends with too
+STRUCK = (-signal.SIGKILL, 128 + signal.SIGTERM)
+"""What the command ends with that was killed or terminated."""
+LOST = (CANNOT_GO_ON, 2)
+"""What it ends with that lost its cluster: it says so, or is refused where it had not begun."""
 SLOTS = 2
 WORKER = "ray::RayTrainWorker"
 
@@ -140,13 +142,13 @@ class Soak:
             uri = {"MLFLOW_TRACKING_URI": self.server.uri}
             self.is_lost = False
             with command(self.study, self.runs, uri, options=self._address) as running:
-                while not _ends_within(running, self.rng.expovariate(1 / every_s)):
+                while not running.ends_within(self.rng.expovariate(1 / every_s)):
                     if time.monotonic() < until_s:
                         self.rng.choice(faults)(running)
                 code = running.process.wait()
             if code == 0:
                 break
-            if code not in (-signal.SIGKILL, 128 + signal.SIGTERM) and not self.is_lost:
+            if code not in (LOST if self.is_lost else STRUCK):
                 raise RuntimeError(f"the command ended with {code}; see {self.runs}/driver.log")
         for outage in self.outages:
             outage.join()
@@ -168,9 +170,7 @@ class Soak:
         assert self.cluster is not None
         self.is_lost = True
         self.cluster.kill()
-        code = running.process.wait(LOST_S)
-        if code not in (0, CANNOT_GO_ON, REFUSED):  # refused if it had not got to it yet
-            raise RuntimeError(f"the loss of its cluster ended the command with {code}")
+        running.process.wait(LOST_S)
         self.cluster.restart()
         self.met["F3 head and nodes killed, brought up anew"] += 1
 
@@ -260,14 +260,6 @@ class Soak:
 def _folder_of_ray() -> tempfile.TemporaryDirectory[str]:
     """Return a folder of its own, in which agents may write that outlive their node by a while."""
     return tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
-
-
-def _ends_within(running: Session, seconds: float) -> bool:
-    try:
-        running.process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def _tear_last_line(path: Path, rng: random.Random) -> None:

@@ -72,10 +72,8 @@ def search(role: str, folder: Path, seed: int, seconds: float) -> Search:
     log = folder / f"{role}-{seed}.log"
     began_s = time.time()
     with started_driver("score_drivers", [role, str(folder), str(seed)], log=log) as running:
-        while time.time() - began_s < seconds:
-            if running.process.poll() is not None:
-                raise RuntimeError(f"{role} ended early:\n{log.read_text()[-3000:]}")
-            time.sleep(0.5)
+        if running.ends_within(seconds):
+            raise RuntimeError(f"{role} ended early:\n{log.read_text()[-3000:]}")
         running.kill()
     scores = [
         (ended_s - began_s, error)

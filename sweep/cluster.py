@@ -5,9 +5,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -53,7 +54,7 @@ class Pulse:
         if not now and self._clock() - self._felt_at < PULSE_S:
             return
         self._felt_at = self._clock()
-        if not any(node["NodeID"] == self._node and node["Alive"] for node in ray.nodes()):
+        if all(node["NodeID"] != self._node for node in alive_nodes()):
             raise ClusterLost(
                 "Ray's processes on this machine are gone (killed, or out of memory?). All that "
                 "was reported is saved, and trials go on from their last saved epoch."
@@ -140,7 +141,12 @@ def wait_for_nodes(count: int, *, patience_s: float = JOINING_S) -> None:
 
 def num_nodes() -> int:
     """Return how many machines of the connected cluster are alive."""
-    return sum(node["Alive"] for node in ray.nodes())
+    return len(alive_nodes())
+
+
+def alive_nodes() -> list[Mapping[str, Any]]:
+    """Return the nodes of the connected cluster that Ray has not given up, as it tells of them."""
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _knock(address: str) -> None:

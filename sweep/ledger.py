@@ -232,6 +232,11 @@ class Ledger:
         """Return the trials and replicates that have begun and not ended, in order."""
         return list(self._running.values())
 
+    @property
+    def is_searching(self) -> bool:
+        """Say whether a trial has begun and not ended; replicates are none."""
+        return any(trial.replicate_of is None for trial in self._running.values())
+
     def has_begun(self, arm: str, seed: int) -> bool:
         """Say whether an arm was begun with this trial seed."""
         return seed in self._arms.get(arm, ())
@@ -251,8 +256,6 @@ class Ledger:
 
     def in_state(self, *states: TrialState) -> list[Trial]:
         """Return the trials in one of these states, by number."""
-        if states == (TrialState.RUNNING,):  # asked before every trial, however many have ended
-            return [trial for trial in self._running.values() if trial.replicate_of is None]
         return [trial for trial in self.trials.values() if trial.state in states]
 
 

@@ -95,7 +95,7 @@ def code_commands(lineage: Mapping[str, Any], folder: StudyDir) -> list[str]:
         return []
     found = [f"git checkout {git['commit'][:SHA_CHARS]}"]
     if digest := git.get("changes"):
-        found.append(f"git apply {shlex.quote(str(shown_path(folder.changes(digest))))}")
+        found.append(f"git apply {shlex.quote(shown_path(folder.changes(digest)))}")
     return found
 
 

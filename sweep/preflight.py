@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sweep.cluster import alive_nodes
 from trainables.admission import HEAD, Terms, machine_name, refusal, terms_here
 from trainables.remote_folder import RemoteFolder
 
@@ -94,8 +95,9 @@ def _admitted(terms: Terms, there: RemoteFolder) -> frozenset[str]:
 def _ask_every_node(terms: Terms) -> Sequence[Answer]:
     """Return what each node answers that is alive, and still is once all have been asked."""
     asked = {}
-    for node, host in _alive().items():
-        name = machine_name(host, node)
+    for facts in alive_nodes():
+        node = facts["NodeID"]
+        name = machine_name(facts["NodeManagerHostname"], node)
         here = NodeAffinitySchedulingStrategy(node, soft=False)
         task = ray.remote(probe).options(num_cpus=0, max_retries=0, scheduling_strategy=here)
         asked[node, name] = task.remote(terms, name)
@@ -110,10 +112,5 @@ def _ask_every_node(terms: Terms) -> Sequence[Answer]:
                 first = str(error).strip().splitlines()[-1]
                 fault = f"it cannot run the project ({first}); is it installed there?"
         answers.append(Answer(node, name, fault))
-    still_there = _alive()
+    still_there = {facts["NodeID"] for facts in alive_nodes()}
     return [answer for answer in answers if answer.node in still_there]
-
-
-def _alive() -> dict[str, str]:
-    """Return the host names of the nodes that Ray has not given up, by what it calls the node."""
-    return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}

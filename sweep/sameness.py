@@ -6,7 +6,7 @@ from typing import Any
 
 from hpe.outside_files import outside_files
 from hpe.phases.phase import PhaseSpec
-from sweep.lineage import PROJECT, SHA_CHARS, code_commands, read_commit
+from sweep.lineage import PROJECT, SHA_CHARS, Commit, code_commands, read_commit
 from sweep.messages import shown_path
 from sweep.trial_record import TrialRecord
 from trainables.assignment import Stage
@@ -102,14 +102,16 @@ def _of_code(
             names_files |= any(outside_files(config))
     if changed:
         what = "code, or files that settings name," if names_files else "code"
-        undo = () if names_files else _code_back(record)
-        yield Difference(f"{what} of {', '.join(changed)}", _commit(record), _commit_here(), undo)
+        here = read_commit(PROJECT)
+        undo = () if names_files else _code_back(record, here)
+        yield Difference(
+            f"{what} of {', '.join(changed)}", _commit(record), _commit_here(here), undo
+        )
 
 
-def _code_back(record: TrialRecord) -> Sequence[str]:
+def _code_back(record: TrialRecord, here: Commit | None) -> Sequence[str]:
     """Return commands that bring the recorded code back; none where they would lose work here."""
     git: Mapping[str, Any] = record.lineage.get("git") or {}
-    here = read_commit(PROJECT)
     if here is None or here.dirty or (git.get("dirty") and record.changes is None):
         return ()
     return code_commands(record.lineage, record.folder)
@@ -155,8 +157,7 @@ def _commit(record: TrialRecord) -> str:
     return told if record.changes is None else f"{told} ({shown_path(record.changes)})"
 
 
-def _commit_here() -> str:
-    commit = read_commit(PROJECT)
+def _commit_here(commit: Commit | None) -> str:
     return _told(None, dirty=False) if commit is None else _told(commit.sha, dirty=commit.dirty)
 
 

@@ -164,7 +164,7 @@ def _winner(study: Study, ledger: Ledger) -> Trial | None:
     The verdict's winner; where every candidate fell behind, the strongest control; without a
     verdict the best of the search and the arms.
     """
-    if ledger.in_state(TrialState.RUNNING):
+    if ledger.is_searching:
         return None
     if study.final.top_k > 0:
         replication = replication_of(study, ledger)

@@ -54,7 +54,7 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
     same trial seed, which the search has not used: arms may share stages, replicates of one point
     cannot.
     """
-    if study.final.top_k == 0 or ledger.in_state(TrialState.RUNNING):
+    if study.final.top_k == 0 or ledger.is_searching:
         return None
     sources, entrants = {}, []
     found = [c for c in candidates(ledger) if len(c.values) == len(study.seeds.trials)]
