@@ -48,7 +48,7 @@ SEARCHED = Parts(
         AUGMENTATIONS,
         PRETRAINING_LOSS,
         FINETUNING_LOSS,
-        Real("finetune/optimizer/lr", 1e-4, 2e-2, log=True),
+        Real("finetune/optimizer/lr", 3e-5, 3e-2, log=True),
         Real("finetune/optimizer/weight_decay", 1e-7, 1e-1, log=True),
     )
 )
@@ -61,7 +61,7 @@ SPACE = Space(
 DATA = {
     "name": "rendered_hands",
     "image_px": 96,
-    "unlabelled": 2000,
+    "unlabelled": 1000,
     "train": 1000,
     "val": 300,
     "test": 16,
@@ -74,10 +74,10 @@ SETTINGS = {
     "pretrain/probe/every": 1,
     "pretrain/probe/labels": 300,
     "finetune/image_px": 48,
-    "finetune/train_encoder": False,
+    "finetune/train_encoder": True,
     "finetune/label_fraction": 0.3,
     "finetune/epochs": EPOCHS["finetune"],
-    "finetune/steps_per_epoch": 75,
+    "finetune/steps_per_epoch": 12,
     "finetune/batch_size": 64,
     "finetune/precision": "bf16",
 }
@@ -95,7 +95,12 @@ def make_study(seed: int) -> Study:
             "settings": SETTINGS,
             "space": NAME,
             "objective": {"metric": f"finetune/{OBJECTIVE}"},
-            "search": {"sampler": "tpe", "trials": ENDLESS, "reuse": 0.75},
+            "search": {
+                "sampler": "tpe",
+                "trials": ENDLESS,
+                "neighbours": 0.5,
+                "reuse": 0.75,
+            },
             "early_stop": {
                 "rule": "asha",
                 "proxy": True,
@@ -211,7 +216,7 @@ def drive_ray(folder: Path, seed: int) -> None:
         tune_config=tune.TuneConfig(
             metric="score",
             mode="min",
-            search_alg=OptunaSearch(define, sampler=sampler),
+            search_alg=OptunaSearch(define, metric="score", mode="min", sampler=sampler),
             scheduler=ASHAScheduler(
                 max_t=sum(EPOCHS.values()), grace_period=first, reduction_factor=1 / KEEP
             ),

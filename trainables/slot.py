@@ -50,7 +50,7 @@ class SlotShape:
     Attributes:
         workers: Processes that train one stage together.
         cpus_per_worker: CPUs reserved for each; bookkeeping, no fence.
-        gpus_per_worker: GPUs reserved for each; a fraction shares one.
+        gpus_per_worker: GPUs reserved for each; a fraction shares one, and as much of its memory.
         threads: Threads each uses for arithmetic.
         accelerator: The GPU type that each is to have, as Ray labels machines; None: any.
     """
@@ -364,7 +364,7 @@ class SlotActor:
                 "remote": self._config.remote,
                 "terms": self._config.terms,
                 "threads": shape.threads,
-                "uses_gpu": shape.gpus_per_worker > 0,
+                "gpus": shape.gpus_per_worker,
                 "phases": self._config.phases,
                 "opener": self._config.opener,
             },

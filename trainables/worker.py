@@ -187,7 +187,7 @@ def serve(config: Mapping[str, Any]) -> None:
 
     Args:
         config: `slot` (the actor), `name`, `run`, `store_root`, `remote`, `terms`, `threads`,
-            `uses_gpu`, `phases`, `opener`.
+            `gpus`, `phases`, `opener`.
     """
     slot: ActorHandle = config["slot"]
     context = ray.get_runtime_context()
@@ -201,7 +201,7 @@ def serve(config: Mapping[str, Any]) -> None:
             store=_store(Path(config["store_root"]), config["remote"]),
             phases=resolve(config["phases"]),
             data=DataCache(resolve(config["opener"])),
-            seat=_seat(uses_gpu=config["uses_gpu"]),
+            seat=_seat(gpus=config["gpus"]),
             slot_name=config["name"],
         )
     except Exception as error:  # noqa: BLE001  a process edge: no group could serve here
@@ -282,10 +282,25 @@ def _store(root: Path, remote: str | None) -> StageStore:
     return StageStore(root)
 
 
-def _seat(*, uses_gpu: bool) -> Seat:
+def fence_gpu_memory(device: torch.device, gpus: float) -> None:
+    """Keep this process within its share of a GPU's memory, where it has but a part of the GPU.
+
+    To Ray a share is bookkeeping. With this, the trial that wants more runs out of memory, and not
+    whichever neighbour allocates next. What CUDA itself holds per process is not counted.
+
+    Args:
+        device: Where the process trains.
+        gpus: How many GPUs it has.
+    """
+    if 0 < gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus, device)
+
+
+def _seat(*, gpus: float) -> Seat:
     context = ray.train.get_context()
     # Train would name a GPU that was not reserved, if the machine has one.
-    device = ray.train.torch.get_device() if uses_gpu else torch.device("cpu")
+    device = ray.train.torch.get_device() if gpus > 0 else torch.device("cpu")
+    fence_gpu_memory(device, gpus)
     return Seat(rank=context.get_world_rank(), world_size=context.get_world_size(), device=device)
 
 
