@@ -1,6 +1,6 @@
-"""The drivers that `to_the_same_score.py` gives the same time: this engine's, and Ray Tune's.
+"""The drivers that `to_the_same_score.py` gives the same time: this engine's, and Ray Tune's two.
 
-python benchmarks/score_drivers.py engine|ray FOLDER SEED
+python benchmarks/score_drivers.py engine|function|trainer FOLDER SEED
 
 Both search until they are ended. `FOLDER` has the data set under `data`.
 """
@@ -9,15 +9,18 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
 import ray
+import ray.train
 import torch
 from crash_drivers import run_as_the_command
 from ray import tune
+from ray.train.torch import TorchTrainer
+from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
@@ -161,7 +164,11 @@ def define(trial: optuna.Trial) -> dict[str, Any]:
     return {"settings": dict(SPACE.suggest(cast(optuna.Trial, Dotted(trial))))}
 
 
-def train_trial(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+def train_trial(
+    config: Mapping[str, Any],
+    job: Mapping[str, Any],
+    report: Callable[[dict[str, float]], None] = tune.report,
+) -> None:
     """Train both phases one after another, and report every epoch to Tune.
 
     While the encoder is pretrained, the score is the probe's error: the same rungs see the same
@@ -182,15 +189,29 @@ def train_trial(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
         running = spec.run(spec.config.model_validate(stage.config), inputs, None)
         while True:
             try:
-                report = next(running)
+                done = next(running)
             except StopIteration as end:
                 parents[stage.phase] = end.value
                 break
-            score = report.metrics[watched]
-            if stage.phase == "finetune" and report.epoch == report.epochs:
+            score = done.metrics[watched]
+            if stage.phase == "finetune" and done.epoch == done.epochs:
                 with Path(job["scores"]).open("a") as file:
                     file.write(json.dumps({"time_s": time.time(), "score": score}) + "\n")
-            tune.report({"score": score})
+            report({"score": score})
+
+
+def train_on_worker(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+    """Do that on a Ray Train worker, as Ray's guide on hyperparameter optimization says."""
+    TorchTrainer(
+        lambda settings: train_trial({"settings": settings}, job, ray.train.report),
+        train_loop_config=dict(config["settings"]),
+        scaling_config=ray.train.ScalingConfig(num_workers=1, resources_per_worker={"CPU": 1}),
+        run_config=ray.train.RunConfig(
+            name=f"train-{tune.get_context().get_trial_id()}",
+            storage_path=job["storage"],
+            callbacks=[TuneReportCallback()],
+        ),
+    ).fit()
 
 
 def stages_of(job: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Stage, ...]:
@@ -200,19 +221,32 @@ def stages_of(job: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Stag
     return machinery.stages_of(searched_point(study, settings, PHASES), study.seeds.trials[0])
 
 
-def drive_ray(folder: Path, seed: int) -> None:
-    """Search as Ray's guides do: a function per trial on reused actors, Optuna's TPE, ASHA."""
+def drive_tune(role: str, folder: Path, seed: int) -> None:
+    """Search as Ray's guides do: Optuna's TPE, ASHA, two trials at a time.
+
+    Args:
+        role: `function`: a trial is a function on an actor that is used again. `trainer`: it runs a
+            `TorchTrainer` with a worker of its own, which is what could train on several.
+        folder: Has the data.
+        seed: Of search and training.
+    """
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
-    place = folder / f"ray-{seed}"
+    place = folder / f"{role}-{seed}"
     place.mkdir(parents=True, exist_ok=True)
-    scores = str(place / "scores.jsonl")
-    job = {"data": prepared_data(folder), "seed": seed, "scores": scores}
+    job = {
+        "data": prepared_data(folder),
+        "seed": seed,
+        "scores": str(place / "scores.jsonl"),
+        "storage": str(place),
+    }
+    trainable, of_driver = TRAINABLES[role]
+    # A trial that only waits for its worker takes no core.
+    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
     first = round(RUNGS[0] * EPOCHS["pretrain"])
     tune.Tuner(
-        tune.with_resources(tune.with_parameters(train_trial, job=job), {"CPU": 1}),
+        tune.with_resources(tune.with_parameters(trainable, job=job), of_driver),
         tune_config=tune.TuneConfig(
             metric="score",
             mode="min",
@@ -222,16 +256,22 @@ def drive_ray(folder: Path, seed: int) -> None:
             ),
             num_samples=ENDLESS,
             max_concurrent_trials=SLOTS,
-            reuse_actors=True,
+            reuse_actors=role == "function",
         ),
         run_config=tune.RunConfig(name=NAME, storage_path=str(place), verbose=0),
     ).fit()
 
 
+TRAINABLES = {"function": (train_trial, {"CPU": 1}), "trainer": (train_on_worker, {"CPU": 0})}
+
+
 def main() -> None:
-    """Be the driver that the arguments name: `engine|ray FOLDER SEED`."""
-    role, folder, seed = sys.argv[1:]
-    {"engine": drive, "ray": drive_ray}[role](Path(folder), int(seed))
+    """Be the driver that the arguments name: `engine|function|trainer FOLDER SEED`."""
+    role, folder, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    if role == "engine":
+        drive(folder, seed)
+    else:
+        drive_tune(role, folder, seed)
 
 
 if __name__ == "__main__":

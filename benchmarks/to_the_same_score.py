@@ -1,24 +1,24 @@
 """Core-seconds to the same score: this engine against Ray Tune with OptunaSearch and ASHA.
 
-Claim: half of the peer's core-seconds at most.
-
-Both search the same space (augmentation composition and loss weights of pretraining, loss weight
-and optimizer of finetuning) over the same phases, seeds of training and rendered hands, two trials
-at a time on a core each. The peer is what Ray's guides say: a function per trial on reused actors,
-`OptunaSearch` over the space as a function with the multivariate TPE that the engine has too,
-`ASHAScheduler` with the same share kept. Tune knows one metric: it is the probe's error while a
-trial is pretrained (rungs after 2, 4 and 8 epochs) and the validation error afterwards, and of a
-trial that was stopped the last value is what Optuna is told. It saves nothing. The engine runs as
-the command does, with stage store, journal and MLflow, asks after 2 and 4 epochs of pretraining and
-1 and 2 of finetuning, and takes finished pretrainings again (`search: {reuse: 0.75}`). Both are in
-`score_drivers.py`.
+All search the same space (augmentation composition and loss weights of pretraining, loss weight and
+optimizer of finetuning) over the same phases, seeds of training and rendered hands, two trials at a
+time on a core each. The peer is Tune as Ray's guides have it: `OptunaSearch` over the space as a
+function with the multivariate TPE that the engine has too, and `ASHAScheduler` with the same share
+kept. It runs twice: each trial a function on an actor that is used again, which trains on one
+process whatever there is, and each a `TorchTrainer`, which like a slot of the engine could train on
+several. Tune knows one metric: it is the probe's error while a trial is pretrained (rungs after 2,
+4 and 8 epochs) and the validation error afterwards, and of a trial that was stopped the last value
+is what Optuna is told. It saves nothing. The engine runs as the command does, with stage store,
+journal and MLflow; it asks after 2 and 4 epochs of pretraining and 1 and 2 of finetuning, makes
+every second point from one of the best (`neighbours: 0.5`), and takes finished pretrainings again
+(`reuse: 0.75`). All are in `score_drivers.py`.
 
 Method: seed by seed, each driver gets two cores for the same time, from the start of its process
-until it and all that it started are killed; which goes first alternates. A score is the validation
-error of a trial that was trained to its end. The score to come to is the worse of the two best
-ones after that time, so that both have come to it; its cost is the time until then, with the
-start, times two cores. The ratio is that of summed costs, the interval from 10,000 bootstrap
-samples over seeds.
+until it and all that it started are killed; which goes first changes. A score is the validation
+error of a trial that was trained to its end. The score to come to is, for the engine and one peer,
+the worse of their two best ones after that time, so that both have come to it; its cost is the time
+until then, with the start, times two cores. The ratio is that of summed costs, the interval from
+10,000 bootstrap samples over seeds.
 
     python benchmarks/to_the_same_score.py [--seeds 5] [--seconds 180] [--write]
 """
@@ -42,7 +42,8 @@ from hpe.data.catalog import data_config, prepare_data
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
 
-ROLES = ("engine", "ray")
+PEERS = {"function": "Tune, a function per trial", "trainer": "Tune, a TorchTrainer per trial"}
+ROLES = ("engine", *PEERS)
 Score = tuple[float, float]
 """(seconds since the driver's start, error in mm) of a trial that was trained to its end."""
 
@@ -77,7 +78,7 @@ def search(role: str, folder: Path, seed: int, seconds: float) -> Search:
         running.kill()
     scores = [
         (ended_s - began_s, error)
-        for ended_s, error in SCORES[role](folder, seed)
+        for ended_s, error in scores_of(role, folder, seed)
         if ended_s - began_s <= seconds
     ]
     if not scores:
@@ -85,43 +86,44 @@ def search(role: str, folder: Path, seed: int, seconds: float) -> Search:
     return Search(scores)
 
 
-def scores_of_engine(folder: Path, seed: int) -> list[Score]:
-    """Return when which trials of the study ended with what error."""
-    journal = RunsDir(folder / f"engine-{seed}").study(NAME).journal
-    return [
-        (record["time_s"], record["objective"])
-        for record in read_journal(journal)
-        if record["kind"] == "end" and record["state"] == "COMPLETE"
-    ]
-
-
-def scores_of_ray(folder: Path, seed: int) -> list[Score]:
-    """Return what the peer's trials wrote down."""
-    path = folder / f"ray-{seed}" / "scores.jsonl"
+def scores_of(role: str, folder: Path, seed: int) -> list[Score]:
+    """Return when which trials of a driver ended with what error."""
+    place = folder / f"{role}-{seed}"
+    if role == "engine":
+        return [
+            (record["time_s"], record["objective"])
+            for record in read_journal(RunsDir(place).study(NAME).journal)
+            if record["kind"] == "end" and record["state"] == "COMPLETE"
+        ]
+    path = place / "scores.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return [(line["time_s"], line["score"]) for line in map(json.loads, lines)]
-
-
-SCORES = {"engine": scores_of_engine, "ray": scores_of_ray}
 
 
 def table(searches: Sequence[Mapping[str, Search]], seconds: float) -> Iterator[str]:
     """Yield the lines of the table."""
     yield f"{len(searches)} seeds, {seconds:g} s each on {SLOTS} cores"
-    yield f"{'':>4}{'trained to the end':>22}{'best error in mm':>20}{'core-seconds to worse':>24}"
-    yield f"{'seed':>4}" + f"{'engine':>14}{'Tune':>8}" + f"{'engine':>12}{'Tune':>8}" * 2
-    costs = []
+    yield f"{'':>4}{'trained to the end':>30}{'best error in mm':>30}"
+    yield f"{'seed':>4}" + "".join(f"{role:>10}" for role in ROLES) * 2
     for seed, of in enumerate(searches):
-        engine, ray = (of[role] for role in ROLES)
-        score = max(engine.best, ray.best)
-        costs.append([SLOTS * each.seconds_to(score) for each in (engine, ray)])
-        yield (
-            f"{seed:>4}{len(engine.scores):>14}{len(ray.scores):>8}"
-            f"{engine.best:>12.1f}{ray.best:>8.1f}{costs[-1][0]:>16.0f}{costs[-1][1]:>8.0f}"
-        )
-    ours, theirs = np.array(costs).T
-    low, high = ratio_interval(ours, theirs)
-    yield f"ratio of core-seconds: {ours.sum() / theirs.sum():.2f} ({low:.2f} to {high:.2f})"
+        ended = "".join(f"{len(of[role].scores):>10}" for role in ROLES)
+        yield f"{seed:>4}{ended}" + "".join(f"{of[role].best:>10.1f}" for role in ROLES)
+    for peer, name in PEERS.items():
+        pairs = [(of["engine"], of[peer]) for of in searches]
+        costs = [[SLOTS * each.seconds_to(worse(pair)) for each in pair] for pair in pairs]
+        ours, theirs = np.array(costs).T
+        low, high = ratio_interval(ours, theirs)
+        yield ""
+        yield f"{name}; core-seconds to the worse of both bests"
+        yield f"{'seed':>4}{'score':>10}{'engine':>10}{peer:>10}"
+        for seed, (pair, (our, their)) in enumerate(zip(pairs, costs, strict=True)):
+            yield f"{seed:>4}{worse(pair):>10.1f}{our:>10.0f}{their:>10.0f}"
+        yield f"ratio: {ours.sum() / theirs.sum():.2f} ({low:.2f} to {high:.2f})"
+
+
+def worse(pair: Sequence[Search]) -> float:
+    """Return the worse of their bests, to which all have come."""
+    return max(search.best for search in pair)
 
 
 def main() -> None:
@@ -141,7 +143,7 @@ def main() -> None:
             progress=lambda *_: None,
         )
         for seed in range(options.seeds):
-            order = ROLES if seed % 2 == 0 else ROLES[::-1]
+            order = [*ROLES[seed % len(ROLES) :], *ROLES[: seed % len(ROLES)]]
             searches.append({role: search(role, folder, seed, options.seconds) for role in order})
             found = ", ".join(f"{role} {searches[-1][role].best:.1f} mm" for role in ROLES)
             print(f"seed {seed}: {found}", flush=True)

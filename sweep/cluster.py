@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from sweep.interruption import keeping_handlers
 from sweep.messages import counted
 from trainables.network import meet_where_ray_does
 
@@ -73,18 +74,19 @@ def local_cluster(*, cpus: int, gpus: int = 0) -> Iterator[None]:
         # the variable as it is imported, so setting it now would change its children alone.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     _quieten()
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        num_gpus=gpus,
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        # Slots and trials are more processes than cores, which is nothing to warn of.
-        _system_config={"worker_maximum_startup_concurrency": PROCESSES},
-    )
+    with keeping_handlers():
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            num_gpus=gpus,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            # Slots and trials are more processes than cores, which is nothing to warn of.
+            _system_config={"worker_maximum_startup_concurrency": PROCESSES},
+        )
     try:
         yield
     finally:
@@ -105,12 +107,14 @@ def connected_cluster(address: str) -> Iterator[None]:
     _quieten()
     try:
         _knock(address)
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"worker_process_setup_hook": f"{MEETING.__module__}.{MEETING.__name__}"},
-        )
+        hook = f"{MEETING.__module__}.{MEETING.__name__}"
+        with keeping_handlers():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"worker_process_setup_hook": hook},
+            )
     except (OSError, RuntimeError, RayError) as error:
         raise ValueError(
             f"--address {address}: no Ray cluster answers there ({error}); check the address, and "

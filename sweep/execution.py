@@ -27,7 +27,7 @@ from sweep.cluster import (
 from sweep.continuation import refuse_changed, refuse_other_data, start_over
 from sweep.data_fit import require_training_samples
 from sweep.display import Display, progress
-from sweep.interruption import Interrupted, terminable
+from sweep.interruption import Interrupted
 from sweep.job import Job
 from sweep.journal import JournalNotWritten
 from sweep.ledger import Ledger, Record
@@ -116,8 +116,7 @@ class Execution:
                     local = local_cluster(cpus=resources.cpus, gpus=resources.gpus)
                     stack.enter_context(local)
                 ledger = self._train(book, fit, data, tracker, known, terms)
-                with terminable():  # Ray has put a handler of its own in place
-                    outcome = Outcome.of(job, ledger, data=data)
+                outcome = Outcome.of(job, ledger, data=data)
                 self._send_files(tracker, outcome)
             except (
                 NoSlotLeft,

@@ -2,9 +2,10 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -50,8 +51,32 @@ def terminable() -> Iterator[None]:
             raise
         raise interruption from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _put_back(before)
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Keep this process's signal handlers over a block in which Ray puts one of its own in place.
+
+    Ray's ends the process with the signal's number as its exit code, which tells shells nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    except SystemExit as end:
+        if end.code in SIGNALS:
+            raise Interrupted(int(end.code)) from None
+        raise
+    finally:
+        _put_back(before)
+
+
+def _put_back(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature

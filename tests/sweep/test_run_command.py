@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweep import dry_run, run, session
-from sweep.interruption import Interrupted, terminable
+from sweep.interruption import Interrupted, keeping_handlers, terminable
 from sweep.options import parse_options
 from sweep.verdict.power import Power
 
@@ -204,6 +204,24 @@ def test_signals_mean_what_they_did_before_afterwards():
     with pytest.raises(Interrupted), terminable():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_while_ray_starts_and_one_after_it_mean_what_they_do_elsewhere():
+    def put_rays_in_place():
+        signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(signum))
+
+    with terminable():
+        ours = signal.getsignal(signal.SIGTERM)
+        with keeping_handlers():
+            put_rays_in_place()
+        assert signal.getsignal(signal.SIGTERM) is ours
+        with pytest.raises(Interrupted) as end, keeping_handlers():
+            put_rays_in_place()
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert end.value.exit_code == 143
+        assert signal.getsignal(signal.SIGTERM) is ours
+        with pytest.raises(SystemExit, match="1"), keeping_handlers():
+            sys.exit(1)
 
 
 def test_an_interruption_within_rays_compiled_code_is_one_all_the_same():
