@@ -174,6 +174,7 @@ def train_trial(
     While the encoder is pretrained, the score is the probe's error: the same rungs see the same
     numbers as in the engine. Nothing is saved, which costs nothing.
     """
+    write_down(job)
     torch.set_num_threads(1)
     data = open_stage_data(job["data"])
     parents: dict[str, Artifacts] = {}
@@ -195,13 +196,13 @@ def train_trial(
                 break
             score = done.metrics[watched]
             if stage.phase == "finetune" and done.epoch == done.epochs:
-                with Path(job["scores"]).open("a") as file:
-                    file.write(json.dumps({"time_s": time.time(), "score": score}) + "\n")
+                write_down(job, score)
             report({"score": score})
 
 
 def train_on_worker(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
     """Do that on a Ray Train worker, as Ray's guide on hyperparameter optimization says."""
+    write_down(job)
     TorchTrainer(
         lambda settings: train_trial({"settings": settings}, job, ray.train.report),
         train_loop_config=dict(config["settings"]),
@@ -212,6 +213,12 @@ def train_on_worker(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
             callbacks=[TuneReportCallback()],
         ),
     ).fit()
+
+
+def write_down(job: Mapping[str, Any], score: float | None = None) -> None:
+    """Say when a trial was trained to its end; without a score, that one has begun."""
+    with Path(job["scores"]).open("a") as file:
+        file.write(json.dumps({"time_s": time.time(), "score": score}) + "\n")
 
 
 def stages_of(job: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Stage, ...]:
