@@ -35,7 +35,7 @@ def check_machine(*, runs_dir: Path, data_dir: Path | None) -> list[Finding]:
         runs_dir: Where studies would be kept.
         data_dir: A folder with data sets that are not made here, or None.
     """
-    machine = see_machine()
+    machine, listeners = see_machine(), see_listeners()
     return [
         _cores(machine),
         _memory(machine),
@@ -43,8 +43,8 @@ def check_machine(*, runs_dir: Path, data_dir: Path | None) -> list[Finding]:
         _opencv(),
         _disk(runs_dir),
         _git(),
-        *_ports(),
-        *check_listeners(see_listeners()),
+        *_ports({each.port: each.program for each in listeners}),
+        *check_listeners(listeners),
         *_surroundings(os.environ),
         _assets(),
         *_data(runs_dir, data_dir),
@@ -154,16 +154,29 @@ def _git() -> Finding:
     return Finding(Level.OK, "git", f"commit {commit.sha[:12]}")
 
 
-def _ports() -> Iterator[Finding]:
+def _ports(ours: Mapping[int, str]) -> Iterator[Finding]:
+    """Yield who has the ports of the pages.
+
+    Args:
+        ours: Port -> what of ours listens there, as on the head of a cluster that is up.
+    """
     for port, use in PORTS.items():
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                yield Finding(Level.WARN, "ports", f"{port} is taken, which is the port of {use}")
-            else:
-                yield Finding(Level.OK, "ports", f"{port} is free, for {use}")
+        if port in ours:
+            yield Finding(Level.OK, "ports", f"{port} is in use, by {ours[port]}")
+        elif _is_free(port):
+            yield Finding(Level.OK, "ports", f"{port} is free, for {use}")
+        else:
+            yield Finding(Level.WARN, "ports", f"{port} is taken, which is the port of {use}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _surroundings(variables: Mapping[str, str]) -> Iterator[Finding]:

@@ -20,10 +20,23 @@ GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes that one worker may use; None where not known or of no use."""
+    """Bytes that one worker may use; None where not known or of no use.
+
+    Attributes:
+        host_bytes: Of the machine's memory.
+        cuda_bytes: Of its GPU's.
+        shares_gpu: Whether the GPU has more workers than this one.
+    """
 
     host_bytes: int | None
     cuda_bytes: int | None
+    shares_gpu: bool = False
+
+    @property
+    def way_to_more_gpu_memory(self) -> str:
+        """Return what gives a worker more of it, for people."""
+        smaller = "make the batch or the network smaller"
+        return f"give it more of a GPU (slots/gpu), or {smaller}" if self.shares_gpu else smaller
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ def room_of(fit: SlotFit, machine: Machine, *, is_local: bool) -> Room:
     if fit.gpus_per_worker and machine.gpus:
         smallest = min(gpu.memory_bytes for gpu in machine.gpus)
         cuda = int(smallest * min(1.0, fit.gpus_per_worker))
-    return Room(host, cuda)
+    return Room(host, cuda, shares_gpu=0 < fit.gpus_per_worker < 1)
 
 
 def misfits(needs: Sequence[Need], room: Room) -> Iterator[str]:
@@ -60,17 +73,17 @@ def misfits(needs: Sequence[Need], room: Room) -> Iterator[str]:
         if need.out_of_memory is not None:
             yield f"{need.who} does not fit: {need.out_of_memory}."
             continue
+        fewer = "start fewer slots (slots/count), or make the batch or the network smaller"
         parts = [
-            ("memory", need.host_bytes + RAY_BYTES, room.host_bytes),
-            ("GPU memory", need.cuda_bytes, room.cuda_bytes),
+            ("memory", need.host_bytes + RAY_BYTES, room.host_bytes, fewer),
+            ("GPU memory", need.cuda_bytes, room.cuda_bytes, room.way_to_more_gpu_memory),
         ]
-        for what, needed, available in parts:
+        for what, needed, available, way in parts:
             if available is not None and needed > TIGHT * available:
                 verdict = "does not fit" if needed > available else "hardly fits"
                 yield (
                     f"{need.who} {verdict}: a worker needs {shown_bytes(needed)} of {what} and "
-                    f"has {shown_bytes(available)}; start fewer slots (slots/count), or make "
-                    f"the batch or the network smaller."
+                    f"has {shown_bytes(available)}; {way}."
                 )
 
 

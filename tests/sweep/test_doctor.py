@@ -7,6 +7,7 @@ import pytest
 from sweep import checkup, doctor
 from sweep.checkup import check_machine
 from sweep.findings import Finding, Level, worst
+from sweep.listeners import Listener
 from sweep.machine import Gpu, Machine
 
 
@@ -24,9 +25,11 @@ def machine(**changes):
 
 @pytest.fixture
 def examined(tmp_path, monkeypatch):
-    def examine(*, runs_dir=tmp_path / "runs", data_dir=None, cuda_devices=0, **changes):
+    def examine(
+        *, runs_dir=tmp_path / "runs", data_dir=None, cuda_devices=0, listeners=(), **changes
+    ):
         monkeypatch.setattr(checkup, "see_machine", lambda: machine(**changes))
-        monkeypatch.setattr(checkup, "see_listeners", lambda: [])
+        monkeypatch.setattr(checkup, "see_listeners", lambda: list(listeners))
         monkeypatch.setattr(checkup.torch.cuda, "device_count", lambda: cuda_devices)
         return check_machine(runs_dir=runs_dir, data_dir=data_dir)
 
@@ -77,6 +80,13 @@ def test_a_taken_port_is_named_with_its_use(examined, monkeypatch):
         Level.WARN,
         f"{port} is taken, which is the port of a page",
     )
+
+
+def test_on_the_head_of_a_cluster_that_is_up_its_own_pages_are_no_strangers(examined, monkeypatch):
+    page = Listener("MLflow", "127.0.0.1", 5000, asks_for_token=False)
+    monkeypatch.setattr(checkup, "PORTS", {5000: "MLflow"})
+    (found,) = about(examined(listeners=[page]), "ports")
+    assert (found.level, found.message) == (Level.OK, "5000 is in use, by MLflow")
 
 
 def test_a_data_folder_that_is_not_there_fails(examined, tmp_path):

@@ -22,7 +22,7 @@ def fit(count, *, workers=1, gpu=0.0):
 def test_workers_share_the_memory_and_their_gpus():
     assert room_of(fit(2, workers=2), machine(16), is_local=True) == Room(4 * GIB, None)
     two = machine(16, gpus=[Gpu("big", 24 * GIB), Gpu("small", 16 * GIB)])
-    assert room_of(fit(4, gpu=0.5), two, is_local=False) == Room(None, 8 * GIB)
+    assert room_of(fit(4, gpu=0.5), two, is_local=False) == Room(None, 8 * GIB, shares_gpu=True)
     assert room_of(fit(1, gpu=1.0), two, is_local=True).cuda_bytes == 16 * GIB
 
 
@@ -40,6 +40,15 @@ def test_a_configuration_that_needs_more_than_its_share_is_named(host, cuda, ver
     found = list(misfits([Need("pretrain of point 3", host, cuda)], Room(4 * GIB, 8 * GIB)))
     assert bool(found) == (verdict is not None)
     assert not found or found[0].startswith(verdict)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "way"), [(0.5, "give it more of a GPU (slots/gpu), or make"), (1.0, "make the batch")]
+)
+def test_what_does_not_fit_into_a_gpu_is_told_what_would_help(gpu, way):
+    room = room_of(fit(1, gpu=gpu), machine(64, gpus=[Gpu("one", 16 * GIB)]), is_local=True)
+    (found,) = misfits([Need("pretrain of point 3", GIB, 20 * GIB)], room)
+    assert found.partition("; ")[2].startswith(way)
 
 
 def test_running_out_of_memory_when_tried_alone_is_no_fit_either():
