@@ -2,7 +2,7 @@
 
 python benchmarks/score_drivers.py engine|function|trainer FOLDER SEED
 
-Both search until they are ended. `FOLDER` has the data set under `data`.
+They search until they are ended. `FOLDER` has the data set under `data`.
 """
 
 import json
@@ -34,15 +34,16 @@ from search_spaces.space import Space
 from sweep.folders import RunsDir
 from sweep.points import searched_point
 from sweep.study import Study
-from sweep.tuner import Machinery
+from sweep.tuner import ON_THE_HEAD, Machinery
 from trainables.assignment import Stage
 from trainables.pool import SlotShape
 from trainables.stage_data import open_stage_data
 
 SLOTS = 2
 NAME = "same_score"
-KEEP = 0.5  # of the trials that come to a rung; 1 / reduction factor of the peer
-RUNGS = (0.25, 0.5)  # of pretraining's epochs
+KEEP = 0.5  # of the trials that come to a rung
+REDUCTION = round(1 / KEEP)  # what ASHA calls it
+RUNGS = (0.25, 0.5)  # of a phase's epochs
 EPOCHS = {"pretrain": 8, "finetune": 4}
 ENDLESS = 10_000  # trials; the driver is ended long before
 
@@ -171,8 +172,8 @@ def train_trial(
 ) -> None:
     """Train both phases one after another, and report every epoch to Tune.
 
-    While the encoder is pretrained, the score is the probe's error: the same rungs see the same
-    numbers as in the engine. Nothing is saved, which costs nothing.
+    While the encoder is pretrained, the score is the probe's error: rungs see the same numbers, at
+    the same epochs, as in the engine. Nothing is saved, which costs nothing.
     """
     write_down(job)
     torch.set_num_threads(1)
@@ -197,11 +198,19 @@ def train_trial(
             score = done.metrics[watched]
             if stage.phase == "finetune" and done.epoch == done.epochs:
                 write_down(job, score)
-            report({"score": score})
+            report({"score": score, "rung_time": rung_time(stage.phase, done.epoch)})
+
+
+def rung_time(phase: str, epoch: int) -> int:
+    """Return a time that is a power of ASHA's reduction factor at each rung of the engine's."""
+    passed = sum(epoch >= round(share * EPOCHS[phase]) for share in RUNGS)
+    if phase == "finetune":
+        passed += len(RUNGS)
+    return int(REDUCTION ** (passed - 1))
 
 
 def train_on_worker(config: Mapping[str, Any], job: Mapping[str, Any]) -> None:
-    """Do that on a Ray Train worker, as Ray's guide on hyperparameter optimization says."""
+    """Train a trial on a Ray Train worker, as Ray's guide on hyperparameter optimization says."""
     write_down(job)
     TorchTrainer(
         lambda settings: train_trial({"settings": settings}, job, ray.train.report),
@@ -248,10 +257,13 @@ def drive_tune(role: str, folder: Path, seed: int) -> None:
         "storage": str(place),
     }
     trainable, of_driver = TRAINABLES[role]
-    # A trial that only waits for its worker takes no core.
-    ray.init(address="local", num_cpus=SLOTS, include_dashboard=False, log_to_driver=False)
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
-    first = round(RUNGS[0] * EPOCHS["pretrain"])
+    # Of a Train run that was stopped, Train asks the dashboard, to free its worker's core.
+    ray.init(
+        address="local", num_cpus=SLOTS, include_dashboard=role == "trainer", log_to_driver=False
+    )
+    sampler = optuna.samplers.TPESampler(
+        seed=seed, multivariate=True, group=True, constant_liar=True
+    )
     tune.Tuner(
         tune.with_resources(tune.with_parameters(trainable, job=job), of_driver),
         tune_config=tune.TuneConfig(
@@ -259,7 +271,10 @@ def drive_tune(role: str, folder: Path, seed: int) -> None:
             mode="min",
             search_alg=OptunaSearch(define, metric="score", mode="min", sampler=sampler),
             scheduler=ASHAScheduler(
-                max_t=sum(EPOCHS.values()), grace_period=first, reduction_factor=1 / KEEP
+                time_attr="rung_time",
+                grace_period=1,
+                reduction_factor=REDUCTION,
+                max_t=REDUCTION ** (2 * len(RUNGS)),  # beyond the last rung
             ),
             num_samples=ENDLESS,
             max_concurrent_trials=SLOTS,
@@ -269,7 +284,10 @@ def drive_tune(role: str, folder: Path, seed: int) -> None:
     ).fit()
 
 
-TRAINABLES = {"function": (train_trial, {"CPU": 1}), "trainer": (train_on_worker, {"CPU": 0})}
+TRAINABLES = {
+    "function": (train_trial, {"CPU": 1}),
+    "trainer": (train_on_worker, ON_THE_HEAD),  # which only waits for its worker, and takes no core
+}
 
 
 def main() -> None:

@@ -38,9 +38,9 @@ run_in_allocation() {
     trap end_allocation EXIT
 
     export RAY_AUTH_MODE=token
-    # What a node that is told to end leaves the study that is told with it, which needs no longer.
-    # Ray's own half minute would also be waited for when the study is over.
-    export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=10
+    # How long Ray waits for a node to drain after SIGTERM. The study is signalled at the same time
+    # and needs less than 10 s. Ray's default of 30 s would also delay the job's end.
+    export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=${RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S:-10}
     "$SWEEP_PYTHON" sweep/auth_token.py
 
     local common=(--block --num-cpus="$cpus" --dashboard-agent-listen-port=$((port + 2)))

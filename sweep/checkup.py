@@ -4,7 +4,7 @@ import os
 import resource
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,7 @@ import hpe
 from sweep.findings import Finding, Level
 from sweep.folders import RunsDir
 from sweep.lineage import PROJECT, read_commit
-from sweep.listeners import check_listeners, see_listeners
+from sweep.listeners import Listener, check_listeners, see_listeners
 from sweep.machine import Machine, free_disk, see_machine
 from sweep.messages import shown_path
 from sweep.slot_fit import fit_slots, memory_needed, resources_here
@@ -24,7 +24,12 @@ GIB = 1024**3
 DISK_NEEDED_BYTES = 2 * GIB
 DISK_COMFORTABLE_BYTES = 10 * GIB
 OPEN_FILES_NEEDED = 1024
-PORTS = {8265: "Ray's dashboard (it takes the next free one)", 5000: "MLflow (`make ui`)"}
+PORTS = {
+    8265: ("Ray's dashboard", "it takes the next free one"),
+    5000: ("MLflow", "`make ui`"),
+}
+"""Port -> whose it is, and what to know of it."""
+
 ASSETS = ("hand_compact.npz", "panoramas")
 
 
@@ -43,7 +48,7 @@ def check_machine(*, runs_dir: Path, data_dir: Path | None) -> list[Finding]:
         _opencv(),
         _disk(runs_dir),
         _git(),
-        *_ports({each.port: each.program for each in listeners}),
+        *_ports(listeners),
         *check_listeners(listeners),
         *_surroundings(os.environ),
         _assets(),
@@ -154,19 +159,18 @@ def _git() -> Finding:
     return Finding(Level.OK, "git", f"commit {commit.sha[:12]}")
 
 
-def _ports(ours: Mapping[int, str]) -> Iterator[Finding]:
-    """Yield who has the ports of the pages.
-
-    Args:
-        ours: Port -> what of ours listens there, as on the head of a cluster that is up.
-    """
-    for port, use in PORTS.items():
-        if port in ours:
-            yield Finding(Level.OK, "ports", f"{port} is in use, by {ours[port]}")
-        elif _is_free(port):
-            yield Finding(Level.OK, "ports", f"{port} is free, for {use}")
+def _ports(listeners: Sequence[Listener]) -> Iterator[Finding]:
+    """Yield who has the ports of the pages: on the head of a cluster that is up, the pages do."""
+    for port, (program, note) in PORTS.items():
+        owners = sorted({each.program for each in listeners if each.port == port})
+        if program in owners:
+            yield Finding(Level.OK, "ports", f"{port} is in use, by {program}")
+        elif not owners and _is_free(port):
+            yield Finding(Level.OK, "ports", f"{port} is free, for {program} ({note})")
         else:
-            yield Finding(Level.WARN, "ports", f"{port} is taken, which is the port of {use}")
+            by = f" by {', '.join(owners)}" if owners else ""
+            message = f"{port} is taken{by}, which is the port of {program} ({note})"
+            yield Finding(Level.WARN, "ports", message)
 
 
 def _is_free(port: int) -> bool:

@@ -27,7 +27,7 @@ from sweep.cluster import (
 from sweep.continuation import refuse_changed, refuse_other_data, start_over
 from sweep.data_fit import require_training_samples
 from sweep.display import Display, progress
-from sweep.interruption import Interrupted
+from sweep.interruption import Interrupted, interruption_behind
 from sweep.job import Job
 from sweep.journal import JournalNotWritten
 from sweep.ledger import Ledger, Record
@@ -128,8 +128,9 @@ class Execution:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
                 return CANNOT_GO_ON
-            except Interrupted:
-                patience_s = NOTICE_PATIENCE_S
+            except (Interrupted, SystemError) as error:
+                if interruption_behind(error) is not None:
+                    patience_s = NOTICE_PATIENCE_S
                 raise
             finally:
                 self._close(tracker, patience_s)

@@ -2,10 +2,9 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,57 +25,56 @@ class Interrupted(BaseException):
 def interruption_behind(error: BaseException) -> Interrupted | None:
     """Return the interruption that an error stands for, if it does.
 
-    One that is raised while Ray's compiled code runs comes out as the cause of a `SystemError`.
+    One that is raised while Ray's compiled code runs comes out as the cause of a `SystemError`, and
+    one that met Ray's own handler as an exit with the number of SIGTERM, the only signal it takes.
     """
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, Interrupted):
+    while cause is not None:
+        if isinstance(cause, Interrupted):
+            return cause
+        if isinstance(cause, SystemExit) and cause.code == signal.SIGTERM:
+            return Interrupted(signal.SIGTERM)
         cause = cause.__cause__
-    return cause
+    return None
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into `Interrupted` within the block."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
+    if not may_handle_signals():
+        yield
+        return
+    with keeping_handlers():
+        for number in SIGNALS:
+            signal.signal(number, _interrupt)
+        yield
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Put signal handlers back after a block, in which Ray puts one of its own in place.
+
+    What a signal raised within the block comes out as `Interrupted`.
+    """
+    if not may_handle_signals():
+        yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
-        signal.signal(number, _interrupt)
     try:
         yield
-    except SystemError as error:
+    except (SystemError, SystemExit) as error:
         interruption = interruption_behind(error)
         if interruption is None:
             raise
         raise interruption from None
     finally:
-        _put_back(before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-@contextmanager
-def keeping_handlers() -> Iterator[None]:
-    """Keep this process's signal handlers over a block in which Ray puts one of its own in place.
-
-    Ray's ends the process with the signal's number as its exit code, which tells shells nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    except SystemExit as end:
-        if end.code in SIGNALS:
-            raise Interrupted(int(end.code)) from None
-        raise
-    finally:
-        _put_back(before)
-
-
-def _put_back(handlers: Mapping[signal.Signals, Any]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+def may_handle_signals() -> bool:
+    """Say whether this is the main thread, the only one that Python lets set handlers."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature

@@ -26,7 +26,7 @@ from sweep.cluster import ClusterLost, MachineFull, Pulse
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
 from sweep.grid import space_of
-from sweep.interruption import interruption_behind
+from sweep.interruption import SIGNALS, interruption_behind, may_handle_signals
 from sweep.ledger import Ledger
 from sweep.optuna_log import OptunaLog
 from sweep.points import Point
@@ -357,10 +357,10 @@ def _signals_interrupt(
         The signals that came.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may set handlers
+    if not may_handle_signals():
+        yield received
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def restore() -> None:
         for number, handler in before.items():

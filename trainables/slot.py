@@ -50,7 +50,7 @@ class SlotShape:
     Attributes:
         workers: Processes that train one stage together.
         cpus_per_worker: CPUs reserved for each; bookkeeping, no fence.
-        gpus_per_worker: GPUs reserved for each; a fraction shares one, and as much of its memory.
+        gpus_per_worker: GPUs reserved for each; a fraction is a part of one, and of its memory.
         threads: Threads each uses for arithmetic.
         accelerator: The GPU type that each is to have, as Ray labels machines; None: any.
     """

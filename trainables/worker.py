@@ -282,17 +282,17 @@ def _store(root: Path, remote: str | None) -> StageStore:
     return StageStore(root)
 
 
-def fence_gpu_memory(device: torch.device, gpus: float) -> None:
-    """Keep this process within its share of a GPU's memory, where it has but a part of the GPU.
+def limit_gpu_memory(device: torch.device, gpus: float) -> None:
+    """Keep what PyTorch allocates within this process's share of a GPU, where it has but a part.
 
     To Ray a share is bookkeeping. With this, the trial that wants more runs out of memory, and not
-    whichever neighbour allocates next. What CUDA itself holds per process is not counted.
+    whichever neighbour allocates next. CUDA's own part, a context per process, comes on top.
 
     Args:
         device: Where the process trains.
         gpus: How many GPUs it has.
     """
-    if 0 < gpus < 1:
+    if device.type == "cuda" and gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus, device)
 
 
@@ -300,7 +300,7 @@ def _seat(*, gpus: float) -> Seat:
     context = ray.train.get_context()
     # Train would name a GPU that was not reserved, if the machine has one.
     device = ray.train.torch.get_device() if gpus > 0 else torch.device("cpu")
-    fence_gpu_memory(device, gpus)
+    limit_gpu_memory(device, gpus)
     return Seat(rank=context.get_world_rank(), world_size=context.get_world_size(), device=device)
 
 

@@ -15,6 +15,7 @@ the memory that benchmarks/slot_memory.py finds for a slot less that of a tryout
 phases, rounded up."""
 
 TIGHT = 0.9
+SMALLER = "make the batch or the network smaller"
 GIGABYTE = 1e9
 
 
@@ -25,18 +26,18 @@ class Room:
     Attributes:
         host_bytes: Of the machine's memory.
         cuda_bytes: Of its GPU's.
-        shares_gpu: Whether the GPU has more workers than this one.
+        has_part_of_gpu: Whether the GPU has room for other workers.
     """
 
     host_bytes: int | None
     cuda_bytes: int | None
-    shares_gpu: bool = False
+    has_part_of_gpu: bool = False
 
     @property
     def way_to_more_gpu_memory(self) -> str:
         """Return what gives a worker more of it, for people."""
-        smaller = "make the batch or the network smaller"
-        return f"give it more of a GPU (slots/gpu), or {smaller}" if self.shares_gpu else smaller
+        more = "give it more of a GPU (slots/gpu), or "
+        return (more if self.has_part_of_gpu else "") + SMALLER
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def room_of(fit: SlotFit, machine: Machine, *, is_local: bool) -> Room:
     if fit.gpus_per_worker and machine.gpus:
         smallest = min(gpu.memory_bytes for gpu in machine.gpus)
         cuda = int(smallest * min(1.0, fit.gpus_per_worker))
-    return Room(host, cuda, shares_gpu=0 < fit.gpus_per_worker < 1)
+    return Room(host, cuda, has_part_of_gpu=0 < fit.gpus_per_worker < 1)
 
 
 def misfits(needs: Sequence[Need], room: Room) -> Iterator[str]:
@@ -73,7 +74,7 @@ def misfits(needs: Sequence[Need], room: Room) -> Iterator[str]:
         if need.out_of_memory is not None:
             yield f"{need.who} does not fit: {need.out_of_memory}."
             continue
-        fewer = "start fewer slots (slots/count), or make the batch or the network smaller"
+        fewer = f"start fewer slots (slots/count), or {SMALLER}"
         parts = [
             ("memory", need.host_bytes + RAY_BYTES, room.host_bytes, fewer),
             ("GPU memory", need.cuda_bytes, room.cuda_bytes, room.way_to_more_gpu_memory),

@@ -13,6 +13,7 @@ from ray.util.state import list_actors
 from benchmarks.logical_cluster import LogicalCluster
 from sweep.folders import RunsDir
 from sweep.tracking import MlflowTracker
+from tests.faults.processes import wait_until
 from tests.faults.walk_driver import is_undisturbed, make_study, run
 
 pytestmark = [
@@ -24,7 +25,7 @@ pytestmark = [
 
 EPOCHS = 100
 SLOTS = 4
-CORES = 2  # in all; a slot of these tests takes half a one
+CORES = 2  # in all; a slot of these tests takes half a core
 PATIENCE_S = 60.0
 
 
@@ -43,9 +44,10 @@ def machines(request, tmp_path_factory, monkeypatch):
             ray.shutdown()
 
 
-def machines_of_workers():
-    """Return where workers of slots live now."""
+def machines_of_all_workers():
+    """Wait until every slot has its worker, and return where they live."""
     of_ours = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
+    wait_until(lambda: len(list_actors(filters=of_ours)) == SLOTS, patience_s=PATIENCE_S)
     return {actor.node_id for actor in list_actors(filters=of_ours)}
 
 
@@ -54,9 +56,9 @@ def test_f16_results_that_come_as_fast_as_workers_can_report_are_all_exact_up_to
 ):
     runs, seen = RunsDir(tmp_path), set()
 
-    def look_at_the_first(record, ledger):
-        if record["kind"] == "end" and not seen:
-            seen.update(machines_of_workers())
+    def hold_up_at_the_first(record, ledger):
+        if record["kind"] == "epoch" and not seen:  # meanwhile workers report to nobody
+            seen.update(machines_of_all_workers())
 
     tracker = MlflowTracker(
         study="walk",
@@ -67,7 +69,7 @@ def test_f16_results_that_come_as_fast_as_workers_can_report_are_all_exact_up_to
     # Beside two that are searched.
     arms = {f"arm_{i}": {"settings": {"walk/lr": 0.01 * 2**i}} for i in range(SLOTS - 2)}
     study = make_study(arms=arms, settings={"walk/epochs": EPOCHS})
-    ledger = run(study, tmp_path, slots=SLOTS, listeners=[tracker, look_at_the_first])
+    ledger = run(study, tmp_path, slots=SLOTS, listeners=[tracker, hold_up_at_the_first])
     assert tracker.close(PATIENCE_S) == 0
     assert len(seen) == machines
     assert len(ledger.trials) == SLOTS

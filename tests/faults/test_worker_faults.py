@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -29,12 +30,13 @@ IDLE_S = 5.0
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Run one cluster for all studies of this module."""
+    """Run one cluster for all studies of this module; give what SIGTERM meant before."""
     before = dict(os.environ)
     os.environ.update(RAY_AUTH_MODE="disabled", OMP_NUM_THREADS="1")
     os.environ["PYTHONPATH"] = str(Path.cwd())
+    sigterm = signal.getsignal(signal.SIGTERM)
     with local_cluster(cpus=4):
-        yield
+        yield sigterm
     os.environ.clear()
     os.environ.update(before)
 
@@ -53,6 +55,10 @@ def at(action, *, trial, epoch):
             waiting.pop()()
 
     return listen
+
+
+def test_sigterm_means_what_it_did_before_ray_was_started(cluster):
+    assert signal.getsignal(signal.SIGTERM) is cluster
 
 
 def test_f1_a_worker_killed_at_a_random_step_costs_no_reported_epoch_and_changes_no_bit(

@@ -74,19 +74,28 @@ def test_a_taken_port_is_named_with_its_use(examined, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        monkeypatch.setattr(checkup, "PORTS", {port: "a page"})
+        monkeypatch.setattr(checkup, "PORTS", {port: ("a page", "how")})
         (found,) = about(examined(), "ports")
     assert (found.level, found.message) == (
         Level.WARN,
-        f"{port} is taken, which is the port of a page",
+        f"{port} is taken, which is the port of a page (how)",
     )
 
 
-def test_on_the_head_of_a_cluster_that_is_up_its_own_pages_are_no_strangers(examined, monkeypatch):
-    page = Listener("MLflow", "127.0.0.1", 5000, asks_for_token=False)
-    monkeypatch.setattr(checkup, "PORTS", {5000: "MLflow"})
+@pytest.mark.parametrize(
+    ("program", "finding"),
+    [
+        ("MLflow", (Level.OK, "5000 is in use, by MLflow")),
+        ("Ray", (Level.WARN, "5000 is taken by Ray, which is the port of MLflow (make ui)")),
+    ],
+)
+def test_on_the_head_of_a_cluster_that_is_up_its_own_pages_are_no_strangers(
+    program, finding, examined, monkeypatch
+):
+    page = Listener(program, "127.0.0.1", 5000, asks_for_token=False)
+    monkeypatch.setattr(checkup, "PORTS", {5000: ("MLflow", "make ui")})
     (found,) = about(examined(listeners=[page]), "ports")
-    assert (found.level, found.message) == (Level.OK, "5000 is in use, by MLflow")
+    assert (found.level, found.message) == finding
 
 
 def test_a_data_folder_that_is_not_there_fails(examined, tmp_path):

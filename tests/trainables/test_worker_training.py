@@ -26,7 +26,7 @@ from trainables.training import (
     train_stage,
 )
 from trainables.usage import MEMORY, Spending, UsageGauge
-from trainables.worker import DataCache, SlotDesk, fence_gpu_memory, growth_of, ray, resolve
+from trainables.worker import DataCache, SlotDesk, growth_of, limit_gpu_memory, ray, resolve
 
 SEAT = Seat(rank=0, world_size=1, device=torch.device("cpu"))
 
@@ -253,24 +253,31 @@ def test_growth_is_told_beyond_the_stated_margin():
 
 
 @pytest.mark.parametrize(
-    ("gpus", "fences"), [(0.0, []), (0.25, [(0.25, torch.device("cuda:0"))]), (1.0, []), (2.0, [])]
+    ("device", "gpus", "limits"),
+    [
+        ("cpu", 0.0, []),
+        ("cpu", 0.25, []),
+        ("cuda:0", 0.25, [(0.25, torch.device("cuda:0"))]),
+        ("cuda:0", 1.0, []),
+        ("cuda:0", 2.0, []),
+    ],
 )
 def test_a_worker_on_a_part_of_a_gpu_gets_no_more_than_that_of_its_memory(
-    gpus, fences, monkeypatch
+    device, gpus, limits, monkeypatch
 ):
     made = []
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda *arguments: made.append(arguments)
     )
-    fence_gpu_memory(torch.device("cuda:0"), gpus)
-    assert made == fences
+    limit_gpu_memory(torch.device(device), gpus)
+    assert made == limits
 
 
 @pytest.mark.gpu
 def test_beyond_its_part_of_a_gpu_a_worker_runs_out_of_memory():
     device = torch.device("cuda:0")
     total = torch.cuda.get_device_properties(device).total_memory
-    fence_gpu_memory(device, 0.25)
+    limit_gpu_memory(device, 0.25)
     try:
         with pytest.raises(torch.OutOfMemoryError) as caught:
             torch.empty(total // 3, dtype=torch.uint8, device=device)

@@ -22,7 +22,9 @@ def fit(count, *, workers=1, gpu=0.0):
 def test_workers_share_the_memory_and_their_gpus():
     assert room_of(fit(2, workers=2), machine(16), is_local=True) == Room(4 * GIB, None)
     two = machine(16, gpus=[Gpu("big", 24 * GIB), Gpu("small", 16 * GIB)])
-    assert room_of(fit(4, gpu=0.5), two, is_local=False) == Room(None, 8 * GIB, shares_gpu=True)
+    assert room_of(fit(4, gpu=0.5), two, is_local=False) == Room(
+        None, 8 * GIB, has_part_of_gpu=True
+    )
     assert room_of(fit(1, gpu=1.0), two, is_local=True).cuda_bytes == 16 * GIB
 
 
