@@ -229,6 +229,14 @@ def test_what_is_off_is_folded_and_the_configuration_stands_first(tmp_path, sear
     assert "<summary>1 off</summary>" in cards
 
 
+def test_a_phone_is_not_kept_from_the_commands_that_reproduce(searched_records, tmp_path):
+    page = write(searched_records, tmp_path / "report").page.read_text()
+    hidden = set(re.findall(r"\.(\w+) \{ display: none; \}", page))
+    assert {"wide", "narrow"} <= hidden
+    (classes,) = re.findall(r'<div class="([\w ]+)"><h3>Reproduce it</h3>', page)
+    assert not hidden & set(classes.split())
+
+
 def test_arms_by_seeds_are_compared(compared_records, tmp_path):
     page = write(compared_records, tmp_path).page.read_text()
     assert (tmp_path / "paired_differences.png").is_file()
