@@ -73,20 +73,16 @@ def local_cluster(*, cpus: int, gpus: int = 0) -> Iterator[None]:
         # The mode itself is left to Ray, which asks for tokens when it starts a cluster: it reads
         # the variable as it is imported, so setting it now would change its children alone.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    _quieten()
-    with keeping_handlers():
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            num_gpus=gpus,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            # Slots and trials are more processes than cores, which is nothing to warn of.
-            _system_config={"worker_maximum_startup_concurrency": PROCESSES},
-        )
+    _start_ray(
+        address="local",
+        num_cpus=cpus,
+        num_gpus=gpus,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        # Slots and trials are more processes than cores, which is nothing to warn of.
+        _system_config={"worker_maximum_startup_concurrency": PROCESSES},
+    )
     try:
         yield
     finally:
@@ -104,17 +100,12 @@ def connected_cluster(address: str) -> Iterator[None]:
         ValueError: If there is none at this address, or it does not let us in.
     """
     os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")
-    _quieten()
     try:
         _knock(address)
-        hook = f"{MEETING.__module__}.{MEETING.__name__}"
-        with keeping_handlers():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"worker_process_setup_hook": hook},
-            )
+        _start_ray(
+            address=address,
+            runtime_env={"worker_process_setup_hook": f"{MEETING.__module__}.{MEETING.__name__}"},
+        )
     except (OSError, RuntimeError, RayError) as error:
         raise ValueError(
             f"--address {address}: no Ray cluster answers there ({error}); check the address, and "
@@ -166,9 +157,12 @@ def _knock(address: str) -> None:
     socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
-def _quieten() -> None:
+def _start_ray(**options: Any) -> None:
+    """Call `ray.init`, quietly; signals mean afterwards what they did before."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns on CPU nodes
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    with keeping_handlers():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def _has_token() -> bool:

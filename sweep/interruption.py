@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -51,25 +51,32 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def keeping_handlers() -> Iterator[None]:
-    """Put signal handlers back after a block, in which Ray puts one of its own in place.
+def keeping_handlers() -> Iterator[Callable[[], None]]:
+    """Put signal handlers back after a block, in which others are put in place.
 
     What a signal raised within the block comes out as `Interrupted`.
+
+    Yields:
+        Puts them back at once.
     """
     if not may_handle_signals():
-        yield
+        yield lambda: None
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def put_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     try:
-        yield
+        yield put_back
     except (SystemError, SystemExit) as error:
         interruption = interruption_behind(error)
         if interruption is None:
             raise
         raise interruption from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        put_back()
 
 
 def may_handle_signals() -> bool:

@@ -26,7 +26,12 @@ from sweep.cluster import ClusterLost, MachineFull, Pulse
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
 from sweep.grid import space_of
-from sweep.interruption import SIGNALS, interruption_behind, may_handle_signals
+from sweep.interruption import (
+    SIGNALS,
+    interruption_behind,
+    keeping_handlers,
+    may_handle_signals,
+)
 from sweep.ledger import Ledger
 from sweep.optuna_log import OptunaLog
 from sweep.points import Point
@@ -360,23 +365,16 @@ def _signals_interrupt(
     if not may_handle_signals():
         yield received
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    with keeping_handlers() as put_back:
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        def on_signal(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  Python's name
+            received.append(signum)
+            conductor.interrupt()
+            put_back()
+            if on_interrupt is not None:
+                # Not here: what was interrupted may hold a lock that this needs.
+                threading.Thread(target=on_interrupt, name="on-interrupt", daemon=True).start()
 
-    def on_signal(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  Python's name
-        received.append(signum)
-        conductor.interrupt()
-        restore()
-        if on_interrupt is not None:
-            # Not here: what was interrupted may hold a lock that this needs.
-            threading.Thread(target=on_interrupt, name="on-interrupt", daemon=True).start()
-
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
+        for number in SIGNALS:
+            signal.signal(number, on_signal)
         yield received
-    finally:
-        restore()

@@ -201,9 +201,10 @@ def serve(config: Mapping[str, Any]) -> None:
             store=_store(Path(config["store_root"]), config["remote"]),
             phases=resolve(config["phases"]),
             data=DataCache(resolve(config["opener"])),
-            seat=_seat(gpus=config["gpus"]),
+            seat=_seat(uses_gpu=config["gpus"] > 0),
             slot_name=config["name"],
         )
+        limit_gpu_memory(bench.seat.device, config["gpus"])
     except Exception as error:  # noqa: BLE001  a process edge: no group could serve here
         ray.get(slot.cannot_serve.remote(config["run"], failure_of(error).message))
         return
@@ -296,11 +297,10 @@ def limit_gpu_memory(device: torch.device, gpus: float) -> None:
         torch.cuda.set_per_process_memory_fraction(gpus, device)
 
 
-def _seat(*, gpus: float) -> Seat:
+def _seat(*, uses_gpu: bool) -> Seat:
     context = ray.train.get_context()
     # Train would name a GPU that was not reserved, if the machine has one.
-    device = ray.train.torch.get_device() if gpus > 0 else torch.device("cpu")
-    limit_gpu_memory(device, gpus)
+    device = ray.train.torch.get_device() if uses_gpu else torch.device("cpu")
     return Seat(rank=context.get_world_rank(), world_size=context.get_world_size(), device=device)
 
 

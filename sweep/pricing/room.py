@@ -15,7 +15,6 @@ the memory that benchmarks/slot_memory.py finds for a slot less that of a tryout
 phases, rounded up."""
 
 TIGHT = 0.9
-SMALLER = "make the batch or the network smaller"
 GIGABYTE = 1e9
 
 
@@ -32,12 +31,6 @@ class Room:
     host_bytes: int | None
     cuda_bytes: int | None
     has_part_of_gpu: bool = False
-
-    @property
-    def way_to_more_gpu_memory(self) -> str:
-        """Return what gives a worker more of it, for people."""
-        more = "give it more of a GPU (slots/gpu), or "
-        return (more if self.has_part_of_gpu else "") + SMALLER
 
 
 @dataclass(frozen=True)
@@ -70,14 +63,17 @@ def room_of(fit: SlotFit, machine: Machine, *, is_local: bool) -> Room:
 
 def misfits(needs: Sequence[Need], room: Room) -> Iterator[str]:
     """Yield a sentence for each configuration that will not fit, or hardly."""
+    smaller = "make the batch or the network smaller"
+    fewer_slots = f"start fewer slots (slots/count), or {smaller}"
+    more_gpu = f"give it more of a GPU (slots/gpu), or {smaller}"
     for need in needs:
         if need.out_of_memory is not None:
             yield f"{need.who} does not fit: {need.out_of_memory}."
             continue
-        fewer = f"start fewer slots (slots/count), or {SMALLER}"
+        on_gpu = more_gpu if room.has_part_of_gpu else smaller
         parts = [
-            ("memory", need.host_bytes + RAY_BYTES, room.host_bytes, fewer),
-            ("GPU memory", need.cuda_bytes, room.cuda_bytes, room.way_to_more_gpu_memory),
+            ("memory", need.host_bytes + RAY_BYTES, room.host_bytes, fewer_slots),
+            ("GPU memory", need.cuda_bytes, room.cuda_bytes, on_gpu),
         ]
         for what, needed, available, way in parts:
             if available is not None and needed > TIGHT * available:

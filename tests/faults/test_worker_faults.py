@@ -20,8 +20,6 @@ from tests.faults.walk_driver import is_undisturbed, journal_of, make_study, run
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
-    # MLflow 3.17 uses a loader strategy that SQLAlchemy 2.1 deprecates.
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
 ]
 
 WORKER = "ray::RayTrainWorker"
