@@ -11,6 +11,7 @@ from trainables.clean_room import CleanRoom
 from trainables.saved_states import History
 from trainables.stages import StageStore
 from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
+from trainables.worker_group import News
 
 Epochs = Mapping[int, Mapping[str, float]]
 """Epoch -> metrics."""
@@ -63,9 +64,9 @@ class _Desk:
     def working(self, beat: int, on_batches: bool) -> None:
         del beat, on_batches  # nobody watches over this process
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
-        self.epochs[epoch] = dict(metrics)
-        return Directive.ABANDON if epoch == self._stop_after else Directive.CONTINUE
+    def report(self, epochs: News) -> Directive:
+        self.epochs |= {epoch: dict(metrics) for epoch, metrics in epochs}
+        return Directive.ABANDON if epochs[-1][0] == self._stop_after else Directive.CONTINUE
 
     def finish(self, history: History) -> None:
         self._take(history)

@@ -11,7 +11,7 @@ to leave, whatever it says.
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
@@ -203,20 +203,20 @@ class Mailbox:
         rank: int,
         number: int,
         *,
-        epoch: int,
-        metrics: Mapping[str, float],
+        news: News,
         usage: Usage | None = None,
     ) -> Directive:
-        """Hear that a rank finished, and saved, an epoch; rank 0's metrics count.
+        """Hear that a rank finished one or more epochs and saved the last; rank 0's metrics count.
 
-        What each rank used is told beside them.
+        What each rank used is told beside them. Ranks that train together tell of the same epochs.
         """
         turn = self._turn(group_id, rank, number)
         if turn is None or turn.over:
             self.dropped += 1
             return Directive.ABANDON
+        epoch, _ = news[-1]
         if rank == 0:
-            turn.news = [(epoch, metrics)]
+            turn.news = news
         turn.reached[rank] = epoch
         turn.usage[rank] = usage or {}
         return self._verdict(turn, epoch)

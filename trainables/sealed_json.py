@@ -28,7 +28,11 @@ def sealed(record: Mapping[str, Any], *, indent: int | None = None) -> str:
         indent: Spaces per level, for files that people read.
     """
     stated = json.loads(json.dumps({"version": FORMAT_VERSION, **record}, allow_nan=False))
-    return json.dumps({**stated, _SEAL: _seal(stated)}, indent=indent)
+    text = _canonical(stated)
+    seal = _digest(text)
+    if indent is None:
+        return f'{text[:-1]},"{_SEAL}":"{seal}"}}'
+    return json.dumps({**stated, _SEAL: seal}, indent=indent)
 
 
 def read_sealed(path: Path, *, key: str) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def read_sealed(path: Path, *, key: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise DamagedRecord(f"stage {key}: {path.name} is not a JSON object.")
     seal = record.pop(_SEAL, None)
-    if seal is not None and seal != _seal(record):
+    if seal is not None and seal != _digest(_canonical(record)):
         raise DamagedRecord(f"stage {key}: {path.name} is not what was written.")
     return _in_this_version(record, path=path, key=key)
 
@@ -68,6 +72,9 @@ def _in_this_version(record: dict[str, Any], *, path: Path, key: str) -> dict[st
     return record
 
 
-def _seal(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+def _canonical(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

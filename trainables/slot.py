@@ -218,17 +218,13 @@ class SlotActor:
         group: str,
         rank: int,
         number: int,
-        epoch: int,
-        metrics: Mapping[str, float],
+        news: News,
         usage: Usage,
         wait_s: float,
     ) -> str:
         """See `Mailbox.report`; waits while the answer is WAIT."""
         return await self._verdict(
-            lambda: self._mailbox.report(
-                group, rank, number, epoch=epoch, metrics=metrics, usage=usage
-            ),
-            wait_s,
+            lambda: self._mailbox.report(group, rank, number, news=news, usage=usage), wait_s
         )
 
     async def finish(self, group: str, rank: int, number: int, history: News) -> None:

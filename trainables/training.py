@@ -18,9 +18,11 @@ from hpe.phases.state import split_state
 from trainables.assignment import Assignment, Directive, Stage
 from trainables.manifest import CorruptStage
 from trainables.pulse import Pulse
+from trainables.rhythm import Rhythm
 from trainables.saved_states import History
 from trainables.sealed_json import StageFormat
 from trainables.stages import StageStore
+from trainables.worker_group import News
 
 MESSAGE_CHARS = 6000
 CPU_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "not enough memory: you tried")
@@ -58,8 +60,8 @@ class Desk(Protocol):
             on_batches: Which of the two.
         """
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
-        """Say that an epoch is finished and saved; CONTINUE or ABANDON."""
+    def report(self, epochs: News) -> Directive:
+        """Say that these epochs are finished, and the last one saved; CONTINUE or ABANDON."""
 
     def finish(self, history: History) -> None:
         """Say that the stage is committed."""
@@ -115,15 +117,20 @@ def train_stage(
     desk: Desk,
     seat: Seat,
     lineage: Mapping[str, Any],
+    report_every_s: float = 0.0,
 ) -> None:
     """Train the assignment's stage to its end and commit it, unless the desk says to abandon it.
 
-    Every epoch is saved by every rank before it is reported. Rank 0 keeps the snapshots that the
-    phase's settings ask for, and commits.
+    An epoch that is reported is saved by every rank, or one after it is. Rank 0 keeps the snapshots
+    that the phase's settings ask for, and commits.
 
     Args:
         lineage: Where and by whom it is trained, for the manifest.
+        report_every_s: An epoch that ends sooner after the last report waits for a later one and is
+            told of with that, unless a decision depends on it or none comes after it. Several
+            workers must be of one mind: they report every epoch, and this is 0.
     """
+    assert seat.world_size == 1 or report_every_s == 0, "ranks would report different epochs"
     stage = assignment.stage
     if seat.leads:
         known = _finished(stage, store)
@@ -141,32 +148,65 @@ def train_stage(
     inputs = replace(
         _inputs(stage, store=store, open_data=open_data, device=seat.device), on_batch=pulse.beat
     )
-    with closing(spec.run(config, inputs, None if saved is None else saved.state)) as phase:
+    rhythm = Rhythm(report_every_s, due={stage.epochs, *assignment.decision_epochs})
+    untold: list[tuple[int, Mapping[str, float]]] = []
+    with (
+        closing(spec.run(config, inputs, None if saved is None else saved.state)) as phase,
+        _telling_the_rest(untold, desk=desk, pulse=pulse),
+    ):
         while True:
             try:
                 report = next(phase)
             except StopIteration as end:
                 artifacts: Artifacts = end.value
                 break
-            finally:
+            is_due = rhythm.is_due(report.epoch)
+            if is_due:
                 pulse.rest()
             _require_sound(report, stage, epochs_before=len(history))
             history.append({"epoch": report.epoch, "metrics": dict(report.metrics)})
             state = report.state()
             _require_finite(state, stage, epoch=report.epoch)
             with _writing(store):
-                store.save_state(stage, state, epoch=report.epoch, history=history, rank=seat.rank)
+                if is_due:
+                    store.save_state(
+                        stage, state, epoch=report.epoch, history=history, rank=seat.rank
+                    )
                 if seat.leads:
                     _keep_snapshots(
                         report, stage, store=store, config=config, spec=spec, past=history
                     )
                     _keep_pictures(report, stage, store=store, config=config, spec=spec)
-            if desk.report(report.epoch, report.metrics) is Directive.ABANDON:
+            untold.append((report.epoch, report.metrics))
+            if is_due and _tell(untold, desk) is Directive.ABANDON:
                 return
     if seat.leads:
         with _writing(store):
             store.commit(stage, artifacts, history, lineage={**lineage, "resumed_from": start})
         desk.finish(history)
+
+
+def _tell(untold: list[tuple[int, Mapping[str, float]]], desk: Desk) -> Directive:
+    """Tell of epochs, each once."""
+    told = list(untold)
+    untold.clear()
+    return desk.report(told)
+
+
+@contextmanager
+def _telling_the_rest(
+    untold: list[tuple[int, Mapping[str, float]]], *, desk: Desk, pulse: Pulse
+) -> Iterator[None]:
+    """However training ends, say that it does, and tell of the epochs that wait to be told of.
+
+    What was reached before a failure is then known, as if every epoch had been reported.
+    """
+    try:
+        yield
+    finally:
+        pulse.rest()
+        if untold:
+            _tell(untold, desk)
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -107,6 +107,8 @@ class UsageGauge:
         spending: Returns what was used so far.
         now: A monotonic clock.
         sample_s: Between two looks at the GPU.
+        least_s: Between two looks at processor and memory, which take milliseconds: every process
+            of the machine might be a child. A reading before that says what the last one said.
     """
 
     def __init__(
@@ -116,8 +118,11 @@ class UsageGauge:
         spending: Callable[[], Spending] | None = None,
         now: Callable[[], float] = time.monotonic,
         sample_s: float = SAMPLE_S,
+        least_s: float = 0.0,
     ) -> None:
         process = psutil.Process()
+        self._least_s = least_s
+        self._said: dict[str, float] = {}
         self._device = device
         self._spending = spending or (lambda: Spending.of(process))
         self._now = now
@@ -129,6 +134,7 @@ class UsageGauge:
     def restart(self) -> None:
         """Count from now on: what was used since the last reading was for something else."""
         self._last = self._read_spending()
+        self._said = {}
         if self._gpu is not None:
             self._gpu.take()
 
@@ -138,6 +144,8 @@ class UsageGauge:
         `CPU` is 100 for one core that was busy all the time. `GPU` is of the whole device, which
         workers may share; `GPU_MEMORY` is what PyTorch holds of it in this process.
         """
+        if self._said and self._last is not None and self._now() < self._last[0] + self._least_s:
+            return dict(self._said)
         usage = {}
         before, self._last = self._last, self._read_spending()
         if self._last is not None:
@@ -151,7 +159,8 @@ class UsageGauge:
             busy_percent = self._gpu.take()
             if busy_percent is not None:
                 usage[GPU] = busy_percent
-        return {name: round(value, DIGITS) for name, value in sorted(usage.items())}
+        self._said = {name: round(value, DIGITS) for name, value in sorted(usage.items())}
+        return dict(self._said)
 
     def close(self) -> None:
         """Measure no more."""

@@ -29,15 +29,21 @@ from trainables.stage_remote import link_remote
 from trainables.stages import StageStore
 from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
 from trainables.usage import UsageGauge
+from trainables.worker_group import News
 
 LEAVE = "leave"
 RENEW = "renew"
 WAIT_S = 1.0
+REPORT_EVERY_S = 1.0
+"""A worker that trains alone tells of shorter epochs together; with others it tells of each."""
 
 HOST_GROWTH_BYTES = 1 << 30
 CUDA_GROWTH_BYTES = 256 << 20
 """Memory a worker may hold above its baseline between assignments; with more, something leaks, and
 the group is started afresh. The baseline is what it held when new or after its first assignment."""
+
+USAGE_EVERY_S = 2.0
+"""Between two looks at what a worker uses."""
 
 logger = logging.getLogger(__name__)
 
@@ -87,13 +93,12 @@ class SlotDesk:
         self.gauge.restart()
         return directive
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
+    def report(self, epochs: News) -> Directive:
         """See `training.Desk`."""
         usage = self.gauge.read()
+        news = [(epoch, dict(metrics)) for epoch, metrics in epochs]
         return self._decided(
-            lambda: self.slot.report.remote(
-                self.group, self.rank, self.number, epoch, dict(metrics), usage, WAIT_S
-            )
+            lambda: self.slot.report.remote(self.group, self.rank, self.number, news, usage, WAIT_S)
         )
 
     def working(self, beat: int, on_batches: bool) -> None:
@@ -170,6 +175,7 @@ class Bench:
                     **_lineage(assignment, slot=self.slot_name, seat=self.seat),
                     "waited_s": round(waited_s, 4),
                 },
+                report_every_s=REPORT_EVERY_S if self.seat.world_size == 1 else 0.0,
             )
         except RayError:
             raise  # not the trial's failure: the slot is gone, and soon this process
@@ -212,7 +218,7 @@ def serve(config: Mapping[str, Any]) -> None:
     group = context.get_placement_group_id()
     member = {"rank": bench.seat.rank, "pid": os.getpid(), "node_id": node}
     if ray.get(slot.join.remote(config["run"], group, member, context.current_actor)):
-        with closing(UsageGauge(bench.seat.device)) as gauge:
+        with closing(UsageGauge(bench.seat.device, least_s=USAGE_EVERY_S)) as gauge:
             _work(bench, slot=slot, group=group, room=room, gauge=gauge)
 
 

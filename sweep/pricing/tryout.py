@@ -89,9 +89,9 @@ class StopWatch:
         self.note("begin")
         return Directive.CONTINUE
 
-    def report(self, epoch: int, metrics: object) -> Directive:
+    def report(self, epochs: object) -> Directive:
         """See `trainables.training.Desk`."""
-        del epoch, metrics
+        del epochs
         self.unfinished_bytes = max(self.unfinished_bytes, folder_bytes(self.folder))
         self.note("saved")
         return Directive.CONTINUE

@@ -45,14 +45,12 @@ def test_f16_of_ten_thousand_results_at_once_none_is_lost_changed_or_out_of_orde
         read.extend(box.events(assignment.id, after_seq=after_seq).reports)
 
     for epoch, error in enumerate(errors, start=1):
-        asked = [
-            box.report("group", 0, 0, epoch=epoch, metrics={"val/error": error}) for _ in range(2)
-        ]
+        asked = [box.report("group", 0, 0, news=[(epoch, {"val/error": error})]) for _ in range(2)]
         if epoch == RUNG:  # until the trial asks for more, however often the worker does
             assert asked == [Directive.WAIT] * 2
             ask()
             ask()
-            asked = [box.report("group", 0, 0, epoch=epoch, metrics={"val/error": error})]
+            asked = [box.report("group", 0, 0, news=[(epoch, {"val/error": error})])]
         assert set(asked) == {Directive.CONTINUE}
         if epoch % READ_EVERY == 0:
             ask()

@@ -49,8 +49,8 @@ class Notes:
     def working(self, _beat, _on_batches):
         pass
 
-    def report(self, epoch, metrics):
-        self.epochs[epoch] = dict(metrics)
+    def report(self, epochs):
+        self.epochs |= {epoch: dict(metrics) for epoch, metrics in epochs}
         return Directive.CONTINUE
 
     def finish(self, _history):

@@ -34,8 +34,8 @@ class Desk:
     def working(self, _beat, _on_batches):
         pass
 
-    def report(self, epoch, _metrics):
-        return Directive.ABANDON if epoch == self.stop_after else Directive.CONTINUE
+    def report(self, epochs):
+        return Directive.ABANDON if epochs[-1][0] == self.stop_after else Directive.CONTINUE
 
     def finish(self, _history):
         pass

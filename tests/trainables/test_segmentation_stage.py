@@ -19,6 +19,7 @@ from trainables.assignment import Assignment, Directive, Stage
 from trainables.saved_states import History
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage
+from trainables.worker_group import News
 
 ABSENT = 15
 RAW = {"epochs": 2, "steps_per_epoch": 1, "batch_size": 2, "loss": {"adversarial_weight": 0}}
@@ -52,8 +53,8 @@ class Desk:
     def working(self, beat: int, on_batches: bool) -> None:
         pass
 
-    def report(self, epoch: int, metrics: Any) -> Directive:
-        return Directive.ABANDON if epoch == self.stop_after else Directive.CONTINUE
+    def report(self, epochs: News) -> Directive:
+        return Directive.ABANDON if epochs[-1][0] == self.stop_after else Directive.CONTINUE
 
     def finish(self, history: History) -> None:
         pass

@@ -72,7 +72,7 @@ def test_an_assignment_goes_from_posting_to_its_acknowledged_end():
     assert taken(box) == job
     assert box.phase is SlotPhase.BUSY
     assert box.begin("g1", 0, 0, epoch=0) is CONTINUE
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is CONTINUE
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is CONTINUE
     box.finish("g1", 0, 0, history=[(1, total(1))])
     assert seen(box, job) == [
         (0, Event.STARTED, 0),
@@ -90,7 +90,7 @@ def test_reports_are_kept_until_they_are_asked_past():
     box.post(job)
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
-    box.report("g1", 0, 0, epoch=1, metrics=total(1))
+    box.report("g1", 0, 0, news=[(1, total(1))])
     assert seen(box, job) == seen(box, job)
     assert seen(box, job, after_seq=0) == [(1, Event.EPOCH, 1)]
     assert seen(box, job, after_seq=1) == []
@@ -110,12 +110,12 @@ def test_a_worker_waits_at_a_decision_epoch_until_the_report_was_asked_past():
     box.post(job)
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is WAIT
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is WAIT
     box.events(job.id, after_seq=0)
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is WAIT
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is WAIT
     box.events(job.id, after_seq=1)
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is CONTINUE
-    assert box.report("g1", 0, 0, epoch=2, metrics=total(2)) is CONTINUE
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is CONTINUE
+    assert box.report("g1", 0, 0, news=[(2, total(2))]) is CONTINUE
     assert [epoch for _, event, epoch in seen(box, job) if event is Event.EPOCH] == [2]
 
 
@@ -124,7 +124,7 @@ def test_a_worker_runs_on_between_decision_epochs_unasked():
     box.post(job)
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
-    answers = [box.report("g1", 0, 0, epoch=e, metrics=total(e)) for e in (1, 2, 3, 4)]
+    answers = [box.report("g1", 0, 0, news=[(e, total(e))]) for e in (1, 2, 3, 4)]
     assert answers == [CONTINUE, CONTINUE, CONTINUE, WAIT]
 
 
@@ -146,7 +146,7 @@ def test_a_withdrawn_assignment_is_abandoned_and_its_late_report_dropped():
     box.begin("g1", 0, 0, epoch=0)
     box.withdraw(trial=1)
     box.post(second)
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is ABANDON
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is ABANDON
     assert seen(box, second) == []
     assert box.dropped == 1
     answer = box.events(first.id, after_seq=0)
@@ -168,7 +168,7 @@ def test_posting_another_assignment_withdraws_the_one_that_is_held():
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
     box.post(second)
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is ABANDON
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is ABANDON
     assert taken(box, number=1) == second
 
 
@@ -179,7 +179,7 @@ def test_a_withdrawn_assignment_may_be_posted_again():
     box.begin("g1", 0, 0, epoch=0)
     box.withdraw(job.id)
     box.post(job)
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is ABANDON
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is ABANDON
     assert taken(box, number=1) == job
     box.begin("g1", 0, 1, epoch=1, history=[(1, total(1))])
     assert seen(box, job) == [(0, Event.STARTED, 1), (1, Event.EPOCH, 1)]
@@ -223,7 +223,7 @@ def test_a_group_that_grew_too_large_leaves_when_its_assignment_is_over():
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
     box.recycle("g1", "it held 1536 MiB of memory more than when it was new")
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is CONTINUE
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is CONTINUE
     box.finish("g1", 0, 0, history=[])
     assert box.take("g1", 0, 1) == Leave(renew=True)
     assert "1536 MiB" in box.notes[0]
@@ -234,7 +234,7 @@ def test_a_new_group_gets_the_assignment_of_the_lost_one_and_fills_the_gap():
     box.post(job)
     taken(box)
     box.begin("g1", 0, 0, epoch=0)
-    box.report("g1", 0, 0, epoch=1, metrics=total(1))
+    box.report("g1", 0, 0, news=[(1, total(1))])
     new_group(box, "g2")
     assert taken(box, "g2") == job
     # Epoch 2 was saved, but the report was lost with the worker.
@@ -267,7 +267,7 @@ def test_a_group_lost_without_work_costs_no_assignment_anything():
     [
         lambda box: box.take("old", 0, 0),
         lambda box: box.begin("old", 0, 0, epoch=0),
-        lambda box: box.report("old", 0, 0, epoch=1, metrics={}),
+        lambda box: box.report("old", 0, 0, news=[(1, {})]),
     ],
 )
 def test_a_group_that_is_not_the_present_one_is_told_to_stop(call):
@@ -309,9 +309,9 @@ def test_ranks_start_together_and_an_epoch_counts_when_all_have_reported_it():
     assert box.begin("g1", 1, 0, epoch=0) is WAIT
     assert box.begin("g1", 0, 0, epoch=0) is CONTINUE
     assert box.begin("g1", 1, 0, epoch=0) is CONTINUE
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is WAIT
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is WAIT
     assert [event for _, event, _ in seen(box, job)] == [Event.STARTED]
-    assert box.report("g1", 1, 0, epoch=1, metrics=total(99)) is CONTINUE
+    assert box.report("g1", 1, 0, news=[(1, total(99))]) is CONTINUE
     assert box.events(job.id, after_seq=0).reports[0].metrics == total(1)
 
 
@@ -324,7 +324,7 @@ def test_an_epoch_tells_what_each_rank_used_in_it():
     for epoch in (1, 2):
         for rank in (1, 0):
             usage = {"cpu": 10.0 * epoch + rank}
-            box.report("g1", rank, 0, epoch=epoch, metrics=total(epoch), usage=usage)
+            box.report("g1", rank, 0, news=[(epoch, total(epoch))], usage=usage)
     _, first, second = box.events(job.id, after_seq=-1).reports
     assert list(first.usage) == [{"cpu": 10.0}, {"cpu": 11.0}]
     assert list(second.usage) == [{"cpu": 20.0}, {"cpu": 21.0}]
@@ -337,15 +337,30 @@ def test_a_rank_that_could_not_measure_leaves_the_others_in_their_places():
     taken(box)
     for rank in (0, 1):
         box.begin("g1", rank, 0, epoch=0)
-    box.report("g1", 0, 0, epoch=1, metrics=total(1))
-    box.report("g1", 1, 0, epoch=1, metrics=total(1), usage={"cpu": 5.0})
+    box.report("g1", 0, 0, news=[(1, total(1))])
+    box.report("g1", 1, 0, news=[(1, total(1))], usage={"cpu": 5.0})
     assert list(box.events(job.id, after_seq=0).reports[0].usage) == [{}, {"cpu": 5.0}]
+
+
+def test_epochs_that_are_told_of_together_are_events_of_their_own():
+    box, job = mailbox(), assignment(decisions=(3,))
+    box.post(job)
+    taken(box)
+    box.begin("g1", 0, 0, epoch=0)
+    news = [(epoch, total(epoch)) for epoch in (1, 2, 3)]
+    assert box.report("g1", 0, 0, news=news, usage={"cpu": 5.0}) is WAIT
+    assert box.report("g1", 0, 0, news=news, usage={"cpu": 5.0}) is WAIT, "asked again"
+    _, *told = box.events(job.id, after_seq=-1).reports
+    assert [(report.epoch, report.metrics) for report in told] == news
+    assert [list(report.usage) for report in told] == [[{"cpu": 5.0}]] * 3
+    box.events(job.id, after_seq=told[-1].seq)
+    assert box.report("g1", 0, 0, news=news) is CONTINUE
 
 
 def test_epochs_told_of_from_what_was_saved_say_nothing_of_what_was_used():
     box, job = taken_over()
     box.begin("g2", 0, 0, epoch=1, history=[(1, total(1))])
-    box.report("g2", 0, 0, epoch=2, metrics=total(2), usage={"cpu": 5.0})
+    box.report("g2", 0, 0, news=[(2, total(2))], usage={"cpu": 5.0})
     box.finish("g2", 0, 0, history=[(1, total(1)), (2, total(2)), (3, total(3))])
     reports = box.events(job.id, after_seq=-1).reports
     told = {report.epoch: list(report.usage) for report in reports if report.event is Event.EPOCH}
@@ -358,14 +373,14 @@ def test_ranks_abandon_at_the_same_epoch():
     taken(box)
     for rank in (0, 1, 0):
         box.begin("g1", rank, 0, epoch=0)
-    box.report("g1", 0, 0, epoch=1, metrics=total(1))
-    assert box.report("g1", 1, 0, epoch=1, metrics=total(1)) is CONTINUE
+    box.report("g1", 0, 0, news=[(1, total(1))])
+    assert box.report("g1", 1, 0, news=[(1, total(1))]) is CONTINUE
     box.withdraw(job.id)
     # Rank 0 asks about epoch 1 only now: the verdict on it stands.
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is CONTINUE
-    assert box.report("g1", 0, 0, epoch=2, metrics=total(2)) is WAIT
-    assert box.report("g1", 1, 0, epoch=2, metrics=total(2)) is ABANDON
-    assert box.report("g1", 0, 0, epoch=2, metrics=total(2)) is ABANDON
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is CONTINUE
+    assert box.report("g1", 0, 0, news=[(2, total(2))]) is WAIT
+    assert box.report("g1", 1, 0, news=[(2, total(2))]) is ABANDON
+    assert box.report("g1", 0, 0, news=[(2, total(2))]) is ABANDON
 
 
 def test_ranks_that_found_different_epochs_fail():
@@ -470,7 +485,7 @@ def test_a_worker_that_waits_at_a_decision_epoch_is_not_overdue():
     box.begin("g1", 0, 0, epoch=0)
     for second in range(0, 1000, 50):
         clock.time_s = float(second)
-        assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is WAIT
+        assert box.report("g1", 0, 0, news=[(1, total(1))]) is WAIT
         assert box.overdue() is None
 
 
@@ -502,7 +517,7 @@ def test_a_closing_slot_sends_its_workers_away():
     box.begin("g1", 0, 0, epoch=0)
     box.closing = True
     box.withdraw_all()
-    assert box.report("g1", 0, 0, epoch=1, metrics=total(1)) is ABANDON
+    assert box.report("g1", 0, 0, news=[(1, total(1))]) is ABANDON
     assert isinstance(box.take("g1", 0, 1), Leave)
 
 

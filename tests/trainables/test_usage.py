@@ -49,6 +49,20 @@ def test_two_cores_busy_three_quarters_of_the_time_are_150_percent():
     assert gauge.read() == {CPU: 150.0, MEMORY: 12.3}
 
 
+def test_readings_in_quick_succession_say_what_the_last_look_found():
+    machine = Machine()
+    gauge = machine.gauge(least_s=2.0)
+    gauge.restart()
+    read = []
+    for wall_s, cpu_s in ((0.5, 0.5), (1.0, 0.0), (1.0, 0.5)):
+        machine.work(wall_s=wall_s, cpu_s=cpu_s)
+        read.append(gauge.read()[CPU])
+    assert read == [100.0, 100.0, 25.0]
+    gauge.restart()
+    machine.work(wall_s=0.5, cpu_s=0.1)
+    assert gauge.read()[CPU] == 20.0, "another stage begins with a look of its own"
+
+
 def test_each_reading_tells_of_the_time_since_the_one_before():
     machine = Machine()
     gauge = machine.gauge()

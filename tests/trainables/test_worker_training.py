@@ -27,6 +27,7 @@ from trainables.training import (
 )
 from trainables.usage import MEMORY, Spending, UsageGauge
 from trainables.worker import DataCache, SlotDesk, growth_of, limit_gpu_memory, ray, resolve
+from trainables.worker_group import News
 
 SEAT = Seat(rank=0, world_size=1, device=torch.device("cpu"))
 
@@ -39,6 +40,7 @@ class Desk:
         self.began: int | None = None
         self.epochs: list[int] = []
         self.said: list[int] = []
+        self.reports: list[list[int]] = []
         self.finished: History | None = None
 
     def begin(self, epoch: int, history: History) -> Directive:
@@ -48,10 +50,12 @@ class Desk:
     def working(self, beat: int, on_batches: bool) -> None:
         self.said.append(on_batches)
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
-        self.epochs.append(epoch)
-        self.said.append(epoch)
-        return Directive.ABANDON if epoch == self.stop_after else Directive.CONTINUE
+    def report(self, epochs: News) -> Directive:
+        told = [epoch for epoch, _ in epochs]
+        self.epochs += told
+        self.said += told
+        self.reports.append(told)
+        return Directive.ABANDON if told[-1] == self.stop_after else Directive.CONTINUE
 
     def finish(self, history: History) -> None:
         self.finished = history
@@ -71,15 +75,24 @@ def stage(phase: str = "count", *, key: str = "a" * 64, **config: Any) -> Stage:
     )
 
 
-def train(stage: Stage, store: Path, desk: Desk, opener: Any = slot_phases.open_nothing) -> None:
+def train(
+    stage: Stage,
+    store: Path,
+    desk: Desk,
+    opener: Any = slot_phases.open_nothing,
+    *,
+    decision_epochs: tuple[int, ...] = (),
+    report_every_s: float = 0.0,
+) -> None:
     train_stage(
-        Assignment(trial=7, attempt=1, stage=stage),
+        Assignment(trial=7, attempt=1, stage=stage, decision_epochs=decision_epochs),
         store=StageStore(store),
         phases=slot_phases.PHASES,
         open_data=opener,
         desk=desk,
         seat=SEAT,
         lineage={"trial": 7},
+        report_every_s=report_every_s,
     )
 
 
@@ -87,6 +100,38 @@ def test_batches_are_told_of_in_the_phase_and_not_while_its_epoch_is_saved(tmp_p
     desk = Desk()
     train(stage(epochs=2), tmp_path, desk)
     assert desk.said == [True, False, 1, True, False, 2]
+
+
+def test_short_epochs_are_saved_and_told_of_with_the_next_that_is_due(tmp_path):
+    job, first, second = stage(epochs=6), Desk(stop_after=3), Desk()
+    train(job, tmp_path, first, decision_epochs=(3,), report_every_s=1000.0)
+    assert first.reports == [[1, 2, 3]]
+    saved = StageStore(tmp_path).folder(job.key) / "state"
+    assert [path.name for path in saved.glob("*.json")] == ["00003.rank0.json"]
+    train(job, tmp_path, second, decision_epochs=(3,), report_every_s=1000.0)
+    assert (second.began, second.reports) == (3, [[4, 5, 6]])
+    assert [entry["epoch"] for entry in second.finished or ()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_was_reached_before_a_failure_is_told_of(tmp_path):
+    desk = Desk()
+    with pytest.raises(Diverged):
+        train(stage(epochs=5, trouble="diverge", at=4), tmp_path, desk, report_every_s=1000.0)
+    assert desk.reports == [[1, 2, 3]]
+
+
+def test_workers_that_train_together_tell_of_every_epoch(tmp_path):
+    with pytest.raises(AssertionError, match="ranks would report different epochs"):
+        train_stage(
+            Assignment(trial=7, attempt=1, stage=stage(epochs=2)),
+            store=StageStore(tmp_path),
+            phases=slot_phases.PHASES,
+            open_data=slot_phases.open_nothing,
+            desk=Desk(),
+            seat=Seat(rank=0, world_size=2, device=torch.device("cpu")),
+            lineage={},
+            report_every_s=0.5,
+        )
 
 
 def test_a_stage_is_trained_to_its_end_and_committed(tmp_path):
@@ -236,9 +281,10 @@ def test_what_a_worker_uses_is_read_once_an_epoch_and_not_counted_before_it_begi
     desk = SlotDesk(slot, "group", 1, 7, gauge)
     assert desk.begin(0, []) is Directive.CONTINUE
     for epoch in (1, 2):
-        assert desk.report(epoch, {"loss": 0.5}) is Directive.CONTINUE
+        assert desk.report([(epoch, {"loss": 0.5})]) is Directive.CONTINUE
     first, second = (
-        ("group", 1, 7, epoch, {"loss": 0.5}, {MEMORY: float(1 + epoch)}, 1.0) for epoch in (1, 2)
+        ("group", 1, 7, [(epoch, {"loss": 0.5})], {MEMORY: float(1 + epoch)}, 1.0)
+        for epoch in (1, 2)
     )
     assert slot.heard[2:] == [first, first, second, second]
 
