@@ -34,7 +34,7 @@ from trainables.worker_group import News
 LEAVE = "leave"
 RENEW = "renew"
 WAIT_S = 1.0
-REPORT_EVERY_S = 1.0
+REPORT_EVERY_S = 2.0
 """A worker that trains alone tells of shorter epochs together; with others it tells of each."""
 
 HOST_GROWTH_BYTES = 1 << 30
