@@ -24,6 +24,8 @@ class Agreement:
         relative: Largest difference in shares of the larger magnitude.
         epoch: Where the relative difference is largest; None where all are bit-equal.
         missing: Why something could not be compared, or "".
+        value: What the replay gave in the last epoch that was compared; None for endings, and where
+            nothing was.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Agreement:
     relative: float = 0.0
     epoch: int | None = None
     missing: str = ""
+    value: float | None = None
 
     @property
     def is_equal(self) -> bool:
@@ -78,6 +81,7 @@ def _compared(name: str, then: Mapping[int, float], now: Mapping[int, float]) ->
         relative=0.0 if worst is None else worst[0],
         epoch=None if worst is None else worst[1],
         missing=_missing(sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())),
+        value=now[both[-1]] if both else None,
     )
 
 
@@ -108,9 +112,14 @@ def _of_objective(then: float, now: float | None) -> Agreement:
     if now is None:
         return Agreement(OBJECTIVE, compared=0, missing="the replay did not reach it")
     if then == now:
-        return Agreement(OBJECTIVE, compared=1)
+        return Agreement(OBJECTIVE, compared=1, value=now)
     return Agreement(
-        OBJECTIVE, compared=1, apart=abs(then - now), relative=_relative(then, now), epoch=0
+        OBJECTIVE,
+        compared=1,
+        apart=abs(then - now),
+        relative=_relative(then, now),
+        epoch=0,
+        value=now,
     )
 
 

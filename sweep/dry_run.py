@@ -1,20 +1,13 @@
 """What a study would do, as text: plan, space, arms, slots, trials."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 
 from sweep.ablation.forecast import forecast
 from sweep.early_stop import rung_epochs, rungs_of
 from sweep.messages import counted
-from sweep.naming import percent
+from sweep.naming import percent, shown_setting
 from sweep.objectives import bound_text, targets
+from sweep.placement import describe_distribution
 from sweep.points import shared_settings
 from sweep.slot_fit import SlotFit
 from sweep.study import Objective, Study
@@ -38,7 +31,7 @@ def describe_study(
     study = checked.study
     facts = [
         ("study", f"{study.name}: {study.question}"),
-        ("data", ", ".join(f"{key} {_shown(value)}" for key, value in study.data.items())),
+        ("data", ", ".join(f"{key} {shown_setting(value)}" for key, value in study.data.items())),
         ("plan", _plan(checked)),
         *_baseline(study),
         ("objective", _objective(study.objective)),
@@ -51,25 +44,13 @@ def describe_study(
     ]
     parts = [_table(facts)]
     if shared := shared_settings(study):
-        parts.append(_titled("settings", [(p, _shown(v)) for p, v in shared.items()]))
+        parts.append(_titled("settings", [(p, shown_setting(v)) for p, v in shared.items()]))
     if checked.arms:
         parts.append(_titled("arms", list(_arms(checked))))
     if checked.searched:
         name = "grid" if study.search.grid else f"space {study.space}"
         parts.append(_titled(name, list(_space(checked))))
     return "\n\n".join(parts) + "\n"
-
-
-def describe_distribution(distribution: BaseDistribution) -> str:
-    """Return the values a parameter may take."""
-    match distribution:
-        case CategoricalDistribution():
-            return " | ".join(_shown(choice) for choice in distribution.choices)
-        case FloatDistribution() | IntDistribution():
-            step = f", step {distribution.step:g}" if distribution.step not in (None, 1) else ""
-            log = ", log" if distribution.log else ""
-            return f"{distribution.low:g} .. {distribution.high:g}{log}{step}"
-    raise ValueError(f"there is no such distribution: {distribution}.")
 
 
 def _baseline(study: Study) -> Iterator[tuple[str, str]]:
@@ -172,7 +153,7 @@ def _arms(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
         yield name, " -> ".join(step.label for step in point.plan) + published
         for path, value in point.settings.items():
             if shared.get(path) != value:
-                yield "", f"{path} {_shown(value)}"
+                yield "", f"{path} {shown_setting(value)}"
 
 
 def _space(checked: CheckedStudy) -> Iterator[tuple[str, str]]:
@@ -188,9 +169,3 @@ def _titled(title: str, rows: Rows) -> str:
 def _table(rows: Rows) -> str:
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower().replace("none", "null")
-    return f"{value:g}" if isinstance(value, float) else str(value)

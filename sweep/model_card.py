@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.naming import trial_name
+from sweep.protocols import protocol_of
 from sweep.study import Study, split_metric
 from sweep.tree import flattened
 from sweep.trials import Trial
@@ -36,18 +37,6 @@ LOADERS: Mapping[str, str] = {
     "paired": "hpe.evaluation.mask_model:load_mask_model",
 }
 """Phase -> `module:function` that puts its network together, where it sees pictures."""
-
-PROTOCOLS: Mapping[str, str] = {
-    "root_epe_mm": "wrists at the origin, the wrist's 0 counted; true root depth and scale given",
-    "pa_epe_mm": "after scale, proper rotation and translation; a mirrored hand stays wrong",
-    "epe_mm": "in the camera, at the analytic root depth, true scale given",
-    "epe_2d_px": "keypoints, in pixels of the network's input",
-    "auc": "area under epe_mm's PCK curve: <=, 100 thresholds, 0 to 50 mm",
-    "pa_auc": "area under pa_epe_mm's PCK curve: <=, 100 thresholds, 0 to 50 mm",
-    "template_root_epe_mm": "root_epe_mm of a fixed hand that sees no picture",
-    "template_pa_epe_mm": "pa_epe_mm of a fixed hand that sees no picture",
-}
-"""Metric -> how it is computed; further ones are in docs/evaluation.md."""
 
 OTHER_PROTOCOL = "see docs/evaluation.md and the phase's own documentation"
 
@@ -134,7 +123,7 @@ def _scores(inputs: CardInputs) -> Iterator[str]:
         split, _, name = path.partition("/")
         is_objective = (label, objective) == (last.label, path)
         mark = " (the objective)" if is_objective else ""
-        told = PROTOCOLS.get(name, OTHER_PROTOCOL)
+        told = protocol_of(last.phase, name) or OTHER_PROTOCOL
         yield f"| {split}, {SPLITS.get(split, split)} | `{name}`{mark} | {value:.6g} | {told} |"
 
 

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from sweep.trials import Trial
 
@@ -85,9 +86,21 @@ def shown_number(value: float, digits: int = 4) -> str:
     return f"{value:#.{digits}g}".rstrip(".") if abs(value) < 10**digits else f"{value:,.0f}"
 
 
+def shown_setting(value: Any) -> str:
+    """Return a setting's value as a study file has it."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower().replace("none", "null")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def with_unit(value: float, metric: str, digits: int = 4) -> str:
     """Return a value of a metric as a person reads it, with its unit."""
     return f"{shown_number(value, digits)}{unit_of(metric)}"
+
+
+def with_spread(mean: float, sd: float | None) -> str:
+    """Return a mean over seeds and the standard deviation between them, if it is known."""
+    return shown_number(mean) if sd is None else f"{shown_number(mean)} ± {shown_number(sd, 2)}"
 
 
 def better(value: float, other: float, direction: str) -> bool:

@@ -12,6 +12,7 @@ from optuna.distributions import (
 )
 
 from search_spaces.space import Space
+from sweep.naming import shown_setting
 from trainables.plans import Configs, setting_of
 
 Choice = None | bool | int | float | str
@@ -112,3 +113,15 @@ def distributions_to_json(distributions: Mapping[str, BaseDistribution]) -> dict
 def distributions_from_json(texts: Mapping[str, str]) -> dict[str, BaseDistribution]:
     """Return what `distributions_to_json` was given."""
     return {name: optuna.distributions.json_to_distribution(text) for name, text in texts.items()}
+
+
+def describe_distribution(distribution: BaseDistribution) -> str:
+    """Return the values a parameter may take: `0.1 .. 1, log`, `32 | 64`."""
+    match distribution:
+        case CategoricalDistribution():
+            return " | ".join(shown_setting(choice) for choice in distribution.choices)
+        case FloatDistribution() | IntDistribution():
+            step = f", step {distribution.step:g}" if distribution.step not in (None, 1) else ""
+            log = ", log" if distribution.log else ""
+            return f"{distribution.low:g} .. {distribution.high:g}{log}{step}"
+    raise ValueError(f"there is no such distribution: {distribution}.")

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from hpe.data.opened import OpenedData
 from hpe.phases.phase import PhaseSpec
-from sweep.agreement import Agreement, agreements
+from sweep.agreement import OBJECTIVE, Agreement, agreements
 from sweep.folders import RunsDir
 from sweep.local_workers import AS_IN_STUDIES, Names, WorkerGroup
 from sweep.machine import see_machine
 from sweep.messages import counted
-from sweep.naming import trial_name
+from sweep.naming import metric_words, trial_name, with_unit
 from sweep.retraining import retrain, stages_here
 from sweep.sameness import Difference, differences, remarks
 from sweep.trial_record import TrialRecord
@@ -61,12 +61,14 @@ class Outcome:
 
     Attributes:
         name: The trial.
+        metric: What the study's objective is.
         agreements: Every number that was compared.
         tolerance: Relative difference that counts as the same.
         differences: What was not as it was then.
     """
 
     name: str
+    metric: str
     agreements: tuple[Agreement, ...]
     tolerance: float
     differences: tuple[Difference, ...]
@@ -85,14 +87,25 @@ class Outcome:
         if not self.agreements:
             return f"{self.name} had reported nothing that could be compared."
         if other:
-            return f"NOT reproduced: {self.name} differs in {', '.join(other)}{under}."
+            differs = f"{self.name} differs in {', '.join(other)}"
+            return f"NOT reproduced: {differs}{under}.{self._objective}"
         if all(agreement.is_equal for agreement in self.agreements):
-            return f"Reproduced: all {count} numbers of {self.name} are bit-equal{under}."
+            bit_equal = f"all {count} numbers of {self.name} are bit-equal"
+            return f"Reproduced: {bit_equal}{under}.{self._objective}"
         worst = max(agreement.relative for agreement in self.agreements)
         return (
             f"Reproduced: all {count} numbers of {self.name} are within {self.tolerance:g} of what "
-            f"they were, the farthest by {worst:.2g}{under}."
+            f"they were, the farthest by {worst:.2g}{under}.{self._objective}"
         )
+
+    @property
+    def _objective(self) -> str:
+        """Return a sentence on what the objective has come to, if it has."""
+        row = next((a for a in self.agreements if a.name == OBJECTIVE), None)
+        if row is None or row.value is None:
+            return ""
+        words = metric_words(self.metric, unit=False)
+        return f" Its {words} is {with_unit(row.value, self.metric)}."
 
 
 def replay(
@@ -151,17 +164,26 @@ def replay(
     )
     if tolerance is None:
         tolerance = GPU_TOLERANCE if record.on_gpu else 0.0
-    return Outcome(name, tuple(agreements(record, replayed)), tolerance, tuple(found))
+    return Outcome(
+        name,
+        record.study.objective.metric,
+        tuple(agreements(record, replayed)),
+        tolerance,
+        tuple(found),
+    )
 
 
 def table_of(outcome: Outcome) -> Table:
     """Return what was compared, a line for each metric."""
-    table = Table("compared", "epochs", "largest difference", "relative", "", box=None)
+    table = Table(
+        "compared", "epochs", "last value", "largest difference", "relative", "", box=None
+    )
     for row in outcome.agreements:
         said = "bit-equal" if row.is_equal else "same" if row.holds(outcome.tolerance) else "OTHER"
         table.add_row(
             row.name,
             str(row.compared),
+            "" if row.value is None else f"{row.value:.6g}",
             f"{row.apart:.3g}",
             f"{row.relative:.2g}" + (f" (epoch {row.epoch})" if row.epoch else ""),
             f"{said}: {row.missing}" if row.missing else said,

@@ -72,6 +72,7 @@ class SamplerKind:
 
     Attributes:
         make: Makes it for one question.
+        words: How a report calls it, behind "chosen by".
         reads_stopped: Whether it learns from trials that were stopped, or needs nothing of them.
             One that does not reads complete trials alone; a diverged one is then shown to it as
             complete with worse values than the worst.
@@ -85,6 +86,7 @@ class SamplerKind:
     """
 
     make: Callable[[Question], BaseSampler]
+    words: str
     reads_stopped: bool = True
     whole_points: bool = False
     several: bool = True
@@ -148,10 +150,11 @@ def _qmc(question: Question) -> BaseSampler:
 
 
 SAMPLERS: Mapping[str, SamplerKind] = {
-    "tpe": SamplerKind(_tpe),
-    "gp": SamplerKind(_gp, reads_stopped=False, whole_points=True),
+    "tpe": SamplerKind(_tpe, "a tree-structured Parzen estimator (TPE)"),
+    "gp": SamplerKind(_gp, "a Gaussian process", reads_stopped=False, whole_points=True),
     "cmaes": SamplerKind(
         _cmaes,
+        "CMA-ES",
         reads_stopped=False,
         whole_points=True,
         several=False,
@@ -159,9 +162,15 @@ SAMPLERS: Mapping[str, SamplerKind] = {
         learns=False,
         mixes=False,
     ),
-    "nsgaii": SamplerKind(_nsgaii, reads_stopped=False, whole_points=True, mixes=False),
-    "random": SamplerKind(_random, learns=False),
-    "qmc": SamplerKind(_qmc, learns=False, mixes=False),
+    "nsgaii": SamplerKind(
+        _nsgaii,
+        "the evolutionary algorithm NSGA-II",
+        reads_stopped=False,
+        whole_points=True,
+        mixes=False,
+    ),
+    "random": SamplerKind(_random, "chance", learns=False),
+    "qmc": SamplerKind(_qmc, "a Sobol sequence", learns=False, mixes=False),
     # The view fixes every parameter (`sweep.grid`).
-    "grid": SamplerKind(_random, learns=False, mixes=False),
+    "grid": SamplerKind(_random, "the grid", learns=False, mixes=False),
 }

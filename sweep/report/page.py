@@ -14,10 +14,12 @@ from sweep.messages import shown_duration
 from sweep.naming import metric_words, shown_number, trial_name, with_unit
 from sweep.report.ablation import ablation_table
 from sweep.report.landscape import Landscape
+from sweep.report.method import Method
 from sweep.report.parallel import OFF, Axis, Coordinates, Line
 from sweep.report.ranking import Row, composed
 from sweep.report.result import StudyResult
 from sweep.report.style import Chart
+from sweep.report.verdict import verdict_table
 from sweep.report.words import (
     STATE_WORDS,
     cost_sentence,
@@ -45,6 +47,7 @@ class PageInputs:
         charts: In the order of the page.
         landscape: Those below the leaderboard, each to be unfolded.
         parallel: For the interactive chart, if there is one.
+        method: How the answer was come to.
         missing: Why something that people may look for is not there.
         best_yaml: The best configuration as a study file, if anything has completed.
         code_commands: What puts the code back as it was.
@@ -56,6 +59,7 @@ class PageInputs:
     charts: Sequence[Chart]
     landscape: Landscape
     parallel: Coordinates | None
+    method: Method
     missing: Sequence[str]
     best_yaml: bytes | None
     code_commands: Sequence[str]
@@ -109,6 +113,10 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
             )
             for pair in result.pairs
         ],
+        verdict_table=None
+        if result.verdict is None or result.replication is None
+        else verdict_table(result.replication, result.verdict, result.study.objective),
+        method=_method(inputs.method),
         ablation=None
         if result.ablation is None or result.ablation.plan is None
         else ablation_table(result.ablation, result.study),
@@ -158,6 +166,15 @@ def _expected(result: StudyResult) -> Mapping[str, str] | None:
 def _split(path: str) -> tuple[str, str]:
     section, _, name = path.rpartition("/")
     return section, name
+
+
+def _method(method: Method) -> Mapping[str, Any]:
+    return {
+        "sentences": method.sentences,
+        "searched": [(*_split(one.path), one.range, one.best) for one in method.searched],
+        "arms": method.arms,
+        "steps": method.steps,
+    }
 
 
 def _leader(row: Row, result: StudyResult, *, many_seeds: bool) -> Mapping[str, Any]:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from statistics import stdev
 from typing import Any
 
 from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger
 from sweep.messages import counted, shown_duration, shown_size
-from sweep.naming import metric_words, percent, shown_number
+from sweep.naming import metric_words, with_spread
 from sweep.report.comparison import paired_difference
 from sweep.report.result import StudyResult
+from sweep.report.verdict import verdict_table
 from sweep.report.words import (
     ALONE,
     counts,
@@ -20,8 +20,6 @@ from sweep.report.words import (
     template_sentence,
     verdict_text,
 )
-from sweep.study import Objective
-from sweep.verdict.verdict import Lead
 
 TOP = 10
 """How many candidates are shown beside the arms, all of which are."""
@@ -65,25 +63,10 @@ def _verdict(result: StudyResult) -> Iterator[str]:
     verdict, replication = result.verdict, result.replication
     if verdict is None or replication is None:
         return
-    objective = result.study.objective
-    leads = {lead.control: lead for lead in verdict.leads}
-    rows = []
-    for name in _best_first(verdict.means, objective):
-        lead, chance = leads.get(name), verdict.probability_best.get(name)
-        values = [value for value in replication.values[name] if value is not None]
-        rows.append(
-            (
-                f"**{name}**" if name == verdict.winner else name,
-                str(len(values)),
-                _with_spread(verdict.means[name], stdev(values) if len(values) > 1 else None),
-                "" if lead is None else _ahead(lead),
-                "" if chance is None else percent(chance),
-            )
-        )
-    metric = metric_words(objective.metric)
-    head = ("", "fresh seeds", metric, "winner ahead by (interval)", "best of those who stayed")
+    head, *rows = verdict_table(replication, verdict, result.study.objective)
+    bold = [(f"**{row[0]}**" if row[0] == verdict.winner else row[0], *row[1:]) for row in rows]
     yield "## Trained again on fresh seeds"
-    yield _table([head, *rows])
+    yield _table([head, *bold])
 
 
 def _candidates(result: StudyResult, ledger: Ledger) -> Iterator[str]:
@@ -139,12 +122,7 @@ def _pairs(result: StudyResult) -> Iterator[str]:
 
 
 def _mean(candidate: Candidate) -> str:
-    return _with_spread(candidate.mean, candidate.sd)
-
-
-def _with_spread(mean: float, sd: float | None) -> str:
-    """Return a mean over seeds and the standard deviation between them."""
-    return shown_number(mean) if sd is None else f"{shown_number(mean)} ± {shown_number(sd, 2)}"
+    return with_spread(candidate.mean, candidate.sd)
 
 
 def _behind(candidate: Candidate, first: Candidate) -> str:
@@ -214,14 +192,6 @@ def _repeating(name: str, changed: Sequence[str] | None) -> str:
     if changed:
         return f"The study's file has changed since, in {', '.join(changed)}."
     return f"Run it again: `python sweep/run.py {name}`."
-
-
-def _best_first(means: Mapping[str, float], objective: Objective) -> list[str]:
-    return sorted(means, key=lambda name: means[name], reverse=objective.direction == "maximize")
-
-
-def _ahead(lead: Lead) -> str:
-    return f"{lead.mean:+#.3g} ({lead.low:+#.3g} to {lead.high:+#.3g})"
 
 
 def _without_empty_columns(table: Table) -> Table:

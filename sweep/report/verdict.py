@@ -1,12 +1,13 @@
 """The verdict in sentences, as a figure and as a table."""
 
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sweep.candidates import Candidate
 from sweep.ledger import Ledger
 from sweep.messages import counted
-from sweep.naming import metric_words, percent, shown_number, with_unit
+from sweep.naming import metric_words, percent, shown_number, with_spread, with_unit
 from sweep.report.answer import Answer
 from sweep.report.style import (
     BEST,
@@ -85,6 +86,60 @@ def verdict_chart(replication: Replication, verdict: Verdict, study: Study) -> C
         ),
         rows=tuple(rows),
     )
+
+
+def verdict_table(
+    replication: Replication, verdict: Verdict, objective: Objective
+) -> list[tuple[str, ...]]:
+    """Return a row for everyone who was trained again, best first, below a head.
+
+    Leads over controls have the verdict's interval. Nothing is tested between finalists, of which
+    the winner is the best: their lead has none.
+    """
+    leads = {lead.control: lead for lead in verdict.leads}
+    names = sorted(
+        verdict.means, key=verdict.means.__getitem__, reverse=objective.direction == "maximize"
+    )
+    rows: list[tuple[str, ...]] = [
+        (
+            "",
+            "fresh seeds",
+            metric_words(objective.metric),
+            "winner ahead by (interval)",
+            "best of those who stayed",
+        )
+    ]
+    for name in names:
+        values = [value for value in replication.values[name] if value is not None]
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        chance = verdict.probability_best.get(name)
+        if name in leads:
+            lead = leads[name]
+            ahead = f"{lead.mean:+#.3g} ({lead.low:+#.3g} to {lead.high:+#.3g})"
+        else:
+            ahead = _ahead_of_finalist(name, replication, verdict, objective)
+        rows.append(
+            (
+                name,
+                str(len(values)),
+                with_spread(verdict.means[name], sd),
+                ahead,
+                "" if chance is None else percent(chance),
+            )
+        )
+    return rows
+
+
+def _ahead_of_finalist(
+    name: str, replication: Replication, verdict: Verdict, objective: Objective
+) -> str:
+    """Return the winner's mean lead over another point in the rounds of both; "" of no such."""
+    if verdict.winner is None or name == verdict.winner or replication.sources[name].arm:
+        return ""
+    sign = 1 if objective.direction == "maximize" else -1
+    rounds = zip(replication.values[verdict.winner], replication.values[name], strict=False)
+    leads = [sign * (a - b) for a, b in rounds if a is not None and b is not None]
+    return f"{statistics.fmean(leads):+#.3g}" if leads else ""
 
 
 REPLICATE_COLUMNS = (

@@ -23,6 +23,7 @@ from sweep.report.curves import learning_curves
 from sweep.report.front import front_chart
 from sweep.report.history import Stages, epochs_from
 from sweep.report.landscape import landscape_of
+from sweep.report.method import method_of
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
 from sweep.report.pictures import augmented_stage, compositions, predictions
@@ -118,6 +119,7 @@ def write_report(
         drawn,
         landscape,
         parallel,
+        method_of(result, ledger, phases),
         missing,
         best_yaml=None if best is None else best.read_bytes(),
         code_commands=code_commands(ledger.lineage, StudyDir(folder.parent)),

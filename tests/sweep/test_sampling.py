@@ -415,7 +415,7 @@ class Broken(RandomSampler):
 @pytest.fixture
 def broken(monkeypatch):
     """Have TPE raise at every question."""
-    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(lambda question: Broken()))
+    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(lambda question: Broken(), "a test"))
 
 
 @pytest.mark.parametrize("is_prepared", [False, True])
@@ -439,7 +439,7 @@ def test_a_sampler_that_cannot_even_be_made_is_answered_for_too(monkeypatch):
     def refuse(question):
         raise ValueError("too many parameters")
 
-    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(refuse))
+    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(refuse, "a test"))
     assert view_of([]).ask(0).fault == "ValueError: too many parameters"
 
 

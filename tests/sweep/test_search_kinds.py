@@ -74,7 +74,7 @@ def test_a_sampler_that_fails_costs_no_study_and_is_told_with_each_trial(
     def refuse(question):
         raise ValueError(f"place {question.place} is too hard")
 
-    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(refuse))
+    monkeypatch.setitem(SAMPLERS, "tpe", SamplerKind(refuse, "a test"))
     study = make_study(search={"sampler": "tpe", "trials": 3})
     ledger = Play(study, tmp_path, slots=slots).run()
     assert {str(trial.state) for trial in ledger.trials.values()} == {"COMPLETE"}

@@ -10,6 +10,7 @@ from rich.console import Console
 from sweep.ledger import FIRST_REPLICATE, Ledger
 from sweep.outcome import Outcome, judge_failures
 from sweep.report.result import result_of
+from sweep.report.verdict import verdict_table
 from sweep.report.writing import write_report
 from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, make_study
@@ -55,6 +56,20 @@ def test_a_winner_is_told_with_its_lead_over_the_strongest_control(ledger):
     assert "arm no_draft by" in result.answer.sentence
     assert result.best.number == result.answer.leader.trials[0].number
     assert result.best.arm is None
+
+
+def test_everyone_stands_in_the_table_and_only_controls_have_an_interval(ledger):
+    result = told(shifted(ledger, point=-2.0, published=0.0, no_draft=1.0))
+    head, *rows = verdict_table(result.replication, result.verdict, STUDY.objective)
+    assert head[3] == "winner ahead by (interval)"
+    assert rows[0][0] == result.verdict.winner
+    ahead = {row[0]: row[3] for row in rows}
+    assert ahead.pop(result.verdict.winner) == ""
+    assert "(" in ahead["arm published"]
+    (other,) = (name for name in ahead if name.startswith("trial"))
+    winner, rival = (result.replication.values[n] for n in (result.verdict.winner, other))
+    leads = [b - a for a, b in zip(winner, rival, strict=False)]
+    assert float(ahead[other]) == pytest.approx(sum(leads) / len(leads), rel=5e-3)
 
 
 def test_what_is_not_separated_is_told_as_that(ledger):
@@ -150,6 +165,7 @@ def test_the_page_and_the_files_show_the_replicates(ledger, tmp_path):
     page = report.page.read_text()
     assert "The verdict: trained again on fresh seeds" in page
     assert "make up for choosing the best of 2 points" in page
+    assert '<th class="number">winner ahead by (interval)</th>' in page
     rounds = report.result.replication.race.rounds
     of_most = "5 fresh seeds" if rounds == 5 else f"{rounds} of at most 5 fresh seeds"
     assert f"Trained again on {of_most}: " in page

@@ -277,8 +277,12 @@ def test_a_proxy_is_drawn_against_the_objective_with_its_rank_correlation(
     searched_records, tmp_path
 ):
     phases = {
-        "pretrain": SimpleNamespace(proxy="val/probe_root_epe_mm", show_views=None, draw=None),
-        "finetune": SimpleNamespace(proxy=None, show_views=None, draw=None),
+        "pretrain": SimpleNamespace(
+            proxy="val/probe_root_epe_mm", show_views=None, draw=None, inherits=(), follows=()
+        ),
+        "finetune": SimpleNamespace(
+            proxy=None, show_views=None, draw=None, inherits=(), follows=()
+        ),
     }
     page = write(searched_records, tmp_path, phases=phases).page.read_text()
     assert "rank correlation over 5 completed trials: 1.00" in page

@@ -1,0 +1,270 @@
+"""How an answer was come to: what was searched and by whom, what stayed the same, what decided."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpe.phases.phase import PhaseSpec
+from sweep.ledger import Ledger
+from sweep.messages import counted
+from sweep.naming import metric_words, percent, shown_setting
+from sweep.placement import describe_distribution, distributions_from_json
+from sweep.protocols import protocol_of
+from sweep.report.ranking import composed
+from sweep.report.result import StudyResult
+from sweep.samplers import SAMPLERS
+from sweep.study import Arm, EarlyStop, Study, split_metric
+from sweep.tree import flattened
+from sweep.trials import StageEntry, Trial
+from sweep.verdict.replicates import Replication
+
+AS_THE_STUDY = "as the study sets it"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A parameter, or an operation with its strengths, that the search varied.
+
+    Attributes:
+        path: Such as `pretrain/augment/rotate`.
+        range: What it could be.
+        best: What it is in the best trial.
+    """
+
+    path: str
+    range: str
+    best: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the best trial's plan.
+
+    Attributes:
+        label: Its name in the plan.
+        words: What it does, in a line.
+        settings: Path -> value of all that the search did not vary; sections that are off are left
+            out.
+    """
+
+    label: str
+    words: str
+    settings: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the answer was come to.
+
+    Attributes:
+        sentences: Search, early stopping, what decided, and on what data, in this order.
+        searched: In the order in which the space asks.
+        arms: Name -> what it is.
+        steps: Of the best trial; none where nothing has completed.
+    """
+
+    sentences: Sequence[str]
+    searched: Sequence[Searched]
+    arms: Sequence[tuple[str, str]]
+    steps: Sequence[Step]
+
+
+def method_of(result: StudyResult, ledger: Ledger, phases: Mapping[str, PhaseSpec]) -> Method:
+    """Return how the answer was come to.
+
+    Args:
+        result: What the study has come to.
+        ledger: What happened.
+        phases: What the plan's names mean.
+    """
+    study, best = result.study, result.best
+    return Method(
+        sentences=[
+            *_search(study, ledger),
+            *_decision(study, result.replication),
+            *_scores(study, ledger),
+        ],
+        searched=_searched(ledger, best),
+        arms=[(name, _arm_words(arm)) for name, arm in study.arms.items()],
+        steps=[] if best is None else list(_steps(best, phases)),
+    )
+
+
+def _search(study: Study, ledger: Ledger) -> Iterator[str]:
+    """Yield how points were chosen, with which seeds they ran, and who was stopped."""
+    search = study.search
+    seeds = ", ".join(map(str, study.seeds.trials))
+    each = f"trial seed {seeds}" if len(study.seeds.trials) == 1 else f"trial seeds {seeds}"
+    num_points = len({trial.point for trial in ledger.searched()})
+    if num_points == 0:
+        yield f"Nothing was searched: the arms ran with {each}."
+        return
+    space = "" if study.space is None else f" of the space {study.space}"
+    were = "was" if num_points == 1 else "were"
+    points = f"{counted(num_points, 'point')}{space} {were} chosen by "
+    yield f"{points}{SAMPLERS[search.sampler].words}, and ran with {each}."
+    if search.neighbours:
+        yield (
+            f"With probability {search.neighbours:g} a new point was one of the best with a few "
+            "parameters changed instead."
+        )
+    if search.reuse:
+        yield (
+            f"With probability {search.reuse:g} a new point took over a finished first part of an "
+            "earlier one."
+        )
+    yield _stopping(study.early_stop)
+
+
+def _stopping(rule: EarlyStop) -> str:
+    if rule.rule == "none":
+        return "None was stopped early."
+    rungs = " and ".join(f"{share:g}" for share in rule.rungs)
+    watched = "the objective" if rule.metric is None else metric_words(rule.metric, unit=False)
+    if rule.proxy:
+        watched += ", in phases that do not report it by their proxy"
+    kept = percent(rule.keep)
+    how = {
+        "asha": f"a point that was not among the better {kept} so far was "
+        f"{'paused' if rule.promote else 'stopped'} (asynchronous successive halving)",
+        "sync": f"of each {rule.cohort} points the better {kept} went on (successive halving)",
+        "median": "a point that was worse than the median of those before it was stopped",
+    }[rule.rule]
+    return f"At {rungs} of a phase's epochs {how}, compared by {watched}; arms never were."
+
+
+def _decision(study: Study, replication: Replication | None) -> Iterator[str]:
+    """Yield who was trained again on fresh seeds."""
+    if study.final.top_k == 0:
+        return
+    if replication is None:
+        yield "When the search is over, the best points and all arms are trained on fresh seeds."
+        return
+    names = [e.name for e in replication.race.entrants if not e.is_control]
+    points = "No point" if not names else f"The search's best ({', '.join(names)})"
+    first, last = replication.seeds[0], replication.seeds[-1]
+    seeds = f"seed {first}" if first == last else f"up to {len(replication.seeds)} fresh seeds"
+    yield (
+        f"{points} and all arms were trained again on {seeds} ({first} to {last}); they alone "
+        "decide, so that being the luckiest of many in the search wins nothing."
+    )
+
+
+def _scores(study: Study, ledger: Ledger) -> Iterator[str]:
+    """Yield what the score is, and on which samples it is taken."""
+    label, key = split_metric(study.objective.metric)
+    split, _, name = key.partition("/")
+    stages = [
+        stage for trial in ledger.everything() for stage in trial.stages if stage.label == label
+    ]
+    phase = stages[0].phase if stages else label
+    told = protocol_of(phase, name)
+    words = metric_words(study.objective.metric, unit=False)
+    if told is not None:
+        yield f"{words[0].upper()}{words[1:]}: {told}."
+    if split != "val":
+        return
+    if any(stage.config.get("score_test") for stage in stages):
+        yield "Everything was chosen on the split val; test was scored too, and decided nothing."
+    elif stages and all("score_test" in stage.config for stage in stages):
+        yield "Everything was chosen on the split val; test was not looked at."
+
+
+def _searched(ledger: Ledger, best: Trial | None) -> list[Searched]:
+    """Return what the search varied, an operation and its strengths as one."""
+    texts: dict[str, str] = {}
+    for trial in ledger.searched():
+        texts.update({p: text for p, text in trial.distributions.items() if p not in texts})
+    found = distributions_from_json(texts)
+    ranges = composed({path: describe_distribution(found[path]) for path in found})
+    values = {} if best is None else dict(composed(best.params))
+    return [
+        Searched(
+            path,
+            f"off, or {text}" if f"{path}/enabled" in found else text,
+            values.get(path, AS_THE_STUDY),
+        )
+        for path, text in ranges
+    ]
+
+
+def _arm_words(arm: Arm) -> str:
+    parts = [] if arm.baseline is None else [f"published setting {arm.baseline}"]
+    if arm.plan is not None:
+        parts.append(f"plan {' -> '.join(arm.plan)}")
+    parts += [f"{path} {shown_setting(value)}" for path, value in arm.settings.items()]
+    return ", ".join(parts) or AS_THE_STUDY
+
+
+def _steps(best: Trial, phases: Mapping[str, PhaseSpec]) -> Iterator[Step]:
+    for place, stage in enumerate(best.stages):
+        spec = phases.get(stage.phase)
+        follows = spec.follows if spec is not None and "encoder" in spec.inherits else ()
+        earlier = (other.label for other in best.stages[:place] if other.phase in follows)
+        settings = [
+            (path, shown_setting(value))
+            for path, value in flattened(_what_is_on(stage.config))
+            if f"{stage.label}/{path}" not in best.params
+        ]
+        yield Step(stage.label, _words(stage, next(earlier, None), best.params), settings)
+
+
+def _words(stage: StageEntry, source: str | None, searched: Collection[str]) -> str:
+    """Return what a step does in a line, without what was searched.
+
+    Args:
+        stage: The step.
+        source: The earlier step that its encoder comes from.
+        searched: Paths of parameters.
+    """
+    known = {
+        path: value
+        for path, value in flattened(stage.config)
+        if f"{stage.label}/{path}" not in searched
+    }
+    parts = list(_amount_words(stage, known))
+    if size := _size_words(known):
+        parts.append(size)
+    if "encoder/name" in known:
+        parts.append(_encoder_words(known, source))
+    if known.get("label_fraction", 1) != 1:
+        parts.append(f"{percent(known['label_fraction'])} of the labels")
+    if "optimizer/name" in known:
+        rate = f" at {known['optimizer/lr']:g}" if "optimizer/lr" in known else ""
+        parts.append(f"{known['optimizer/name']}{rate}")
+    return ", ".join(parts)
+
+
+def _amount_words(stage: StageEntry, known: Mapping[str, Any]) -> Iterator[str]:
+    steps = known.get("steps_per_epoch")
+    of = "" if steps is None else f" of {counted(steps, 'step')}"
+    yield f"{counted(stage.epochs_planned, 'epoch')}{of}"
+    if "batch_size" in known:
+        yield f"batches of {known['batch_size']}"
+
+
+def _size_words(known: Mapping[str, Any]) -> str:
+    if "image_px" in known:
+        return f"{known['image_px']} px"
+    if {"width_px", "height_px"} <= known.keys():
+        return f"{known['width_px']} x {known['height_px']} px"
+    return ""
+
+
+def _encoder_words(known: Mapping[str, Any], source: str | None) -> str:
+    origin = f"{known.get('encoder/init', 'given')} weights" if source is None else f"of {source}"
+    frozen = ", frozen" if known.get("train_encoder") is False else ""
+    return f"encoder {known['encoder/name']} ({origin}{frozen})"
+
+
+def _what_is_on(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without nulls and sections that a switch or a weight of 0 turns off."""
+    return {
+        name: _what_is_on(value) if isinstance(value, Mapping) else value
+        for name, value in config.items()
+        if value is not None and not (isinstance(value, Mapping) and _is_off(value))
+    }
+
+
+def _is_off(section: Mapping[str, Any]) -> bool:
+    return section.get("enabled") is False or section.get("weight") == 0
