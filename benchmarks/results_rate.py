@@ -1,11 +1,12 @@
 """What it costs trainings to report 25 times a second each, eight of them at once.
 
 Trials of one phase whose epochs rest for 40 ms, 750 of them, so that eight trials at a time report
-200 results a second. The slow-down of a trial is the time from its first result to its last against
-the same phase iterated in a plain loop, which nobody listens to. One after another run
+200 results a second. The slow-down of a trial is the mean time between its results against the same
+phase iterated in a plain loop, which nobody listens to. One after another run
 
-- this engine: every epoch's state is saved and its result is in the journal, both safe from a power
-  cut, before the next one is asked for; MLflow gets all of it later;
+- this engine: every two seconds a worker saves its state and tells of the epochs since; the driver
+  has them in the journal, safe from a power cut, before it decides anything, and MLflow gets all of
+  it later. Results that come together have one time: those of the first two seconds do not count;
 - the peer, Ray Tune with its loggers: a function that rests and reports, results in CSV, JSON and
   TensorBoard files, no state saved;
 - the same with `MLflowLoggerCallback` on SQLite.
@@ -56,10 +57,20 @@ REST_S = 0.04
 
 @dataclass(frozen=True)
 class Trained:
-    """When a trial reported first and last, in seconds since the epoch."""
+    """A trial, with when it reported first and last, in seconds since the epoch.
+
+    Attributes:
+        after_first: How many results came after the first time.
+    """
 
     first_s: float
     last_s: float
+    after_first: int
+
+    @property
+    def pace_s(self) -> float:
+        """Return the mean time between two results."""
+        return (self.last_s - self.first_s) / self.after_first
 
 
 def settings_of(epochs: int) -> dict[str, Any]:
@@ -107,7 +118,10 @@ def by_the_engine(address: str, folder: Path, *, trials: int, epochs: int) -> li
         if record["kind"] == "epoch" and record["label"] == PHASE:
             times.setdefault(record["trial"], []).append(record["time_s"])
     assert all(len(found) == epochs for found in times.values())
-    return [Trained(min(found), max(found)) for found in times.values()]
+    return [
+        Trained(min(found), max(found), sum(time_s > min(found) for time_s in found))
+        for found in times.values()
+    ]
 
 
 def by_tune(address: str, folder: Path, *, mlflow: bool, trials: int, epochs: int) -> list[Trained]:
@@ -121,7 +135,7 @@ def by_tune(address: str, folder: Path, *, mlflow: bool, trials: int, epochs: in
         capture_output=True,
         text=True,
     ).stdout
-    return [Trained(*times) for times in json.loads(said.splitlines()[-1])]
+    return [Trained(*times, after_first=epochs - 1) for times in json.loads(said.splitlines()[-1])]
 
 
 def report_often(config: Mapping[str, Any]) -> None:
@@ -169,9 +183,9 @@ def among_eight(trained: Sequence[Trained]) -> list[Trained]:
 def row(name: str, trained: Sequence[Trained], *, epochs: int, bare: float) -> str:
     """Return a line of the table."""
     counted = among_eight(trained)
-    took = [trial.last_s - trial.first_s for trial in counted]
-    rate = AT_A_TIME * (epochs - 1) / statistics.mean(took)
-    slower = [seconds / bare - 1 for seconds in took]
+    paces = [trial.pace_s for trial in counted]
+    rate = AT_A_TIME / statistics.mean(paces)
+    slower = [pace * (epochs - 1) / bare - 1 for pace in paces]
     return (
         f"| {name} | {len(counted)} | {rate:.0f} | {statistics.mean(slower):.1%} | "
         f"{min(slower):.1%} to {max(slower):.1%} |"

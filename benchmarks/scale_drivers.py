@@ -43,6 +43,7 @@ from trainables.slot import SlotShape
 from trainables.stage_data import open_stage_data
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage
+from trainables.worker_group import News
 
 SEED = 0
 
@@ -143,9 +144,10 @@ class Desk:
     def working(self, beat: int, on_batches: bool) -> None:
         """Tell nobody: there is no watchdog."""
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:
+    def report(self, epochs: News) -> Directive:
         """See `trainables.training.Desk`."""
-        self._tell(Event.EPOCH, epoch, metrics)
+        for epoch, metrics in epochs:
+            self._tell(Event.EPOCH, epoch, metrics)
         return Directive.CONTINUE
 
     def finish(self, history: History) -> None:  # noqa: ARG002  the protocol's

@@ -50,6 +50,7 @@ from trainables.saved_states import History
 from trainables.stage_data import open_stage_data
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage
+from trainables.worker_group import News
 
 COUNTS = (
     "STAGE_SHARING_COUNTS"  # the workers' phases are found by name, so no argument reaches them
@@ -142,7 +143,7 @@ class NoDesk:
     def working(self, beat: int, on_batches: bool) -> None:
         """Take note of nothing."""
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> Directive:  # noqa: ARG002
+    def report(self, epochs: News) -> Directive:  # noqa: ARG002
         """Go on."""
         return Directive.CONTINUE
 

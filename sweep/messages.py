@@ -1,6 +1,6 @@
 """How refusals are worded: the rule, the value that broke it, the way out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +48,11 @@ def shown_size(num_bytes: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Return `1 slot`, `2 slots`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def shown_duration(seconds: float) -> str:

@@ -100,12 +100,12 @@ class Outcome:
 
     @property
     def _objective(self) -> str:
-        """Return a sentence on what the objective has come to, if it has."""
+        """Return a sentence on what the objective has come to now, if it has."""
         row = next((a for a in self.agreements if a.name == OBJECTIVE), None)
         if row is None or row.value is None:
             return ""
         words = metric_words(self.metric, unit=False)
-        return f" Its {words} is {with_unit(row.value, self.metric)}."
+        return f" It came to {with_unit(row.value, self.metric)} {words}."
 
 
 def replay(

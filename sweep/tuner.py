@@ -53,7 +53,8 @@ ON_THE_HEAD = {"node:__internal_head__": 0.001}
 
 NOTICE_S = 2.0
 """For running epochs to end after SIGTERM, whose sender may kill after ten seconds. An epoch that
-takes longer is trained again; every earlier one is saved."""
+takes longer is trained again, and with it short ones of the two seconds before; all others are
+saved."""
 
 TUNE_SWITCHES = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -105,6 +106,7 @@ class Machinery:
         shape: Their shape.
         imported: Plan label -> key of stages that stand for the plan up to there.
         watchdog_s: A worker that reports nothing for this long is replaced; None: the pool's own.
+        report_every_s: Epochs are told of at most this often; None: the pool's own.
         phases: The phases by name, and `module:attribute` where workers find the same.
         spaces: The search spaces by name.
         opener: `module:attribute` of the function by which workers open data; None: the pool's own.
@@ -117,6 +119,7 @@ class Machinery:
     shape: SlotShape
     imported: Mapping[str, str] = field(default_factory=dict)
     watchdog_s: float | None = None
+    report_every_s: float | None = None
     phases: Mapping[str, PhaseSpec] = field(default_factory=lambda: PHASES)
     phases_at: str = "hpe.phases.catalog:PHASES"
     spaces: Mapping[str, Space] = field(default_factory=lambda: SPACES)
@@ -282,6 +285,8 @@ def _pool(machinery: Machinery, scratch: Path) -> SlotPool:
     options: dict[str, Any] = {}
     if machinery.watchdog_s is not None:
         options["watchdog_s"] = machinery.watchdog_s
+    if machinery.report_every_s is not None:
+        options["report_every_s"] = machinery.report_every_s
     if machinery.opener is not None:
         options["opener"] = machinery.opener
     return SlotPool(

@@ -23,6 +23,7 @@ from trainables.placement_groups import UNPLACED, train_groups, why_waiting
 from trainables.slot import SlotActor, SlotConfig, SlotShape
 from trainables.slot_handle import SlotHandle, is_there
 from trainables.stage_remote import linked_remote
+from trainables.worker import REPORT_EVERY_S
 
 SILENT_SLOT_S = 60.0
 """A slot that does not answer for this long, restarts included, is replaced; doubled each time in a
@@ -58,6 +59,7 @@ class SlotPool:
         store_root: The stage store, reachable from every worker, or a cache of what is.
         watchdog_s: A worker group that reports nothing for this long while training is replaced;
             it must be longer than the longest epoch.
+        report_every_s: See `SlotConfig`.
         scratch: Where Ray Train keeps its own files, on the driver's machine; by default beside the
             store.
         phases: `module:attribute` of the phases by name.
@@ -74,6 +76,7 @@ class SlotPool:
         shape: SlotShape,
         store_root: Path,
         watchdog_s: float = 1800.0,
+        report_every_s: float = REPORT_EVERY_S,
         scratch: Path | None = None,
         phases: str = "hpe.phases.catalog:PHASES",
         opener: str = "trainables.stage_data:open_stage_data",
@@ -94,6 +97,7 @@ class SlotPool:
             store_root=str(store_root),
             scratch=str(self._scratch),
             watchdog_s=watchdog_s,
+            report_every_s=report_every_s,
             phases=phases,
             opener=opener,
             remote=linked_remote(store_root),
@@ -245,7 +249,7 @@ class SlotPool:
                         # A slot may wait for a node to come; remaking its placement group every
                         # minute, as Ray does otherwise, gives up its place among those waiting.
                         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
-                        # Every epoch is saved: a notice of preemption would change nothing.
+                        # Epochs are saved as it is: a notice of preemption would change nothing.
                         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
                         "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",  # it is in a thread
                         "OMP_NUM_THREADS": threads,

@@ -28,10 +28,15 @@ class Rhythm:
         self._now = now
         self._told_at = now()
 
-    def is_due(self, epoch: int) -> bool:
-        """Say whether an epoch that has just ended is to be told of, with those that wait."""
+    def is_due(self, epoch: int, *, anyway: bool = False) -> bool:
+        """Say whether an epoch that has just ended is to be told of, with those that wait.
+
+        Args:
+            epoch: The epoch.
+            anyway: Whether something else wants it told of now.
+        """
         now = self._now()
-        if epoch not in self._due and now - self._told_at < self._every_s:
+        if not anyway and epoch not in self._due and now - self._told_at < self._every_s:
             return False
         self._told_at = now
         return True

@@ -28,7 +28,7 @@ from trainables.admission import Terms
 from trainables.assignment import Assignment, Directive, Usage
 from trainables.mailbox import Mailbox, SlotPhase
 from trainables.posting import Answer
-from trainables.worker import LEAVE, RENEW, serve
+from trainables.worker import LEAVE, RENEW, REPORT_EVERY_S, serve
 from trainables.worker_group import HANG_S, Leave, Member, News, Order
 
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
@@ -82,6 +82,8 @@ class SlotConfig:
             else its group is replaced; longer than the longest epoch of such a phase.
         phases: `module:attribute` of the phases by name.
         opener: `module:attribute` of the function that opens a stage's data.
+        report_every_s: A worker that trains alone saves and tells of epochs at most this often, but
+            for those that a decision depends on; 0: of each as it ends.
         hang_s: A worker that works on batches tells of one at least this often, else its group is
             replaced.
         remote: The URI of which the stage store's folder is a cache, on every machine; None where
@@ -97,6 +99,7 @@ class SlotConfig:
     watchdog_s: float
     phases: str
     opener: str
+    report_every_s: float = REPORT_EVERY_S
     hang_s: float = HANG_S
     remote: str | None = None
     terms: Terms | None = None
@@ -361,6 +364,7 @@ class SlotActor:
                 "terms": self._config.terms,
                 "threads": shape.threads,
                 "gpus": shape.gpus_per_worker,
+                "report_every_s": self._config.report_every_s,
                 "phases": self._config.phases,
                 "opener": self._config.opener,
             },

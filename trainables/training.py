@@ -43,6 +43,9 @@ OUT_OF_REACH = frozenset(
 for."""
 LOADER_GONE = "RuntimeError: DataLoader worker (pid"
 
+TRIED_AGAIN = frozenset({"worker_lost", "stage_lost", "storage"})
+"""Failures that are nobody's fault: the stage is gone on with from what was saved of it."""
+
 DataOpener = Callable[[Mapping[str, Any]], OpenedData[Any]]
 
 
@@ -61,7 +64,10 @@ class Desk(Protocol):
         """
 
     def report(self, epochs: News) -> Directive:
-        """Say that these epochs are finished, and the last one saved; CONTINUE or ABANDON."""
+        """Say that these epochs are finished, and the last one saved; CONTINUE or ABANDON.
+
+        Before a failure that ends the trial the last ones are told of and not saved.
+        """
 
     def finish(self, history: History) -> None:
         """Say that the stage is committed."""
@@ -122,13 +128,15 @@ def train_stage(
     """Train the assignment's stage to its end and commit it, unless the desk says to abandon it.
 
     An epoch that is reported is saved by every rank, or one after it is. Rank 0 keeps the snapshots
-    that the phase's settings ask for, and commits.
+    that the phase's settings ask for, and commits. Epochs before a failure that ends the trial are
+    reported too, where nobody will go on from them.
 
     Args:
         lineage: Where and by whom it is trained, for the manifest.
         report_every_s: An epoch that ends sooner after the last report waits for a later one and is
-            told of with that, unless a decision depends on it or none comes after it. Several
-            workers must be of one mind: they report every epoch, and this is 0.
+            told of with that, unless a decision depends on it, none comes after it, or it changes
+            what is kept. Several workers must be of one mind: they report every epoch, and this is
+            0.
     """
     assert seat.world_size == 1 or report_every_s == 0, "ranks would report different epochs"
     stage = assignment.stage
@@ -160,24 +168,26 @@ def train_stage(
             except StopIteration as end:
                 artifacts: Artifacts = end.value
                 break
-            is_due = rhythm.is_due(report.epoch)
+            _require_sound(report, stage, epochs_before=len(history))
+            metrics = dict(report.metrics)
+            history.append({"epoch": report.epoch, "metrics": metrics})
+            snapshots = _snapshots_after(report.epoch, config=config, spec=spec, past=history)
+            draws = _is_drawn(report.epoch, config=config, spec=spec)
+            is_due = rhythm.is_due(report.epoch, anyway=snapshots.change or draws)
             if is_due:
                 pulse.rest()
-            _require_sound(report, stage, epochs_before=len(history))
-            history.append({"epoch": report.epoch, "metrics": dict(report.metrics)})
             state = report.state()
             _require_finite(state, stage, epoch=report.epoch)
-            with _writing(store):
-                if is_due:
+            if is_due:
+                with _writing(store):
                     store.save_state(
                         stage, state, epoch=report.epoch, history=history, rank=seat.rank
                     )
-                if seat.leads:
-                    _keep_snapshots(
-                        report, stage, store=store, config=config, spec=spec, past=history
-                    )
-                    _keep_pictures(report, stage, store=store, config=config, spec=spec)
-            untold.append((report.epoch, report.metrics))
+                    if seat.leads:
+                        _keep_snapshots(report, stage, snapshots, store=store)
+                    if seat.leads and draws:
+                        _keep_pictures(report, stage, store=store, spec=spec)
+            untold.append((report.epoch, metrics))
             if is_due and _tell(untold, desk) is Directive.ABANDON:
                 return
     if seat.leads:
@@ -199,10 +209,15 @@ def _telling_the_rest(
 ) -> Iterator[None]:
     """However training ends, say that it does, and tell of the epochs that wait to be told of.
 
-    What was reached before a failure is then known, as if every epoch had been reported.
+    What was reached before a failure is then known, as if every epoch had been reported; but not
+    where the trial is tried again: it goes on from the state that was saved.
     """
     try:
         yield
+    except (Exception, SystemExit) as error:
+        if failure_of(error).error_class in TRIED_AGAIN:
+            untold.clear()
+        raise
     finally:
         pulse.rest()
         if untold:
@@ -323,39 +338,63 @@ def _require_finite(state: State, stage: Stage, *, epoch: int) -> None:
             )
 
 
-def _keep_snapshots(
-    report: EpochReport,
-    stage: Stage,
-    *,
-    store: StageStore,
-    config: Config,
-    spec: PhaseSpec,
-    past: Sequence[Mapping[str, Any]],
-) -> None:
-    """Keep this epoch's artifacts if the settings want them, and drop those it outranks.
+@dataclass(frozen=True)
+class Snapshots:
+    """What an epoch changes of those that are kept.
+
+    Attributes:
+        keeps: Whether it is kept itself.
+        drops: Epochs that it outranks.
+    """
+
+    keeps: bool = False
+    drops: frozenset[int] = frozenset()
+
+    @property
+    def change(self) -> bool:
+        """Say whether it changes anything."""
+        return self.keeps or bool(self.drops)
+
+
+def _snapshots_after(
+    epoch: int, *, config: Config, spec: PhaseSpec, past: Sequence[Mapping[str, Any]]
+) -> Snapshots:
+    """Return what the settings want of the snapshots after an epoch, the last of `past`.
 
     The newest epoch needs no snapshot: until the stage is committed it has its state, afterwards
     the artifacts themselves.
     """
     keep = getattr(config, "keep", None)
     if not isinstance(keep, KeepConfig):
-        return
+        return Snapshots()
     keep = keep.model_copy(update={"last": False})
     epochs = {entry["epoch"]: entry["metrics"] for entry in past}
     wanted = epochs_to_keep(epochs, keep, default_metric=spec.ranked_by)
-    before = {epoch: values for epoch, values in epochs.items() if epoch != report.epoch}
-    if report.epoch in wanted:
+    before = {earlier: values for earlier, values in epochs.items() if earlier != epoch}
+    known = epochs_to_keep(before, keep, default_metric=spec.ranked_by)
+    return Snapshots(keeps=epoch in wanted, drops=known - wanted)
+
+
+def _keep_snapshots(
+    report: EpochReport, stage: Stage, snapshots: Snapshots, *, store: StageStore
+) -> None:
+    """Keep this epoch's artifacts if the settings want them, and drop those it outranks."""
+    if snapshots.keeps:
         store.keep_snapshot(stage, report.epoch, report.artifacts())
-    for epoch in epochs_to_keep(before, keep, default_metric=spec.ranked_by) - wanted:
+    for epoch in snapshots.drops:
         store.drop_snapshot(stage, epoch)
 
 
-def _keep_pictures(
-    report: EpochReport, stage: Stage, *, store: StageStore, config: Config, spec: PhaseSpec
-) -> None:
-    """Draw this epoch's predictions and keep the pictures, if the settings have a rhythm for it."""
+def _is_drawn(epoch: int, *, config: Config, spec: PhaseSpec) -> bool:
+    """Say whether the settings want pictures of an epoch's predictions."""
     every = getattr(config, "pictures_every", 0)
-    if spec.draw is None or not every or report.epoch % every:
-        return
+    return spec.draw is not None and bool(every) and epoch % every == 0
+
+
+def _keep_pictures(
+    report: EpochReport, stage: Stage, *, store: StageStore, spec: PhaseSpec
+) -> None:
+    """Draw this epoch's predictions and keep the pictures."""
+    assert spec.draw is not None, "there is nothing to draw with"
     drawn = spec.draw(report.artifacts().tensors["predictions"])
     store.keep_pictures(stage, report.epoch, drawn.as_files("predictions"))

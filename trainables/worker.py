@@ -42,7 +42,7 @@ CUDA_GROWTH_BYTES = 256 << 20
 """Memory a worker may hold above its baseline between assignments; with more, something leaks, and
 the group is started afresh. The baseline is what it held when new or after its first assignment."""
 
-USAGE_EVERY_S = 2.0
+USAGE_EVERY_S = 1.0
 """Between two looks at what a worker uses."""
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class WornOut(RuntimeError):
 class SlotDesk:
     """The slot, as seen by one worker; `number` counts the assignments of its group.
 
-    What the worker uses is measured from its beginning, and told with every epoch.
+    What the worker uses is measured from its beginning, and told with every report.
     """
 
     slot: ActorHandle
@@ -154,6 +154,7 @@ class Bench:
     data: DataCache
     seat: Seat
     slot_name: str
+    report_every_s: float
 
     def train(self, assignment: Assignment, desk: SlotDesk, *, waited_s: float) -> Failure | None:
         """Train, and return what went wrong as a value; nothing of the exception stays alive.
@@ -175,7 +176,7 @@ class Bench:
                     **_lineage(assignment, slot=self.slot_name, seat=self.seat),
                     "waited_s": round(waited_s, 4),
                 },
-                report_every_s=REPORT_EVERY_S if self.seat.world_size == 1 else 0.0,
+                report_every_s=self.report_every_s if self.seat.world_size == 1 else 0.0,
             )
         except RayError:
             raise  # not the trial's failure: the slot is gone, and soon this process
@@ -193,7 +194,7 @@ def serve(config: Mapping[str, Any]) -> None:
 
     Args:
         config: `slot` (the actor), `name`, `run`, `store_root`, `remote`, `terms`, `threads`,
-            `gpus`, `phases`, `opener`.
+            `gpus`, `report_every_s`, `phases`, `opener`.
     """
     slot: ActorHandle = config["slot"]
     context = ray.get_runtime_context()
@@ -209,6 +210,7 @@ def serve(config: Mapping[str, Any]) -> None:
             data=DataCache(resolve(config["opener"])),
             seat=_seat(uses_gpu=config["gpus"] > 0),
             slot_name=config["name"],
+            report_every_s=config["report_every_s"],
         )
         limit_gpu_memory(bench.seat.device, config["gpus"])
     except Exception as error:  # noqa: BLE001  a process edge: no group could serve here

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sweep.candidates import Candidate, candidates, failed_arms, keeps_constraints, leading
 from sweep.ledger import Ledger
+from sweep.messages import listed
 from sweep.naming import metric_words, shown_number, unit_of, with_unit
 from sweep.report.comparison import (
     MOST_SEEDS,
@@ -155,7 +156,7 @@ def _listed(parts: Sequence[str]) -> str:
     rest = len(parts) - NAMED
     if rest > 1:
         parts = [*parts[:NAMED], f"{rest} arms that are further behind"]
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return listed(parts)
 
 
 def _all_separated(told: Sequence[Comparison]) -> bool | None:

@@ -6,17 +6,18 @@ from typing import Any
 
 from hpe.phases.phase import PhaseSpec
 from sweep.ledger import Ledger
-from sweep.messages import counted
+from sweep.messages import counted, listed
 from sweep.naming import metric_words, percent, shown_setting
+from sweep.objectives import targets
 from sweep.placement import describe_distribution, distributions_from_json
 from sweep.protocols import protocol_of
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
 from sweep.samplers import SAMPLERS
-from sweep.study import Arm, EarlyStop, Study, split_metric
+from sweep.study import Arm, EarlyStop, Study, label_of, split_metric
 from sweep.tree import flattened
 from sweep.trials import StageEntry, Trial
-from sweep.verdict.replicates import Replication
+from trainables.plans import parse_plan
 
 AS_THE_STUDY = "as the study sets it"
 
@@ -57,13 +58,13 @@ class Method:
     """How the answer was come to.
 
     Attributes:
-        sentences: Search, early stopping, what decided, and on what data, in this order.
+        paragraphs: How points were chosen and stopped, what decided, and on what data.
         searched: In the order in which the space asks.
         arms: Name -> what it is.
         steps: Of the best trial; none where nothing has completed.
     """
 
-    sentences: Sequence[str]
+    paragraphs: Sequence[str]
     searched: Sequence[Searched]
     arms: Sequence[tuple[str, str]]
     steps: Sequence[Step]
@@ -79,14 +80,18 @@ def method_of(result: StudyResult, ledger: Ledger, phases: Mapping[str, PhaseSpe
     """
     study, best = result.study, result.best
     return Method(
-        sentences=[
-            *_search(study, ledger),
-            *_decision(study, result.replication),
-            *_scores(study, ledger),
+        paragraphs=[
+            " ".join(sentences)
+            for about in (
+                _search(study, ledger),
+                _decision(study, result),
+                _scores(study, ledger),
+            )
+            if (sentences := list(about))
         ],
         searched=_searched(ledger, best),
         arms=[(name, _arm_words(arm)) for name, arm in study.arms.items()],
-        steps=[] if best is None else list(_steps(best, phases)),
+        steps=[] if best is None else list(_steps(best, study, ledger, phases)),
     )
 
 
@@ -97,7 +102,8 @@ def _search(study: Study, ledger: Ledger) -> Iterator[str]:
     each = f"trial seed {seeds}" if len(study.seeds.trials) == 1 else f"trial seeds {seeds}"
     num_points = len({trial.point for trial in ledger.searched()})
     if num_points == 0:
-        yield f"Nothing was searched: the arms ran with {each}."
+        nothing = "Nothing is searched" if search.trials == 0 else "The search has not begun"
+        yield f"{nothing}: there are the arms, with {each}."
         return
     space = "" if study.space is None else f" of the space {study.space}"
     were = "was" if num_points == 1 else "were"
@@ -119,55 +125,67 @@ def _search(study: Study, ledger: Ledger) -> Iterator[str]:
 def _stopping(rule: EarlyStop) -> str:
     if rule.rule == "none":
         return "None was stopped early."
-    rungs = " and ".join(f"{share:g}" for share in rule.rungs)
+    rungs = listed([f"{share:g}" for share in rule.rungs])
     watched = "the objective" if rule.metric is None else metric_words(rule.metric, unit=False)
     if rule.proxy:
         watched += ", in phases that do not report it by their proxy"
     kept = percent(rule.keep)
     how = {
-        "asha": f"a point that was not among the better {kept} so far was "
-        f"{'paused' if rule.promote else 'stopped'} (asynchronous successive halving)",
+        "asha": f"points went on that were among the better {kept} so far (asynchronous successive "
+        f"halving{', those that wait being paused' if rule.promote else ''})",
         "sync": f"of each {rule.cohort} points the better {kept} went on (successive halving)",
-        "median": "a point that was worse than the median of those before it was stopped",
+        "median": "points were stopped that were worse than the median of those before them",
     }[rule.rule]
-    return f"At {rungs} of a phase's epochs {how}, compared by {watched}; arms never were."
+    return f"At {rungs} of the epochs {how}, compared by {watched}; arms were never stopped."
 
 
-def _decision(study: Study, replication: Replication | None) -> Iterator[str]:
+def _decision(study: Study, result: StudyResult) -> Iterator[str]:
     """Yield who was trained again on fresh seeds."""
-    if study.final.top_k == 0:
-        return
+    replication = result.replication
     if replication is None:
-        yield "When the search is over, the best points and all arms are trained on fresh seeds."
+        if study.final.top_k > 0 and study.search.trials > 0 and result.ended_by is None:
+            yield "When the search is over, the best points and all arms run on fresh seeds."
         return
-    names = [e.name for e in replication.race.entrants if not e.is_control]
-    points = "No point" if not names else f"The search's best ({', '.join(names)})"
+    points = [e.name for e in replication.race.entrants if not e.is_control]
+    controls = [e.name for e in replication.race.entrants if e.is_control]
+    if not points:
+        return
     first, last = replication.seeds[0], replication.seeds[-1]
-    seeds = f"seed {first}" if first == last else f"up to {len(replication.seeds)} fresh seeds"
+    seeds = f"up to {len(replication.seeds)} fresh seeds ({first} to {last})"
+    if first == last:
+        seeds = f"the fresh seed {first}"
+    beside = f" and the controls ({', '.join(controls)})" if controls else ""
     yield (
-        f"{points} and all arms were trained again on {seeds} ({first} to {last}); they alone "
-        "decide, so that being the luckiest of many in the search wins nothing."
+        f"The search's best ({', '.join(points)}){beside} were trained again on {seeds}; these "
+        "trainings alone decide, so that being the luckiest of many in the search wins nothing."
     )
 
 
 def _scores(study: Study, ledger: Ledger) -> Iterator[str]:
     """Yield what the score is, and on which samples it is taken."""
     label, key = split_metric(study.objective.metric)
-    split, _, name = key.partition("/")
-    stages = [
-        stage for trial in ledger.everything() for stage in trial.stages if stage.label == label
-    ]
-    phase = stages[0].phase if stages else label
+    _, _, name = key.partition("/")
+    stages = [stage for trial in ledger.everything() for stage in trial.stages]
+    phase = next((stage.phase for stage in stages if stage.label == label), label)
     told = protocol_of(phase, name)
     words = metric_words(study.objective.metric, unit=False)
     if told is not None:
         yield f"{words[0].upper()}{words[1:]}: {told}."
-    if split != "val":
-        return
-    if any(stage.config.get("score_test") for stage in stages):
-        yield "Everything was chosen on the split val; test was scored too, and decided nothing."
-    elif stages and all("score_test" in stage.config for stage in stages):
-        yield "Everything was chosen on the split val; test was not looked at."
+    chosen_on = {split_metric(metric)[1].partition("/")[0] for metric in _deciding(study)}
+    if "test" in chosen_on:
+        yield "Choices were made on the split test itself, which flatters what was chosen."
+    elif chosen_on == {"val"}:
+        looked = any(stage.config.get("score_test") for stage in stages)
+        told_of_test = "scored too, and decided nothing" if looked else "not looked at"
+        yield f"Everything was chosen on the split val; test was {told_of_test}."
+
+
+def _deciding(study: Study) -> Iterator[str]:
+    """Yield the metrics that something was chosen by."""
+    yield from (target.metric for target in targets(study.objective))
+    yield from (constraint.metric for constraint in study.objective.constraints)
+    if study.early_stop.metric is not None:
+        yield study.early_stop.metric
 
 
 def _searched(ledger: Ledger, best: Trial | None) -> list[Searched]:
@@ -182,10 +200,25 @@ def _searched(ledger: Ledger, best: Trial | None) -> list[Searched]:
         Searched(
             path,
             f"off, or {text}" if f"{path}/enabled" in found else text,
-            values.get(path, AS_THE_STUDY),
+            values[path] if path in values else _set_in(best, path),
         )
         for path, text in ranges
     ]
+
+
+def _set_in(best: Trial | None, path: str) -> str:
+    """Return what a trial has where it has no such parameter."""
+    if best is None:
+        return ""
+    stage = next((stage for stage in best.stages if stage.label == label_of(path)), None)
+    if stage is None:
+        return "not in its plan"
+    value: Any = stage.config
+    for name in path.split("/")[1:]:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, Mapping):
+        return "off" if _is_off(value) else "on"
+    return "" if value is None else shown_setting(value)
 
 
 def _arm_words(arm: Arm) -> str:
@@ -196,17 +229,44 @@ def _arm_words(arm: Arm) -> str:
     return ", ".join(parts) or AS_THE_STUDY
 
 
-def _steps(best: Trial, phases: Mapping[str, PhaseSpec]) -> Iterator[Step]:
+def _steps(
+    best: Trial, study: Study, ledger: Ledger, phases: Mapping[str, PhaseSpec]
+) -> Iterator[Step]:
     for place, stage in enumerate(best.stages):
         spec = phases.get(stage.phase)
         follows = spec.follows if spec is not None and "encoder" in spec.inherits else ()
-        earlier = (other.label for other in best.stages[:place] if other.phase in follows)
+        earlier = [other.label for other in best.stages[:place] if other.phase in follows]
+        given = any(phase in follows for phase in _given_phases(study, phases))
+        source = earlier[-1] if earlier else "given weights" if given else None
+        varied = _varied(stage, ledger) | best.params.keys()
         settings = [
             (path, shown_setting(value))
             for path, value in flattened(_what_is_on(stage.config))
-            if f"{stage.label}/{path}" not in best.params
+            if f"{stage.label}/{path}" not in varied
         ]
-        yield Step(stage.label, _words(stage, next(earlier, None), best.params), settings)
+        yield Step(stage.label, _words(stage, source, varied), settings)
+
+
+def _given_phases(study: Study, phases: Mapping[str, PhaseSpec]) -> list[str]:
+    """Return the phases that given weights stand for."""
+    if not study.from_weights:
+        return []
+    return [
+        step.phase for step in parse_plan(study.plan, phases) if step.label in study.from_weights
+    ]
+
+
+def _varied(stage: StageEntry, ledger: Ledger) -> set[str]:
+    """Return the paths of this step's settings that are not the same in all searched points."""
+    values: dict[str, list[Any]] = {}
+    for trial in ledger.searched():
+        for other in trial.stages:
+            if other.label == stage.label:
+                for path, value in flattened(other.config):
+                    seen = values.setdefault(f"{stage.label}/{path}", [])
+                    if len(seen) < 2 and value not in seen:
+                        seen.append(value)
+    return {path for path, seen in values.items() if len(seen) > 1}
 
 
 def _words(stage: StageEntry, source: str | None, searched: Collection[str]) -> str:
@@ -214,8 +274,8 @@ def _words(stage: StageEntry, source: str | None, searched: Collection[str]) -> 
 
     Args:
         stage: The step.
-        source: The earlier step that its encoder comes from.
-        searched: Paths of parameters.
+        source: Where its encoder comes from, if not from its own settings.
+        searched: Paths of settings.
     """
     known = {
         path: value
@@ -228,9 +288,11 @@ def _words(stage: StageEntry, source: str | None, searched: Collection[str]) -> 
     if "encoder/name" in known:
         parts.append(_encoder_words(known, source))
     if known.get("label_fraction", 1) != 1:
-        parts.append(f"{percent(known['label_fraction'])} of the labels")
+        parts.append(f"{100 * known['label_fraction']:.3g} % of the labels")
     if "optimizer/name" in known:
         rate = f" at {known['optimizer/lr']:g}" if "optimizer/lr" in known else ""
+        if rate and known.get("optimizer/sqrt_scaling"):
+            rate += " x sqrt(batch)"
         parts.append(f"{known['optimizer/name']}{rate}")
     return ", ".join(parts)
 
@@ -252,9 +314,11 @@ def _size_words(known: Mapping[str, Any]) -> str:
 
 
 def _encoder_words(known: Mapping[str, Any], source: str | None) -> str:
-    origin = f"{known.get('encoder/init', 'given')} weights" if source is None else f"of {source}"
-    frozen = ", frozen" if known.get("train_encoder") is False else ""
-    return f"encoder {known['encoder/name']} ({origin}{frozen})"
+    init = f"{known['encoder/init']} weights" if "encoder/init" in known else ""
+    origin = init if source is None else f"from {source}"
+    frozen = "frozen" if known.get("train_encoder") is False else ""
+    told = [text for text in (origin, frozen) if text]
+    return f"encoder {known['encoder/name']}" + (f" ({', '.join(told)})" if told else "")
 
 
 def _what_is_on(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _split(path: str) -> tuple[str, str]:
 
 def _method(method: Method) -> Mapping[str, Any]:
     return {
-        "sentences": method.sentences,
+        "paragraphs": method.paragraphs,
         "searched": [(*_split(one.path), one.range, one.best) for one in method.searched],
         "arms": method.arms,
         "steps": method.steps,

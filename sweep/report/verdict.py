@@ -93,8 +93,8 @@ def verdict_table(
 ) -> list[tuple[str, ...]]:
     """Return a row for everyone who was trained again, best first, below a head.
 
-    Leads over controls have the verdict's interval. Nothing is tested between finalists, of which
-    the winner is the best: their lead has none.
+    Leads over controls have the verdict's interval. That over another finalist has none: the winner
+    was picked as the best of them. Rounds that are not finished do not count.
     """
     leads = {lead.control: lead for lead in verdict.leads}
     names = sorted(
@@ -110,7 +110,8 @@ def verdict_table(
         )
     ]
     for name in names:
-        values = [value for value in replication.values[name] if value is not None]
+        ran = replication.values[name][: replication.race.rounds]
+        values = [value for value in ran if value is not None]
         sd = statistics.stdev(values) if len(values) > 1 else None
         chance = verdict.probability_best.get(name)
         if name in leads:
@@ -137,7 +138,10 @@ def _ahead_of_finalist(
     if verdict.winner is None or name == verdict.winner or replication.sources[name].arm:
         return ""
     sign = 1 if objective.direction == "maximize" else -1
-    rounds = zip(replication.values[verdict.winner], replication.values[name], strict=False)
+    ran = replication.race.rounds
+    rounds = zip(
+        replication.values[verdict.winner][:ran], replication.values[name][:ran], strict=False
+    )
     leads = [sign * (a - b) for a, b in rounds if a is not None and b is not None]
     return f"{statistics.fmean(leads):+#.3g}" if leads else ""
 

@@ -68,7 +68,7 @@ def test_arms_points_and_replicates_are_bit_equal(runs, reference):
     assert [row.compared for row in outcome.agreements] == [*(3 for _ in names[:-1]), 1]
     assert outcome.sentence.startswith("Reproduced: all ")
     recorded = read_trial(runs.study("toy").journal, reference).trial.objective
-    assert outcome.sentence.endswith(f" Its val error is {recorded:#.4g}.")
+    assert outcome.sentence.endswith(f" It came to {recorded:#.4g} val error.")
 
 
 def test_a_number_that_is_other_is_found_with_its_epoch(runs):

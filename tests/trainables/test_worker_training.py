@@ -120,6 +120,34 @@ def test_what_was_reached_before_a_failure_is_told_of(tmp_path):
     assert desk.reports == [[1, 2, 3]]
 
 
+def test_an_epoch_that_changes_what_is_kept_is_saved_and_told_of_at_once(tmp_path):
+    desk = Desk()
+    keep = {"every": 2, "metric": "val/total", "direction": "maximize"}
+    train(stage(epochs=5, keep=keep), tmp_path, desk, report_every_s=1000.0)
+    assert desk.reports == [[1, 2], [3, 4], [5]]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "no space left"), []),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), []),
+        (KeyError("a bug in a phase"), [[1, 2, 3]]),
+    ],
+)
+def test_what_is_tried_again_tells_of_nothing_that_was_not_saved(
+    tmp_path, monkeypatch, error, told
+):
+    def fail(_kind):
+        raise error
+
+    monkeypatch.setattr(slot_phases, "_trouble", lambda kind: fail(kind) if kind != "none" else 0)
+    desk = Desk()
+    with pytest.raises(type(error)):
+        train(stage(epochs=5, trouble="raise", at=4), tmp_path, desk, report_every_s=1000.0)
+    assert desk.reports == told
+
+
 def test_workers_that_train_together_tell_of_every_epoch(tmp_path):
     with pytest.raises(AssertionError, match="ranks would report different epochs"):
         train_stage(

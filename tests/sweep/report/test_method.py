@@ -49,18 +49,19 @@ def test_a_search_is_told_with_its_sampler_its_rungs_and_who_went_on(played):
         early_stop={"rule": "asha", "rungs": [0.34, 0.67], "keep": 0.5},
         final={"top_k": 2, "seeds": 3},
     )
-    text = " ".join(told.sentences)
+    text = " ".join(told.paragraphs)
     assert text.startswith("4 points of the space both were chosen by chance, and ran with trial")
     assert "With probability 0.25 a new point took over a finished first part of an earlier" in text
-    assert "At 0.34 and 0.67 of a phase's epochs a point that was not among the better 50 %" in text
-    assert "compared by the objective; arms never were." in text
-    assert "and all arms were trained again on up to 3 fresh seeds (1000 to 1002)" in text
-    assert text.count("trial 0") == 0, "arms are no finalists"
+    assert "At 0.34 and 0.67 of the epochs points went on that were among the better 50 %" in text
+    assert "compared by the objective; arms were never stopped." in text
+    controls = "the controls (arm published, arm no_draft)"
+    assert f"and {controls} were trained again on up to 3 fresh seeds (1000 to 1002)" in text
+    assert "(trial 0" not in text, "arms are no finalists"
 
 
 def test_arms_alone_are_told_as_no_search(played):
     told = played(search={"trials": 0}, space=None, seeds={"trials": [3, 4]})
-    assert told.sentences[0] == "Nothing was searched: the arms ran with trial seeds 3, 4."
+    assert told.paragraphs[0] == "Nothing is searched: there are the arms, with trial seeds 3, 4."
     assert not told.searched
     assert dict(told.arms) == {
         "published": "draft/x 4, final/y 2",
@@ -72,14 +73,20 @@ def test_arms_alone_are_told_as_no_search(played):
     ("rule", "words"),
     [
         ({"rule": "none"}, "None was stopped early."),
-        ({"rule": "median"}, "worse than the median of those before it was stopped"),
+        (
+            {"rule": "median"},
+            "stopped that were worse than the median of those before them",
+        ),
         ({"rule": "sync", "cohort": 2}, "of each 2 points the better 50 % went on"),
-        ({"rule": "asha", "promote": True}, "was paused (asynchronous successive halving)"),
+        (
+            {"rule": "asha", "promote": True},
+            "successive halving, those that wait being paused)",
+        ),
         ({"rule": "asha", "proxy": True}, "in phases that do not report it by their proxy"),
     ],
 )
 def test_every_rule_has_words(played, rule, words):
-    assert words in " ".join(played(early_stop=rule).sentences)
+    assert words in " ".join(played(early_stop=rule).paragraphs)
 
 
 def test_what_was_searched_comes_with_its_ranges_and_the_best_values(played):
@@ -121,7 +128,7 @@ def test_the_steps_say_network_start_size_and_labels(searched_records):
     pretrain, finetune = method(ledger, study).steps
     assert "48 px, encoder small_resnet (random weights)" in pretrain.words
     assert "batches of 128" in pretrain.words
-    assert "encoder small_resnet (of pretrain, frozen), 30 % of the labels" in finetune.words
+    assert "encoder small_resnet (from pretrain, frozen), 30 % of the labels" in finetune.words
     assert "adamw at 0.001" in finetune.words
     assert "adamw" not in pretrain.words, "the search chose it"
 
@@ -145,9 +152,50 @@ def test_settings_that_were_searched_or_are_off_are_not_among_the_fixed(searched
 )
 def test_the_score_is_defined_and_its_split_told(searched_records, scored, words):
     ledger, study = recorded(searched_records, finetune={"score_test": scored})
-    text = " ".join(method(ledger, study).sentences)
+    text = " ".join(method(ledger, study).paragraphs)
     assert "Val root EPE: wrists at the origin, the wrist's 0 counted;" in text
     assert f"Everything was chosen on the split val; {words}." in text
+
+
+def test_given_weights_are_where_an_encoder_comes_from(searched_records):
+    ledger, study = recorded(searched_records)
+    for trial in ledger.trials.values():
+        trial.stages[:] = [stage for stage in trial.stages if stage.label == "finetune"]
+    study = study.model_copy(update={"from_weights": {"pretrain": "weights.pt"}})
+    (finetune,) = method(ledger, study).steps
+    assert "encoder small_resnet (from given weights)" in finetune.words
+
+
+def test_what_differs_between_points_without_being_a_parameter_is_not_fixed(searched_records):
+    ledger, study = recorded(searched_records)
+    for trial in ledger.searched():
+        trial.stages[0].config["batch_size"] = 64 * (trial.number + 1)
+    pretrain, _ = method(ledger, study).steps
+    assert "batches of" not in pretrain.words
+    assert "batch_size" not in dict(pretrain.settings)
+
+
+def test_an_arm_that_leads_says_what_it_has_instead_of_parameters(journal_script):
+    script = journal_script()
+    script.trial(0, arm="no_pretraining", plan=("finetune",), error_mm=30.0)
+    script.trial(1, params={"pretrain/loss/temperature": 0.5}, error_mm=50.0)
+    number = (
+        '{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.1, "high": 1.0, '
+        '"log": true}}'
+    )
+    for record in script.records:
+        if record["kind"] == "trial" and record["params"]:
+            record["distributions"] = {"pretrain/loss/temperature": number}
+    (row,) = method(*recorded(script.records)).searched
+    assert row.best == "not in its plan"
+
+
+def test_choosing_on_the_test_split_is_said(searched_records):
+    ledger, study = recorded(searched_records, finetune={"score_test": True})
+    objective = study.objective.model_copy(update={"metric": "finetune/test/root_epe_mm"})
+    study = study.model_copy(update={"objective": objective})
+    text = " ".join(method(ledger, study).paragraphs)
+    assert "Choices were made on the split test itself" in text
 
 
 def test_an_arm_without_settings_is_as_the_study_sets_it(searched_records):
