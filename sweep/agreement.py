@@ -111,16 +111,7 @@ def _objective(record: TrialRecord, replayed: Retrained) -> float | None:
 def _of_objective(then: float, now: float | None) -> Agreement:
     if now is None:
         return Agreement(OBJECTIVE, compared=0, missing="the replay did not reach it")
-    if then == now:
-        return Agreement(OBJECTIVE, compared=1, value=now)
-    return Agreement(
-        OBJECTIVE,
-        compared=1,
-        apart=abs(then - now),
-        relative=_relative(then, now),
-        epoch=0,
-        value=now,
-    )
+    return _compared(OBJECTIVE, {0: then}, {0: now})
 
 
 def _of_ending(record: TrialRecord, replayed: Retrained) -> Agreement | None:

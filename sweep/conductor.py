@@ -12,8 +12,6 @@ from sweep.cohorts import next_may_be_asked_for
 from sweep.endings import Ending, ending_of, failed, pruned_at
 from sweep.facts import Failure, Report, StoredEpochs
 from sweep.failures import (
-    LOSSES,
-    WORKER_LOST,
     course_after,
     loss_note,
     quarantined_as,
@@ -28,7 +26,7 @@ from sweep.sampling import SamplerView
 from sweep.stage_watch import StageWatch
 from sweep.study import Study
 from sweep.trials import Trial, TrialState
-from trainables.assignment import Event, Stage
+from trainables.assignment import LOSSES, WORKER_LOST, Event, Stage
 from trainables.plans import parse_plan
 
 FINISHED: Literal["FINISHED"] = "FINISHED"

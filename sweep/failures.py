@@ -5,18 +5,11 @@ from typing import Any, Literal
 from sweep.facts import DIVERGED, Failure
 from sweep.ledger import Ledger
 from sweep.trials import Trial, TrialState
-
-WORKER_LOST = "worker_lost"
-STAGE_LOST = "stage_lost"
-
-STORAGE = "storage"
+from trainables.assignment import LOSSES, WORKER_LOST
 
 MAX_LOSSES = 3
 """How often a trial may lose what it runs on, builds on or reads from, without a new epoch in
 between, before it is given up."""
-
-LOSSES = (WORKER_LOST, STAGE_LOST, STORAGE)
-"""Failures by what surrounds a trial. All others are the trial's own: it would fail again."""
 
 OUT_OF_MEMORY = "out_of_memory"
 CODE = "code"

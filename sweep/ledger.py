@@ -228,6 +228,11 @@ class Ledger:
         """Return the trials that are no arms, by number; the ledger's own list, to be read only."""
         return self._searched
 
+    @property
+    def num_points(self) -> int:
+        """Return how many points were searched, each of which may have several trial seeds."""
+        return len({trial.point for trial in self._searched})
+
     def running(self) -> list[Trial]:
         """Return the trials and replicates that have begun and not ended, in order."""
         return list(self._running.values())

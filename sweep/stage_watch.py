@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from sweep.facts import Failure, StoredEpochs
-from sweep.failures import STAGE_LOST
 from sweep.resources import Claims, FinishedStages, Slots
 from sweep.trials import StageEntry
-from trainables.assignment import Stage
+from trainables.assignment import STAGE_LOST, Stage
 from trainables.manifest import CorruptStage
 
 

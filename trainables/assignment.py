@@ -9,6 +9,15 @@ Usage = Mapping[str, float]
 """What one worker used in an epoch, by name (`trainables.usage`), as far as it was measured."""
 
 
+WORKER_LOST = "worker_lost"
+STAGE_LOST = "stage_lost"
+STORAGE = "storage"
+
+LOSSES = (WORKER_LOST, STAGE_LOST, STORAGE)
+"""Failures by what surrounds a trial, which goes on from what was saved of it. All others are the
+trial's own: it would fail again."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A phase with every input fixed.

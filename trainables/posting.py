@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trainables.assignment import Assignment, Event, SlotReport, Usage
+from trainables.assignment import WORKER_LOST, Assignment, Event, SlotReport, Usage
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,6 @@ class Posting:
         self.emit(
             Event.FAILED,
             epoch=self.reported_epoch,
-            error_class="worker_lost",
+            error_class=WORKER_LOST,
             message=message,
         )

@@ -15,7 +15,15 @@ from hpe.data.opened import OpenedData
 from hpe.phases.keep import KeepConfig, epochs_to_keep
 from hpe.phases.phase import Artifacts, Diverged, EpochReport, PhaseInputs, PhaseSpec, State
 from hpe.phases.state import split_state
-from trainables.assignment import Assignment, Directive, Stage
+from trainables.assignment import (
+    LOSSES,
+    STAGE_LOST,
+    STORAGE,
+    WORKER_LOST,
+    Assignment,
+    Directive,
+    Stage,
+)
 from trainables.manifest import CorruptStage
 from trainables.pulse import Pulse
 from trainables.rhythm import Rhythm
@@ -43,8 +51,6 @@ OUT_OF_REACH = frozenset(
 for."""
 LOADER_GONE = "RuntimeError: DataLoader worker (pid"
 
-TRIED_AGAIN = frozenset({"worker_lost", "stage_lost", "storage"})
-"""Failures that are nobody's fault: the stage is gone on with from what was saved of it."""
 
 DataOpener = Callable[[Mapping[str, Any]], OpenedData[Any]]
 
@@ -215,7 +221,7 @@ def _telling_the_rest(
     try:
         yield
     except (Exception, SystemExit) as error:
-        if failure_of(error).error_class in TRIED_AGAIN:
+        if failure_of(error).error_class in LOSSES:
             untold.clear()
         raise
     finally:
@@ -230,18 +236,18 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, Diverged):
         return Failure("diverged", str(error), recycle=False)
     if isinstance(error, StageLost):
-        return Failure("stage_lost", str(error), recycle=False)
+        return Failure(STAGE_LOST, str(error), recycle=False)
     if isinstance(error, StoreUnwritable):
-        return Failure("storage", str(error), recycle=False)
+        return Failure(STORAGE, str(error), recycle=False)
     if isinstance(error, StageFormat):
         return Failure("code", str(error), recycle=False)
     if isinstance(error, InputsUnavailable | OSError):
         cause = error.__cause__ or error
-        error_class = "storage" if _is_out_of_reach(cause) else "data"
+        error_class = STORAGE if _is_out_of_reach(cause) else "data"
         told = cause if isinstance(error, InputsUnavailable) else error
         return Failure(error_class, f"{type(told).__name__}: {told}", recycle=False)
     if isinstance(error, RuntimeError) and text.startswith(LOADER_GONE):
-        return Failure("worker_lost", text, recycle=False)
+        return Failure(WORKER_LOST, text, recycle=False)
     on_cuda = isinstance(error, torch.AcceleratorError) or (
         isinstance(error, RuntimeError) and any(mark in text for mark in CUDA_TROUBLE)
     )

@@ -61,7 +61,7 @@ def answer(ledger: Ledger, objective: Objective) -> Answer:
     for candidate in whole:
         lost.pop(candidate.name, None)
     left_out = [c.name for c in found if c not in whole and c.name not in lost]
-    tried = 1 if leader.arm is not None else len({trial.point for trial in ledger.searched()})
+    tried = 1 if leader.arm is not None else ledger.num_points
     against = _against(told, objective) if tried == 1 else _picked(told, objective, tried)
     certainty = (
         _certainty(leader, told, num_rivals=len(rivals))

@@ -8,7 +8,7 @@ from hpe.phases.phase import PhaseSpec
 from sweep.ledger import Ledger
 from sweep.messages import counted, listed
 from sweep.naming import metric_words, percent, shown_setting
-from sweep.objectives import targets
+from sweep.objectives import other_metrics
 from sweep.placement import describe_distribution, distributions_from_json
 from sweep.protocols import protocol_of
 from sweep.report.ranking import composed
@@ -100,7 +100,7 @@ def _search(study: Study, ledger: Ledger) -> Iterator[str]:
     search = study.search
     seeds = ", ".join(map(str, study.seeds.trials))
     each = f"trial seed {seeds}" if len(study.seeds.trials) == 1 else f"trial seeds {seeds}"
-    num_points = len({trial.point for trial in ledger.searched()})
+    num_points = ledger.num_points
     if num_points == 0:
         nothing = "Nothing is searched" if search.trials == 0 else "The search has not begun"
         yield f"{nothing}: there are the arms, with {each}."
@@ -182,8 +182,8 @@ def _scores(study: Study, ledger: Ledger) -> Iterator[str]:
 
 def _deciding(study: Study) -> Iterator[str]:
     """Yield the metrics that something was chosen by."""
-    yield from (target.metric for target in targets(study.objective))
-    yield from (constraint.metric for constraint in study.objective.constraints)
+    yield study.objective.metric
+    yield from other_metrics(study.objective)
     if study.early_stop.metric is not None:
         yield study.early_stop.metric
 
@@ -232,11 +232,12 @@ def _arm_words(arm: Arm) -> str:
 def _steps(
     best: Trial, study: Study, ledger: Ledger, phases: Mapping[str, PhaseSpec]
 ) -> Iterator[Step]:
+    given_phases = _given_phases(study, phases)
     for place, stage in enumerate(best.stages):
         spec = phases.get(stage.phase)
         follows = spec.follows if spec is not None and "encoder" in spec.inherits else ()
         earlier = [other.label for other in best.stages[:place] if other.phase in follows]
-        given = any(phase in follows for phase in _given_phases(study, phases))
+        given = any(phase in follows for phase in given_phases)
         source = earlier[-1] if earlier else "given weights" if given else None
         varied = _varied(stage, ledger) | best.params.keys()
         settings = [

@@ -116,7 +116,8 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         verdict_table=None
         if result.verdict is None or result.replication is None
         else verdict_table(result.replication, result.verdict, result.study.objective),
-        method=_method(inputs.method),
+        method=inputs.method,
+        searched=[(*_split(one.path), one.range, one.best) for one in inputs.method.searched],
         ablation=None
         if result.ablation is None or result.ablation.plan is None
         else ablation_table(result.ablation, result.study),
@@ -166,15 +167,6 @@ def _expected(result: StudyResult) -> Mapping[str, str] | None:
 def _split(path: str) -> tuple[str, str]:
     section, _, name = path.rpartition("/")
     return section, name
-
-
-def _method(method: Method) -> Mapping[str, Any]:
-    return {
-        "paragraphs": method.paragraphs,
-        "searched": [(*_split(one.path), one.range, one.best) for one in method.searched],
-        "arms": method.arms,
-        "steps": method.steps,
-    }
 
 
 def _leader(row: Row, result: StudyResult, *, many_seeds: bool) -> Mapping[str, Any]:

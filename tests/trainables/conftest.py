@@ -41,14 +41,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pool(ray_cluster: None, store: Path) -> "Iterator[SlotPool]":
     """Keep one slot of one worker for a module's tests."""
-    from trainables.pool import SlotPool, SlotShape  # noqa: PLC0415  imports ray, see above
+    from slot_driver import small_pool  # noqa: PLC0415  imports ray, see above
 
-    pool = SlotPool(
-        count=1,
+    from trainables.pool import SlotShape  # noqa: PLC0415  likewise
+
+    pool = small_pool(
+        store,
         shape=SlotShape(threads=1),
-        store_root=store,
-        phases="slot_phases:PHASES",
-        opener="slot_phases:open_nothing",
         report_every_s=0.0,  # tests strike between epochs that are short
     )
     pool.start()

@@ -12,11 +12,22 @@ import ray
 import slot_phases
 
 from trainables.assignment import Assignment, Stage
-from trainables.pool import SlotPool
+from trainables.pool import SlotPool, SlotShape
 from trainables.trial import TrialTrainable
 
 Report = dict[str, Any]
 PATIENCE_S = 150.0
+
+
+def small_pool(store: Path, **options: Any) -> SlotPool:
+    """Make a pool of one slot for the tiny phases; options are `SlotPool`'s."""
+    usual = {
+        "count": 1,
+        "shape": SlotShape(cpus_per_worker=0.5),
+        "phases": "slot_phases:PHASES",
+        "opener": "slot_phases:open_nothing",
+    }
+    return SlotPool(store_root=store, **{**usual, **options})
 
 
 def assignment(

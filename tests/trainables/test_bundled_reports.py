@@ -1,9 +1,7 @@
 """Short epochs that a worker tells of together, on a real slot, when the worker is killed."""
 
 import pytest
-from slot_driver import Trial, assignment, kill, lend, status
-
-from trainables.pool import SlotPool, SlotShape
+from slot_driver import Trial, assignment, kill, lend, small_pool, status
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -11,14 +9,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 def test_a_worker_killed_between_two_bundles_costs_and_doubles_no_reported_epoch(
     ray_cluster, tmp_path
 ):
-    pool = SlotPool(
-        count=1,
-        shape=SlotShape(cpus_per_worker=0.5),
-        store_root=tmp_path / "stages",
-        phases="slot_phases:PHASES",
-        opener="slot_phases:open_nothing",
-        report_every_s=0.6,
-    )
+    pool = small_pool(tmp_path / "stages", report_every_s=0.6)
     pool.start()
     job = assignment(0, epochs=30, rest_s=0.1, decisions=(20,))
     trial = Trial(lend(pool), tmp_path / "stages", job)

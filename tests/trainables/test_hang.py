@@ -4,24 +4,16 @@ from dataclasses import replace
 
 import pytest
 import slot_phases
-from slot_driver import Trial, lend, status
+from slot_driver import Trial, lend, small_pool, status
 
 from trainables.assignment import Assignment, Stage
-from trainables.pool import SlotPool, SlotShape
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 def test_f15_a_worker_without_a_batch_is_replaced_and_its_trial_goes_on(ray_cluster, tmp_path):
     store = tmp_path / "stages"
-    pool = SlotPool(
-        count=1,
-        shape=SlotShape(cpus_per_worker=0.5),
-        store_root=store,
-        watchdog_s=3600.0,
-        phases="hanging_phases:PHASES",
-        opener="slot_phases:open_nothing",
-    )
+    pool = small_pool(store, watchdog_s=3600.0, phases="hanging_phases:PHASES")
     pool._config = replace(pool._config, hang_s=3.0)
     pool.start()
     stage = Stage(

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from slot_driver import PATIENCE_S, Trial, assignment, lend, status
+from slot_driver import PATIENCE_S, Trial, assignment, lend, small_pool, status
 
 from trainables import pool as pool_module
 from trainables.placement_groups import why_waiting
@@ -147,13 +147,7 @@ def test_work_that_comes_after_its_withdrawal_does_not_keep_the_slot(pool, store
 def test_a_slot_without_work_is_given_back_and_started_again_when_there_is_some(
     ray_cluster, tmp_path, monkeypatch
 ):
-    pool = SlotPool(
-        count=2,
-        shape=SlotShape(cpus_per_worker=0.5),
-        store_root=tmp_path / "stages",
-        phases="slot_phases:PHASES",
-        opener="slot_phases:open_nothing",
-    )
+    pool = small_pool(tmp_path / "stages", count=2)
     pool.start(wanted=1)
     assert len(pool.states()) == 1
     slot = lend(pool)
@@ -178,13 +172,7 @@ def test_a_slot_without_work_is_given_back_and_started_again_when_there_is_some(
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_broken_slot_is_started_afresh_after_a_while(ray_cluster, tmp_path, monkeypatch):
-    pool = SlotPool(
-        count=2,
-        shape=SlotShape(cpus_per_worker=0.5),
-        store_root=tmp_path / "stages",
-        phases="slot_phases:NO_SUCH_TABLE",
-        opener="slot_phases:open_nothing",
-    )
+    pool = small_pool(tmp_path / "stages", count=2, phases="slot_phases:NO_SUCH_TABLE")
     monkeypatch.setattr("trainables.pool.RETRY_BROKEN_S", 0.5)
     pool.start(wanted=1)
     (first,) = pool.states()
@@ -207,13 +195,7 @@ def _poll_until(pool, happened):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_slots_that_cannot_work_are_told_with_the_reason(ray_cluster, tmp_path):
-    pool = SlotPool(
-        count=1,
-        shape=SlotShape(),
-        store_root=tmp_path / "stages",
-        phases="slot_phases:NO_SUCH_TABLE",
-        opener="slot_phases:open_nothing",
-    )
+    pool = small_pool(tmp_path / "stages", shape=SlotShape(), phases="slot_phases:NO_SUCH_TABLE")
     pool.start()
     deadline = time.monotonic() + PATIENCE_S
     with pytest.raises(NoSlotLeft, match="NO_SUCH_TABLE"):

@@ -17,6 +17,7 @@ from slot_driver import (
     is_running,
     kill,
     lend,
+    small_pool,
     status,
 )
 
@@ -206,14 +207,11 @@ def test_an_assignment_that_kills_every_worker_ends_as_worker_lost(slot, store):
 @pytest.fixture(scope="module")
 def duo(ray_cluster: None, store: Path) -> Iterator[SlotPool]:
     """One slot of two workers."""
-    pool = SlotPool(
-        count=1,
+    pool = small_pool(
+        store,
         shape=SlotShape(workers=2, threads=1),
-        store_root=store,
         scratch=store.parent / "duo",
         watchdog_s=6.0,
-        phases="slot_phases:PHASES",
-        opener="slot_phases:open_nothing",
     )
     pool.start()
     yield pool
