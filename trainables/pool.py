@@ -20,10 +20,10 @@ from trainables import placement_groups
 from trainables.admission import Terms
 from trainables.mailbox import SlotPhase
 from trainables.placement_groups import UNPLACED, train_groups, why_waiting
+from trainables.rhythm import REPORT_EVERY_S
 from trainables.slot import SlotActor, SlotConfig, SlotShape
 from trainables.slot_handle import SlotHandle, is_there
 from trainables.stage_remote import linked_remote
-from trainables.worker import REPORT_EVERY_S
 
 SILENT_SLOT_S = 60.0
 """A slot that does not answer for this long, restarts included, is replaced; doubled each time in a

@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable, Collection
 
+REPORT_EVERY_S = 2.0
+"""A worker that trains alone tells of shorter epochs together; with others it tells of each."""
+
 
 class Rhythm:
     """Says when epochs are to be told of: not oftener than every so many seconds.

@@ -1,35 +1,31 @@
 """A slot: an actor that keeps a Ray Train worker group warm and hands it one job after another.
 
-The actor has no CPU of its own. A thread in it runs `TorchTrainer.fit()` again and again until the
-slot is closed; trials, the pool and the workers call its methods, which do nothing but consult its
-`Mailbox`. Killed, the actor comes back under the same handle with an empty memory: its old workers
-are sent away, and the trial posts its assignment again.
+The actor has no CPU of its own. A thread in it makes one Train run after another
+(`trainables.train_run`) until the slot is closed; trials, the pool and the workers call its
+methods, which do nothing but consult its `Mailbox`. Killed, the actor comes back under the same
+handle with an empty memory: its old workers are sent away, and the trial posts its assignment
+again.
 """
 
 import asyncio
 import logging
 import os
-import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayError
-from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
-from ray.train.torch import TorchConfig, TorchTrainer
 
 from trainables.admission import Terms
 from trainables.assignment import Assignment, Directive, Usage
 from trainables.mailbox import Mailbox, SlotPhase
 from trainables.posting import Answer
-from trainables.worker import LEAVE, RENEW, REPORT_EVERY_S, serve
-from trainables.worker_group import HANG_S, Leave, Member, News, Order
+from trainables.rhythm import REPORT_EVERY_S
+from trainables.worker_group import HANG_S, LEAVE, RENEW, Leave, Member, News, Order
 
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
 NODE_LABEL = "ray.io/node-id"
@@ -351,43 +347,11 @@ class SlotActor:
 
     def _fit(self, run: str) -> str | None:
         """Run one Train run to its end; return what went wrong with it, if anything."""
-        shape = self._config.shape
-        resources = {"CPU": shape.cpus_per_worker, "GPU": shape.gpus_per_worker}
-        trainer = TorchTrainer(
-            serve,
-            train_loop_config={
-                "slot": self._myself,
-                "name": self._name,
-                "run": run,
-                "store_root": self._config.store_root,
-                "remote": self._config.remote,
-                "terms": self._config.terms,
-                "threads": shape.threads,
-                "gpus": shape.gpus_per_worker,
-                "report_every_s": self._config.report_every_s,
-                "phases": self._config.phases,
-                "opener": self._config.opener,
-            },
-            torch_config=TorchConfig(timeout_s=int(self._config.watchdog_s) + 1),
-            scaling_config=ScalingConfig(
-                num_workers=shape.workers,
-                use_gpu=shape.gpus_per_worker > 0,
-                resources_per_worker={name: n for name, n in resources.items() if n > 0},
-                label_selector=label_selector(shape, self._config.refused | self._refused.keys()),
-            ),
-            run_config=RunConfig(
-                name=run,
-                storage_path=self._config.scratch,
-                failure_config=FailureConfig(max_failures=-1, controller_failure_limit=10),
-            ),
-        )
-        try:
-            trainer.fit()
-        except (TrainingFailedError, RayError) as error:
-            return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
-        finally:
-            shutil.rmtree(Path(self._config.scratch) / run, ignore_errors=True)
-        return None
+        # Not above: it imports torch, and whoever calls a slot loads this module for its class.
+        from trainables.train_run import fit  # noqa: PLC0415
+
+        refused = self._config.refused | self._refused.keys()
+        return fit(self._config, slot=self._myself, name=self._name, run=run, refused=refused)
 
     def _in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call into the mailbox from the thread, where the event loop runs."""

@@ -29,13 +29,9 @@ from trainables.stage_remote import link_remote
 from trainables.stages import StageStore
 from trainables.training import DataOpener, Failure, Seat, failure_of, train_stage
 from trainables.usage import UsageGauge
-from trainables.worker_group import News
+from trainables.worker_group import LEAVE, RENEW, News
 
-LEAVE = "leave"
-RENEW = "renew"
 WAIT_S = 1.0
-REPORT_EVERY_S = 2.0
-"""A worker that trains alone tells of shorter epochs together; with others it tells of each."""
 
 HOST_GROWTH_BYTES = 1 << 30
 CUDA_GROWTH_BYTES = 256 << 20

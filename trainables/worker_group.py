@@ -19,6 +19,9 @@ HANG_S = 300.0
 JOINING_S = 300.0
 """From the first worker of a group to the last."""
 
+LEAVE, RENEW = "leave", "renew"
+"""What a worker that asks for work is told where there is to be none: the two kinds of `Leave`."""
+
 
 @dataclass(frozen=True)
 class Leave:

@@ -14,7 +14,8 @@ from trainables.stages import HISTORY, StageStore
 
 @pytest.mark.slow
 def test_a_process_that_follows_a_trial_does_without_torch():
-    program = "import sys, trainables.trial; sys.exit('torch' in sys.modules)"
+    slot = "trainables.slot"  # whose class Ray loads for a call to its actor
+    program = f"import sys, trainables.trial, {slot}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
