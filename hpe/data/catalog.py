@@ -89,8 +89,8 @@ class DataSet:
         config: Its settings.
         root: Given settings, a folder brought by the user (or None) and the folder for what is made
             here, where the data set lies or will lie.
-        prepare: Renders it, or checks its files.
         open: Given settings and folder, the samples.
+        prepare: Renders it, or checks its files; None: every sample is read once.
         task: What its samples are annotated for.
         awaits_making: Given settings and folder, whether some of it is made here and has not been
             made yet.
@@ -102,8 +102,8 @@ class DataSet:
     about: str
     config: type[Config]
     root: Callable[[Any, Path | None, Path], Path]
-    prepare: Preparation
     open: Callable[[Any, Path], OpenedData[Any]]
+    prepare: Preparation | None = None
     task: Task = "hand_pose"
     awaits_making: Callable[[Any, Path], bool] = lambda _config, _root: False
     knows_depth: Callable[[Any, str], bool] = lambda _config, _split: True
@@ -154,9 +154,14 @@ def prepare_data(config: Config, root: Path, *, processes: int, progress: Progre
     """Make a data set ready to be opened: render what is not there yet, or check the files.
 
     Raises:
-        ValueError: If files are missing: what was looked for, what was found.
+        ValueError: If files are missing: what was looked for, what was found. If a sample cannot be
+            read: which.
     """
-    _data_set(config).prepare(config, root, processes=processes, progress=progress)
+    entry = _data_set(config)
+    if entry.prepare is None:
+        _read_through(entry, config, root, progress)
+    else:
+        entry.prepare(config, root, processes=processes, progress=progress)
 
 
 def awaits_making(config: Config, root: Path) -> bool:
@@ -193,6 +198,20 @@ def _data_set(config: Config) -> DataSet:
     if not found:
         raise TypeError(f"settings of a data set are needed, got {type(config).__name__}.")
     return found[0]
+
+
+def _read_through(entry: DataSet, config: Config, root: Path, progress: Progress) -> None:
+    what = "the data set"
+    try:
+        splits = entry.open(config, root).splits
+        total = sum(len(split) for split in splits.values())
+        places = ((name, index) for name, split in splits.items() for index in range(len(split)))
+        for done, (name, index) in enumerate(places, start=1):
+            what = f"{name}[{index}]"
+            splits[name][index]
+            progress(done, total)
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError(f"{root}: {what} cannot be read: {error}") from error
 
 
 def _is_unfinished(_config: Config, root: Path) -> bool:
@@ -240,12 +259,6 @@ def _no_root(config: NoDataConfig, _data_dir: Path | None, made_dir: Path) -> Pa
     return made_dir / config.name
 
 
-def _prepare_nothing(
-    _config: NoDataConfig, _root: Path, *, processes: int, progress: Progress
-) -> None:
-    del processes, progress  # nothing is kept
-
-
 def _prepare_freihand(
     config: FreiHandConfig, root: Path, *, processes: int, progress: Progress
 ) -> None:
@@ -267,16 +280,16 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="hands rendered here from a parametric model, with masks and parts",
         config=RenderedHandsConfig,
         root=rendered_root(recipe_of),
-        prepare=prepare_rendered_hands,
         open=open_rendered_hands,
+        prepare=prepare_rendered_hands,
         awaits_making=_is_unfinished,
     ),
     "rendered_two_hands": DataSet(
         about="two hands that hide each other, rendered here, with the whole masks of each",
         config=RenderedTwoHandsConfig,
         root=rendered_root(recipe_of_two_hands),
-        prepare=prepare_rendered_two_hands,
         open=open_rendered_two_hands,
+        prepare=prepare_rendered_two_hands,
         task="hand_segmentation",
         awaits_making=lambda _config, root: not is_rendered(root),
     ),
@@ -284,8 +297,8 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="clothed bodies rendered here from a parametric model",
         config=RenderedBodiesConfig,
         root=rendered_root(recipe_of_bodies),
-        prepare=prepare_rendered_bodies,
         open=open_rendered_bodies,
+        prepare=prepare_rendered_bodies,
         task="body_pose",
         awaits_making=_is_unfinished,
     ),
@@ -293,29 +306,29 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="FreiHAND's original files, which you bring",
         config=FreiHandConfig,
         root=brought_root(freihand.FOLDER_NAMES),
-        prepare=_prepare_freihand,
         open=open_freihand,
+        prepare=_prepare_freihand,
     ),
     "freihand_course": DataSet(
         about="FreiHAND in the layout of a course, which you bring",
         config=FreiHandCourseConfig,
         root=brought_root(freihand_course.FOLDER_NAMES),
-        prepare=prepare_freihand_course,
         open=open_freihand_course,
+        prepare=prepare_freihand_course,
     ),
     "interhand": DataSet(
         about="InterHand2.6M at 5 frames/s, which you bring",
         config=InterHandConfig,
         root=brought_root(interhand.FOLDER_NAMES),
-        prepare=prepare_interhand,
         open=open_interhand,
+        prepare=prepare_interhand,
     ),
     "interhand_masks": DataSet(
         about="InterHand2.6M with part masks in S3's layout, which you bring",
         config=InterHandMasksConfig,
         root=brought_root(interhand_masks.FOLDER_NAMES),
-        prepare=prepare_interhand_masks,
         open=open_interhand_masks,
+        prepare=prepare_interhand_masks,
         task="hand_segmentation",
         knows_visible=False,
     ),
@@ -323,47 +336,47 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="MPII+NZSL hands, 2D only, which you bring",
         config=MpiiHandsConfig,
         root=brought_root(mpii_hands.FOLDER_NAMES),
-        prepare=prepare_mpii_hands,
         open=open_mpii_hands,
+        prepare=prepare_mpii_hands,
         knows_depth=_flat,
     ),
     "youtube_hands": DataSet(
         about="YouTube 3D Hands, used in 2D, which you bring",
         config=YoutubeHandsConfig,
         root=brought_root(youtube_hands.FOLDER_NAMES),
-        prepare=prepare_youtube_hands,
         open=open_youtube_hands,
+        prepare=prepare_youtube_hands,
         knows_depth=_flat,
     ),
     "rhd": DataSet(
         about="RHD, people rendered whole, which you bring",
         config=RhdConfig,
         root=brought_root(rhd.FOLDER_NAMES),
-        prepare=prepare_rhd,
         open=open_rhd,
+        prepare=prepare_rhd,
     ),
     "onehand10k": DataSet(
         about="OneHand10K, 2D only, which you bring",
         config=OneHand10KConfig,
         root=brought_root(onehand10k.FOLDER_NAMES),
-        prepare=prepare_onehand10k,
         open=open_onehand10k,
+        prepare=prepare_onehand10k,
         knows_depth=_flat,
     ),
     "coco_hands": DataSet(
         about="hands of COCO-WholeBody, 2D only, which you bring",
         config=CocoHandsConfig,
         root=brought_root(coco_hands.FOLDER_NAMES),
-        prepare=prepare_coco_hands,
         open=open_coco_hands,
+        prepare=prepare_coco_hands,
         knows_depth=_flat,
     ),
     "mixture": DataSet(
         about="several of the others, with weights",
         config=MixtureConfig,
         root=_mixture_root,
-        prepare=_prepare_mixture,
         open=_open_mixture,
+        prepare=_prepare_mixture,
         awaits_making=_mixture_awaits_making,
         knows_depth=_mixture_knows_depth,
     ),
@@ -371,16 +384,16 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="Human3.6M in S4's or mmpose's layout, which you bring",
         config=H36mConfig,
         root=brought_root(h36m.FOLDER_NAMES),
-        prepare=prepare_h36m,
         open=open_h36m,
+        prepare=prepare_h36m,
         task="body_pose",
     ),
     "mpii": DataSet(
         about="MPII Human Pose, 2D only, which you bring",
         config=MpiiConfig,
         root=brought_root(mpii.FOLDER_NAMES),
-        prepare=prepare_mpii,
         open=open_mpii,
+        prepare=prepare_mpii,
         task="body_pose",
         knows_depth=_flat,
     ),
@@ -388,8 +401,8 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="several data sets of bodies, with weights",
         config=BodyMixtureConfig,
         root=_mixture_root,
-        prepare=_prepare_mixture,
         open=_open_mixture,
+        prepare=_prepare_mixture,
         task="body_pose",
         awaits_making=_mixture_awaits_making,
         knows_depth=_mixture_knows_depth,
@@ -398,7 +411,6 @@ DATA_SETS: Mapping[str, DataSet] = {
         about="no samples at all, for phases that train nothing",
         config=NoDataConfig,
         root=_no_root,
-        prepare=_prepare_nothing,
         open=open_no_data,
         task="nothing",
     ),

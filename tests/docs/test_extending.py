@@ -72,7 +72,7 @@ def opened(data_dir):
 
 @pytest.mark.parametrize("number", range(3), ids=["phase", "space", "data set"])
 def test_an_example_is_shown_in_under_forty_lines(number):
-    lines = [line for line in code_of(number).splitlines() if line]
+    lines = code_of(number).splitlines()
     assert len(lines) < 40
     assert max(map(len, lines)) <= 100
 
@@ -93,20 +93,32 @@ def test_the_data_set_is_one_like_any_other(studio):
     )
 
 
+def test_a_picture_that_is_broken_is_named_before_anything_trains(studio):
+    (studio / "studio" / "17.jpg").write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"studio: val\[1\] cannot be read: .*17\.jpg"):
+        opened(studio)
+
+
+def test_a_file_that_is_missing_is_named(studio):
+    (studio / "studio" / "joints_m.npy").unlink()
+    with pytest.raises(ValueError, match=r"the data set cannot be read: .*joints_m\.npy"):
+        opened(studio)
+
+
 def test_the_phase_learns_the_mean_and_goes_on_from_any_epoch(studio):
     module = shown(0)
     phases = {**PHASES, "mean_hand": module.MEAN_HAND}
     data = opened(studio)
     inputs = PhaseInputs(data, parents={}, seed=0, device=torch.device("cpu"))
     config = check_study(Study.model_validate(STUDY), phases).base.configs["mean_hand"]
-    reports = list(module.learn_mean_hand(config, inputs))
+    reports = list(module.learn(config, inputs))
     hands = [
         sample.joints_m - sample.joints_m[:1]
         for sample in map(data.splits["train"].__getitem__, range(16))
     ]
     last = reports[-1].artifacts().tensors["mean"]["joints_m"]
     np.testing.assert_allclose(last, np.mean(hands, axis=0), atol=1e-6)
-    resumed = list(module.learn_mean_hand(config, inputs, reports[1].state()))
+    resumed = list(module.learn(config, inputs, reports[1].state()))
     assert [r.metrics for r in resumed] == [r.metrics for r in reports[2:]]
     assert torch.equal(resumed[-1].artifacts().tensors["mean"]["joints_m"], last)
 
