@@ -24,8 +24,14 @@ optimum, without noise. Every seed is a problem of its own, the same for all met
 that of mean regrets, its 95 % interval from 10,000 paired bootstrap samples over seeds. The last
 column is the cost at which the mean regret first is as low as plain TPE's at its end.
 
+The last two rows have rungs, after a quarter and a half of each phase, where the better half of the
+trials goes on (`asha`; from the second trial that comes to one). Both phases have four epochs
+there. Of pretraining a probe tells what it adds to the error, with noise of half that part's
+standard deviation. And finetuning fails where its first setting is 0.25 or more above its best, as
+it does with too high a learning rate, so that many a good pretraining is stopped at its first try.
+
 Run from the repository's root: `python benchmarks/prefix_search.py [--seeds 30]`.
-Takes about ten minutes on two cores.
+Takes about twelve minutes on two cores.
 """
 
 # ruff: noqa: ARG001, ARG002 - the arguments are the engine's
@@ -35,7 +41,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -60,11 +66,18 @@ COST = {"pretrain": 10, "finetune": 1}
 FRESH_TRIALS = 40
 BUDGET = FRESH_TRIALS * sum(COST.values())
 SHARES = {"half": 0.5, "a fifth": 0.2, "a fiftieth": 0.02}  # of the variance that is finetuning's
+WITH_RUNGS = ("half", "a fifth")
 REUSE = (0.0, 0.25, 0.5, 0.75, 1.0)
 SPREAD_MM, NOISE_MM = 8.0, 0.7
 PRETRAIN_WEIGHTS = np.array([1, 0.7, 0.5, 0.35, 0.25])
 FINETUNE_WEIGHTS = np.array([1, 0.7, 0.5, 0.3])
 SHIFT = 0.5
+PROBE, ERROR = "probe/error_mm", "val/error_mm"
+EPOCHS = 4  # of each phase, where there are rungs
+STILL_TO_LEARN_MM = 30.0  # what an epoch's error lies above the next one's
+PROBE_NOISE = 0.5  # of the standard deviation of what it tells
+FAILS_FROM, FAILED_MM = 0.25, 1000.0
+RUNGS = {"rule": "asha", "proxy": True, "rungs": [0.25, 0.5], "keep": 0.5, "grace": 2}
 RESAMPLES = 10_000
 
 Regrets = np.ndarray
@@ -76,14 +89,21 @@ Regrets = np.ndarray
 
 @dataclass(frozen=True)
 class Planted:
-    """An error whose lowest point is known: zero, without noise."""
+    """An error whose lowest point is known: zero, without noise.
+
+    Attributes:
+        share: Of the variance between points, what is finetuning's.
+        fails: Whether finetuning fails where its first setting is far above its best.
+    """
 
     seed: int
+    share: float
     pretrain_weights: np.ndarray
     pretrain_best: np.ndarray
     finetune_weights: np.ndarray
     finetune_best: np.ndarray
     shift: np.ndarray
+    fails: bool = False
 
     def error_mm(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Return the error without noise of points, given along the last axis."""
@@ -92,7 +112,7 @@ class Planted:
         return error
 
     def parts_mm(self, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what either phase adds to the error."""
+        """Return what either phase adds to the error, without failures."""
         off = x - self.pretrain_best
         best = self.finetune_best + self.shift * off[..., : len(self.shift)]
         pretraining = self.pretrain_weights * off**2
@@ -101,14 +121,23 @@ class Planted:
     def measured_mm(self, x: np.ndarray, z: np.ndarray) -> float:
         """Return the error as training would measure it."""
         noise = normal(self.seed, x) + normal(self.seed, x, z)
-        return float(self.error_mm(x, z)) + NOISE_MM / math.sqrt(2) * noise
+        failed = self.fails and z[0] > self.finetune_best[0] + FAILS_FROM
+        return float(self.error_mm(x, z)) + NOISE_MM / math.sqrt(2) * noise + FAILED_MM * failed
+
+    def probed_mm(self, x: np.ndarray) -> float:
+        """Return what the probe tells of pretraining's part of the error."""
+        part, _ = self.parts_mm(x, self.finetune_best)
+        spread_mm = SPREAD_MM * math.sqrt(1 - self.share)
+        return float(part) + PROBE_NOISE * spread_mm * normal(self.seed, x, np.array([1.0]))
 
 
-def plant(seed: int, share: float) -> Planted:
+def plant(seed: int, share: float, *, fails: bool = False) -> Planted:
     """Return a problem of which finetuning has this share of the variance between points."""
     rng = np.random.default_rng([seed, 1])
     draft = Planted(
         seed=seed,
+        share=share,
+        fails=fails,
         pretrain_weights=PRETRAIN_WEIGHTS,
         pretrain_best=rng.uniform(0.2, 0.8, len(PRETRAIN_WEIGHTS)),
         finetune_weights=FINETUNE_WEIGHTS,
@@ -118,13 +147,10 @@ def plant(seed: int, share: float) -> Planted:
     x = rng.uniform(size=(10_000, len(PRETRAIN_WEIGHTS)))
     z = rng.uniform(size=(10_000, len(FINETUNE_WEIGHTS)))
     pretraining, finetuning = draft.parts_mm(x, z)
-    return Planted(
-        seed=seed,
+    return replace(
+        draft,
         pretrain_weights=PRETRAIN_WEIGHTS * SPREAD_MM * np.sqrt(1 - share) / pretraining.std(),
-        pretrain_best=draft.pretrain_best,
         finetune_weights=FINETUNE_WEIGHTS * SPREAD_MM * np.sqrt(share) / finetuning.std(),
-        finetune_best=draft.finetune_best,
-        shift=draft.shift,
     )
 
 
@@ -141,6 +167,7 @@ def normal(seed: int, *settings: np.ndarray) -> float:
 class PretrainConfig(Config):
     """Five settings that say nothing by their names."""
 
+    epochs: int = 1
     x0: float = 0.0
     x1: float = 0.0
     x2: float = 0.0
@@ -151,6 +178,7 @@ class PretrainConfig(Config):
 class FinetuneConfig(Config):
     """Four of them."""
 
+    epochs: int = 1
     z0: float = 0.0
     z1: float = 0.0
     z2: float = 0.0
@@ -164,22 +192,31 @@ def train_nothing(config: Any, inputs: PhaseInputs, resume: State | None = None)
 
 PHASES = {
     "pretrain": PhaseSpec(
-        config=PretrainConfig, run=train_nothing, metrics=lambda _: (), epochs=lambda _: 1
+        config=PretrainConfig,
+        run=train_nothing,
+        metrics=lambda _: (PROBE,),
+        epochs=lambda config: config.epochs,
+        proxy=PROBE,
     ),
     "finetune": PhaseSpec(
         config=FinetuneConfig,
         run=train_nothing,
-        metrics=lambda _: ("val/error_mm",),
-        epochs=lambda _: 1,
+        metrics=lambda _: (ERROR,),
+        epochs=lambda config: config.epochs,
         follows=("pretrain",),
     ),
 }
 
 
+def searched_in(config: type[Config]) -> list[str]:
+    """Return what is searched of a phase's settings, in order."""
+    return [name for name in config.model_fields if name != "epochs"]
+
+
 def suggest(trial: optuna.Trial) -> Mapping[str, Any]:
     """Choose all nine."""
     for label, config in (("pretrain", PretrainConfig), ("finetune", FinetuneConfig)):
-        for name in config.model_fields:
+        for name in searched_in(config):
             trial.suggest_float(f"{label}/{name}", 0.0, 1.0)
     return trial.params
 
@@ -195,7 +232,8 @@ def stages_of(point: Point, seed: int) -> tuple[Stage, ...]:
         parents = {stage.phase: stage.key for stage in stages}
         identity = canonical_json([step.phase, config, parents, seed])
         key = hashlib.sha256(identity.encode()).hexdigest()
-        stages.append(Stage(key, step.label, step.phase, config, parents, {}, seed, epochs=1))
+        epochs = config["epochs"]
+        stages.append(Stage(key, step.label, step.phase, config, parents, {}, seed, epochs))
     return tuple(stages)
 
 
@@ -209,7 +247,7 @@ class OneSlot:
         return "slot"
 
     def withdraw(self, slot: str, trial: int) -> None:
-        raise AssertionError("nothing is stopped here")
+        pass
 
     def give_back(self, slot: str) -> None:
         pass
@@ -225,41 +263,48 @@ class Stages:
     """Stages that are trained at once, for what they cost.
 
     Attributes:
-        spent: The cost of all there are.
+        spent: The cost of all epochs there are.
     """
 
     def __init__(self, planted: Planted) -> None:
         self._planted = planted
-        self._metrics: dict[str, dict[str, float]] = {}
+        self._metrics: dict[str, list[dict[str, Any]]] = {}
         self._settings: dict[str, np.ndarray] = {}
-        self.spent = 0
+        self.spent = 0.0
 
     def is_committed(self, key: str) -> bool:
         return key in self._metrics
 
     def metrics(self, key: str) -> list[dict[str, Any]]:
-        return [{"epoch": 1, "metrics": self._metrics[key]}]
+        return self._metrics[key]
 
     def events(self, stage: Stage) -> Iterator[dict[str, Any]]:
-        """Yield what a slot would report of this stage."""
+        """Yield what a slot would report of this stage, which may be stopped in between."""
         if self.is_committed(stage.key):
-            yield {"event": "reused", "epoch": 1}
+            yield {"event": "reused", "epoch": stage.epochs}
             return
-        self._settings[stage.key] = np.array(list(stage.config.values()))
-        self._metrics[stage.key] = self._measured(stage)
-        self.spent += COST[stage.phase]
+        names = searched_in(PHASES[stage.phase].config)
+        self._settings[stage.key] = np.array([stage.config[name] for name in names])
+        metric, end = self._measured(stage)
         yield {"event": "started", "epoch": 0}
-        yield {"event": "epoch", "epoch": 1, "metrics": self._metrics[stage.key]}
-        yield {"event": "finished", "epoch": 1}
+        history = []
+        for epoch in range(1, stage.epochs + 1):
+            self.spent += COST[stage.phase] / stage.epochs
+            metrics = {metric: end + STILL_TO_LEARN_MM * (stage.epochs - epoch)}
+            history.append({"epoch": epoch, "metrics": metrics})
+            yield {"event": "epoch", **history[-1]}
+        self._metrics[stage.key] = history
+        yield {"event": "finished", "epoch": stage.epochs}
 
     def regret_mm(self, stage: Stage) -> float:
         """Return how far a point, given by its last stage, is from the optimum."""
         return float(self._planted.error_mm(*self._point(stage)))
 
-    def _measured(self, stage: Stage) -> dict[str, float]:
+    def _measured(self, stage: Stage) -> tuple[str, float]:
+        """Return what a stage reports at its end, and how it is called."""
         if stage.phase == "pretrain":
-            return {}
-        return {"val/error_mm": self._planted.measured_mm(*self._point(stage))}
+            return PROBE, self._planted.probed_mm(self._settings[stage.key])
+        return ERROR, self._planted.measured_mm(*self._point(stage))
 
     def _point(self, stage: Stage) -> tuple[np.ndarray, np.ndarray]:
         return self._settings[stage.parents["pretrain"]], self._settings[stage.key]
@@ -275,18 +320,21 @@ class Unwritten(Journal):
         pass
 
 
-def play(seed: int, *, share: float, reuse: float) -> Regrets:
+def play(seed: int, *, share: float, reuse: float, rungs: bool = False) -> Regrets:
     """Run one study until its budget is spent."""
-    stages = Stages(plant(seed, share))
+    stages = Stages(plant(seed, share, fails=rungs))
+    epochs = {f"{label}/epochs": EPOCHS for label in PHASES} if rungs else {}
     study = Study.model_validate(
         {
             "name": "planted",
             "question": "Where is the lowest point?",
             "data": {},
             "plan": ["pretrain", "finetune"],
+            "settings": epochs,
             "space": "planted",
-            "objective": {"metric": "finetune/val/error_mm"},
+            "objective": {"metric": f"finetune/{ERROR}"},
             "search": {"trials": BUDGET, "reuse": reuse},
+            "early_stop": RUNGS if rungs else {},
             "seeds": {"study": seed},
         }
     )
@@ -299,10 +347,9 @@ def play(seed: int, *, share: float, reuse: float) -> Regrets:
         if stages.spent > BUDGET:
             return regrets
         objective = book.ledger.trials[number].objective
-        assert objective is not None
-        if objective < best_mm:
+        if objective is not None and objective < best_mm:
             best_mm = objective
-            regrets[stages.spent :] = stages.regret_mm(last)
+            regrets[math.ceil(stages.spent) :] = stages.regret_mm(last)
 
 
 def conductor_of(study: Study, space: Space, stages: Stages) -> tuple[Conductor, Book]:
@@ -333,7 +380,7 @@ def run_trial(conductor: Conductor, stages: Stages) -> tuple[int, Stage]:
             report = {
                 "assignment": assignment.id,
                 "seq": seq,
-                "epochs": 1,
+                "epochs": assignment.stage.epochs,
                 "metrics": {},
                 "error_class": None,
                 "message": None,
@@ -341,8 +388,9 @@ def run_trial(conductor: Conductor, stages: Stages) -> tuple[int, Stage]:
                 "label": assignment.stage.label,
                 **event,
             }
-            conductor.on_reports(number, config["attempt"], [report])
-    return number, assignment.stage
+            if conductor.on_reports(number, config["attempt"], [report]):
+                return number, assignment.stage
+    raise AssertionError("a trial ends with its last stage, or before")
 
 
 # The table
@@ -371,21 +419,23 @@ def main() -> None:
         f"{seeds} seeds, cost {BUDGET} each: {FRESH_TRIALS} fresh trials, regret in mm at the end"
     )
     print(
-        f"{'finetuning has':>14} {'search':>12} {'regret':>7} {'median':>7} {'ratio':>6} "
+        f"{'finetuning has':>15} {'search':>12} {'regret':>7} {'median':>7} {'ratio':>6} "
         f"{'95 % interval':>14} {'better':>7} {'as good at':>12}"
     )
     spawn = get_context("spawn")
+    problems = [(name, share, False, REUSE) for name, share in SHARES.items()]
+    problems += [(f"{name}, rungs", SHARES[name], True, (0.0, 0.75)) for name in WITH_RUNGS]
     with ProcessPoolExecutor(max_workers=2, mp_context=spawn) as processes:
-        for name, share in SHARES.items():
+        for name, share, rungs, probabilities in problems:
             plain: np.ndarray | None = None
-            for reuse in REUSE:
-                run = partial(play, share=share, reuse=reuse)
+            for reuse in probabilities:
+                run = partial(play, share=share, reuse=reuse, rungs=rungs)
                 regrets = np.array(list(processes.map(run, range(seeds))))
                 plain = regrets if plain is None else plain
                 ours, theirs = regrets[:, -1], plain[:, -1]
                 low, high = ratio_interval(ours, theirs)
                 print(
-                    f"{name:>14} {f'reuse {reuse:g}' if reuse else 'plain TPE':>12} "
+                    f"{name:>15} {f'reuse {reuse:g}' if reuse else 'plain TPE':>12} "
                     f"{ours.mean():>7.2f} {np.median(ours):>7.2f} "
                     f"{ours.mean() / theirs.mean():>6.2f} {f'{low:.2f} to {high:.2f}':>14} "
                     f"{(ours < theirs).mean():>7.0%} "

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hpe.phases.phase import PhaseSpec
 from search_spaces.space import Space
+from sweep.early_stop import rungs_of
 from sweep.ledger import Ledger
 from sweep.parts import Part
 from sweep.prefixes import (
@@ -48,6 +49,7 @@ class PrefixChoice:
         self._stages_now, self._are_finished = stages_now, are_finished
         plan = parse_plan(study.plan, phases)
         self._labels = trained_labels(study, plan)
+        self._rungs = rungs_of(study, plan)
         self._lengths = reusable_lengths(study, plan, list(reach_of(space).parameters))
         self._foreseen: tuple[int, Prefix | None] | None = None
 
@@ -79,7 +81,11 @@ class PrefixChoice:
         if not is_reuse_due(self._study, self._ledger, number):
             return
         found = finished_prefixes(
-            self._study, self._ledger, labels=self._labels, lengths=self._lengths
+            self._study,
+            self._ledger,
+            labels=self._labels,
+            lengths=self._lengths,
+            rungs=self._rungs,
         )
         yield from filter(self._is_trained, by_belief(found, self._study, number))
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
+from sweep.early_stop import Rung
 from sweep.facts import DIVERGED
 from sweep.ledger import Ledger
 from sweep.objectives import violations
 from sweep.parts import Part
+from sweep.proxies import is_switched_off
 from sweep.study import Study, label_of
 from sweep.trials import StageEntry, Trial, TrialState
 from trainables.plans import Plan
@@ -52,6 +55,8 @@ class Prefix:
         params: What the space suggested for them.
         losses: Of the points on it that have ended.
         pending: Points on it that have not.
+        proxy: What stands in for the objective at their end, signed so that less is better; None
+            where nothing does.
     """
 
     trial: int
@@ -59,6 +64,7 @@ class Prefix:
     params: Mapping[str, Any]
     losses: tuple[Loss, ...]
     pending: int
+    proxy: float | None = None
 
     @property
     def steps(self) -> int:
@@ -106,7 +112,12 @@ def is_reuse_due(study: Study, ledger: Ledger, number: int) -> bool:
 
 
 def finished_prefixes(
-    study: Study, ledger: Ledger, *, labels: Sequence[str], lengths: Sequence[int]
+    study: Study,
+    ledger: Ledger,
+    *,
+    labels: Sequence[str],
+    lengths: Sequence[int],
+    rungs: Sequence[Rung] = (),
 ) -> list[Prefix]:
     """Return the prefixes a new point may take over, in the order in which they were finished.
 
@@ -115,7 +126,9 @@ def finished_prefixes(
 
     - if one of its phases made a trial diverge or was where one was stopped early (which, before
       the objective exists, is on a proxy): it was found wanting itself;
-    - as long as no point on it is complete: nothing speaks for it.
+    - as long as no point on it is complete or was stopped early: nothing is known of it, or that
+      all on it diverged. To be stopped in a later phase says little against it: that may be the
+      later phase's settings, and the prefix is paid for.
 
     Trials known from another study count like the study's own.
 
@@ -124,7 +137,9 @@ def finished_prefixes(
         ledger: What happened so far.
         labels: Of the steps that are trained, in order.
         lengths: How many steps a prefix may have.
+        rungs: Where the study compares trials, for its proxies.
     """
+    proxies = {r.label: r for r in rungs if r.is_proxy and not is_switched_off(r, ledger)}
     results = _results(study, ledger)
     prefixes = []
     for steps in lengths:
@@ -135,7 +150,8 @@ def finished_prefixes(
             if is_of_plan and trial.seed == study.seeds.trials[0]:
                 groups.setdefault(tuple(stage.key for stage in first), []).append(trial)
         for keys, trials in groups.items():
-            prefix = _prefix(keys, trials, results, labels[:steps])
+            proxy = proxies.get(labels[steps - 1])
+            prefix = _prefix(keys, trials, results, labels[:steps], proxy)
             if prefix is not None:
                 prefixes.append(prefix)
     return prefixes
@@ -182,18 +198,39 @@ def by_belief(prefixes: Sequence[Prefix], study: Study, number: int) -> list[Pre
     What counts is so the best that a prefix may lead to and not its mean, as in the max k-armed
     bandit, for which Streeter and Smith (2006) count rewards above a rising threshold as well. A
     prefix tried often without success fades; one tried once keeps a chance. Points that have not
-    ended count as tried, so that several slots do not all take the same.
+    ended count as tried, so that several slots do not all take the same. What stands in for the
+    objective at a prefix's end, where something does, counts as one point more: good by the share
+    of prefixes of its length that it beats.
     """
     split = _worst_good([loss for prefix in prefixes for loss in prefix.losses])
     draws = _draws(study, number)
     draws.random()  # the one `is_reuse_due` used
-    rates = [
-        draws.beta(PRIOR[0] + good, PRIOR[1] + len(prefix.losses) + prefix.pending - good)
-        for prefix in prefixes
-        for good in [sum(loss <= split < WORST for loss in prefix.losses)]
-    ]
+    rates = []
+    for prefix, beaten in zip(prefixes, shares_beaten(prefixes), strict=True):
+        tried = len(prefix.losses) + prefix.pending
+        good: float = sum(loss <= split < WORST for loss in prefix.losses)
+        if beaten is not None:
+            tried, good = tried + 1, good + beaten
+        rates.append(draws.beta(PRIOR[0] + good, PRIOR[1] + tried - good))
     order = sorted(range(len(prefixes)), key=lambda i: -rates[i])
     return [prefixes[i] for i in order]
+
+
+def shares_beaten(prefixes: Sequence[Prefix]) -> list[float | None]:
+    """Return for each prefix the share of those of its length, itself among them, that it beats.
+
+    Those whose proxy is as good count half.
+    """
+    shares: list[float | None] = [None] * len(prefixes)
+    for steps in {prefix.steps for prefix in prefixes}:
+        known = {
+            place: prefix.proxy
+            for place, prefix in enumerate(prefixes)
+            if prefix.steps == steps and prefix.proxy is not None
+        }
+        for place, rank in zip(known, rankdata(list(known.values())), strict=True):
+            shares[place] = 1 - (float(rank) - 0.5) / len(known)
+    return shares
 
 
 def num_shared(first: Sequence[str], second: Sequence[str]) -> int:
@@ -207,12 +244,14 @@ def _prefix(
     trials: Sequence[Trial],
     results: Mapping[int, Loss | None],
     labels: Sequence[str],
+    proxy: Rung | None,
 ) -> Prefix | None:
     """Return what these trials finished together, or None if it is no candidate."""
     finished = [t for t in trials if all(s.status in FINISHED for s in t.stages[: len(keys)])]
     losses = [results[trial.number] for trial in trials if trial.number in results]
     known = tuple(loss for loss in losses if loss is not None)
-    if not finished or all(loss == WORST for loss in known):
+    speaks = (TrialState.COMPLETE, TrialState.PRUNED)
+    if not finished or not any(trial.state in speaks for trial in trials):
         return None
     if any(_was_found_wanting(trial, trial.stages[: len(keys)]) for trial in trials):
         return None
@@ -223,7 +262,15 @@ def _prefix(
         params={name: value for name, value in params.items() if label_of(name) in labels},
         losses=known,
         pending=len(losses) - len(known),
+        proxy=None if proxy is None else _proxy_at_end(finished[0].stages[len(keys) - 1], proxy),
     )
+
+
+def _proxy_at_end(stage: StageEntry, rung: Rung) -> float | None:
+    value = stage.epochs[-1].metrics.get(rung.metric) if stage.epochs else None
+    if value is None or not math.isfinite(value):
+        return None
+    return value if rung.direction == "minimize" else -value
 
 
 def _bests(study: Study, ledger: Ledger, labels: Sequence[str]) -> list[int]:

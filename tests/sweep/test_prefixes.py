@@ -1,17 +1,22 @@
 """Which finished prefixes there are, when one is taken over, and which."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from sweep.early_stop import Rung
 from sweep.ledger import Ledger
 from sweep.prefixes import (
+    WORST,
+    Prefix,
     by_belief,
     finished_prefixes,
     is_reuse_due,
     num_shared,
     parts_after,
     reusable_lengths,
+    shares_beaten,
 )
 from tests.sweep.engine_fakes import make_study
 from tests.sweep.engine_phases import PHASES
@@ -58,6 +63,8 @@ class Story:
             ],
             prefix_of=None if shared is None else {"trial": shared, "steps": 1},
         )
+        for epoch, probe in enumerate(values.get("probes", []), start=1):
+            self.write("epoch", trial=number, label="draft", epoch=epoch, metrics={"probe": probe})
         for label in labels[:finished]:
             self.write("stage", trial=number, label=label, status="done", resumed_from=0)
         if "stopped_in" in values:
@@ -77,8 +84,9 @@ class Story:
     def rung(self, number, label):
         self.write("rung", trial=number, label=label, rung=0, epoch=1, value=1.0, decision="stop")
 
-    def prefixes(self, **changes):
-        return finished_prefixes(make_study(**changes), self.ledger, labels=LABELS, lengths=[1])
+    def prefixes(self, rungs=(), **changes):
+        study = make_study(**changes)
+        return finished_prefixes(study, self.ledger, labels=LABELS, lengths=[1], rungs=rungs)
 
 
 @pytest.fixture
@@ -114,7 +122,7 @@ def test_an_arm_offers_its_prefix_only_if_its_plan_begins_as_the_studys(story):
         ({"finished": 0, "objective": None}, "it is not finished"),
         ({"state": "FAIL", "error": "diverged"}, "all on it diverged"),
         ({"state": "FAIL", "error": "out_of_memory"}, "nothing on it is complete"),
-        ({"state": "PRUNED", "stopped_in": "final"}, "all on it were stopped"),
+        ({"finished": 0, "state": "PRUNED", "stopped_in": "draft"}, "it was stopped itself"),
     ],
 )
 def test_a_prefix_for_which_nothing_speaks_is_no_candidate(story, trial, why):
@@ -129,6 +137,35 @@ def test_a_prefix_that_was_stopped_for_its_proxy_or_diverged_is_none_whatever_ca
     story.trial(2.0, 2.0, finished=0, state="FAIL", error="diverged")
     story.trial(3.0, objective=7.0)
     assert [prefix.params for prefix in story.prefixes()] == [{"draft/x": 3.0}]
+
+
+def test_a_prefix_whose_only_point_was_stopped_later_is_one_with_nothing_good_on_it(story):
+    story.trial(1.0, state="PRUNED", stopped_in="final")
+    (prefix,) = story.prefixes()
+    assert prefix.losses == (WORST,)
+
+
+RUNG = Rung(index=0, label="draft", share=0.5, metric="probe", direction="minimize", is_proxy=True)
+
+
+@pytest.mark.parametrize(("direction", "proxy"), [("minimize", 0.25), ("maximize", -0.25)])
+def test_a_prefix_knows_its_proxy_at_its_end_so_that_less_is_better(story, direction, proxy):
+    story.trial(1.0, objective=7.0, probes=[0.5, 0.25])
+    rung = replace(RUNG, direction=direction)
+    assert [prefix.proxy for prefix in story.prefixes(rungs=[rung])] == [proxy]
+
+
+@pytest.mark.parametrize("probe", [None, float("nan")])
+def test_a_proxy_that_was_not_reported_is_none(story, probe):
+    story.trial(1.0, objective=7.0, probes=[] if probe is None else [probe])
+    assert [prefix.proxy for prefix in story.prefixes(rungs=[RUNG])] == [None]
+
+
+def test_what_is_no_proxy_or_was_switched_off_tells_nothing_of_a_prefix(story):
+    story.trial(1.0, objective=7.0, probes=[0.25])
+    assert story.prefixes(rungs=[replace(RUNG, is_proxy=False)])[0].proxy is None
+    story.write("note", message="useless", proxy_off="draft")
+    assert story.prefixes(rungs=[RUNG])[0].proxy is None
 
 
 def test_what_diverges_or_is_stopped_after_a_prefix_counts_against_it(story):
@@ -204,8 +241,8 @@ def test_nothing_is_reused_unless_asked_for(story):
 # Which
 
 
-def first_choices(story, times=400, **changes):
-    prefixes = story.prefixes(**changes)
+def first_choices(story, times=400, rungs=(), **changes):
+    prefixes = story.prefixes(rungs, **changes)
     chosen = [by_belief(prefixes, make_study(**changes), number)[0] for number in range(times)]
     return Counter(prefix.params["draft/x"] for prefix in chosen)
 
@@ -227,6 +264,26 @@ def test_a_point_that_has_not_ended_counts_as_tried(story):
         story.trial(1.0, float(1 + point))
     counts = first_choices(story)
     assert counts[2.0] > 2 * counts[1.0]
+
+
+def test_a_better_proxy_makes_a_prefix_likelier_until_points_on_it_tell_more(story):
+    for x in (1.0, 2.0, 3.0):
+        story.trial(x, state="PRUNED", stopped_in="final", probes=[x])
+    counts = first_choices(story, rungs=[RUNG])
+    assert counts[1.0] > counts[2.0] > counts[3.0] > 0
+    for point in range(10):
+        story.trial(1.0, float(1 + point), state="PRUNED", stopped_in="final")
+        story.trial(3.0, float(1 + point), objective=7.0)
+    counts = first_choices(story, rungs=[RUNG])
+    assert counts[3.0] > counts[1.0]
+
+
+def test_proxies_are_compared_among_prefixes_of_one_length():
+    def prefix(steps, proxy):
+        return Prefix(0, ("key",) * steps, {}, losses=(), pending=0, proxy=proxy)
+
+    prefixes = [prefix(1, 1.0), prefix(2, 90.0), prefix(1, 2.0), prefix(2, None), prefix(2, 90.0)]
+    assert shares_beaten(prefixes) == [0.75, 0.5, 0.25, None, 0.5]
 
 
 def test_points_that_break_a_constraint_come_after_all_that_do_not(story):
