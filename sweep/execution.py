@@ -63,6 +63,9 @@ from trainables.stages import StageStore
 TRACKER_PATIENCE_S = 60.0
 NOTICE_PATIENCE_S = 3.0
 """For MLflow after a signal: who sent it may give no more than ten seconds' notice."""
+OBSTACLES = (NoSlotLeft, ClusterLost, MachineFull, StageFormat, JournalNotWritten)
+"""Why a study cannot go on, none of which is its own fault."""
+
 CANNOT_GO_ON = 1
 STOPPING = (
     "stopping: running trials end their epoch and are continued next time; again to end at once"
@@ -118,13 +121,7 @@ class Execution:
                 ledger = self._train(book, fit, data, tracker, known, terms)
                 outcome = Outcome.of(job, ledger, data=data)
                 self._send_files(tracker, outcome)
-            except (
-                NoSlotLeft,
-                ClusterLost,
-                MachineFull,
-                StageFormat,
-                JournalNotWritten,
-            ) as error:
+            except OBSTACLES as error:
                 self.console.print(f"{error}", style="bold red")
                 self.console.print(f"To continue: {job.options.again}")
                 return CANNOT_GO_ON
@@ -293,6 +290,9 @@ class Execution:
                     on_interrupt=lambda: display.note(STOPPING),
                     on_slots=lambda states: _show_slots(states, display, page),
                 )
+            except OBSTACLES as error:
+                notifier.cannot_go_on(error, book.ledger)
+                raise
             except StudyInterrupted as end:
                 raise Interrupted(end.signum) from None
 

@@ -20,7 +20,7 @@ from hpe.evaluation.onnx_networks import ONNX_NETWORKS  # noqa: E402 - the same
 from hpe.phases.phase import Artifacts  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
-from sweep.folders import RunsDir  # noqa: E402 - the same
+from sweep.folders import RunsDir, StudyDir  # noqa: E402 - the same
 from sweep.journal import read_journal  # noqa: E402 - the same
 from sweep.ledger import Ledger  # noqa: E402 - the same
 from sweep.messages import counted, shown_path  # noqa: E402 - the same
@@ -69,7 +69,7 @@ def _export(options: argparse.Namespace) -> None:
     record = read_trial(journal, options.trial or _best(result))
     where = places(options.runs_dir, options.data_dir)
     artifacts = _artifacts(record, store, where)
-    out: Path = options.out
+    out: Path = options.out or StudyDir(journal.parent).exported
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: there is a file of this name; give a folder.")
     console.print(f"exporting {trial_name(record.trial, many_seeds=True)} of {record.study.name}")
@@ -216,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("study", help="a study of the runs folder, or the path of a journal.jsonl or its folder")
     add("trial", nargs="?", help="a trial's number, or TRIAL,SEED (default: the best)")
-    add("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    add("--out", type=Path, metavar="FOLDER", help="where to write (default: the study's `export`)")
     add("--runs-dir", type=Path, default=RUNS_DIR, metavar="DIR", help="default: runs")
     add(
         "--data-dir",

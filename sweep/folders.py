@@ -99,6 +99,11 @@ class StudyDir:
         """Return the page that shows, in a browser, how the study goes."""
         return self.root / "status.html"
 
+    @property
+    def exported(self) -> Path:
+        """Return where a trial is exported to if nothing else is said."""
+        return self.root / "export"
+
     def changes(self, digest: str) -> Path:
         """Return the patch with this digest: how the code differed from the commit it was at."""
         return self.root / "changes" / f"{digest[:16]}.patch"

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from sweep.findings import Finding, Level
@@ -61,6 +61,12 @@ def installed_version(name: str) -> str | None:
 def installed_versions(requirements: list[Requirement]) -> dict[str, str | None]:
     """Return the installed version of every package; None where it is not installed."""
     return {requirement.name: installed_version(requirement.name) for requirement in requirements}
+
+
+def all_installed() -> dict[str, str]:
+    """Return the version of every package that is installed here, asked for or brought along."""
+    found = {found.metadata["Name"]: found.version for found in distributions()}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 def check_python() -> Finding:

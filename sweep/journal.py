@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hpe.whole_file import sync
+from hpe.whole_file import replacing, sync
 from sweep.ledger import Record
 from sweep.messages import shown_path, shown_size
 
@@ -123,6 +123,16 @@ def read_journal(path: Path) -> list[Record]:
         DamagedJournal: As `Journal.open` does.
     """
     return _parse(path, path.read_bytes()).records
+
+
+def write_extract(path: Path, records: Sequence[Record]) -> None:
+    """Write some records of a journal as a journal of their own, to be read and not gone on with.
+
+    Raises:
+        OSError: If the file cannot be written; one that was there is as it was.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(_FORMAT_LINE + b"".join(map(_framed, records)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from hpe.data.opened import OpenedData
 from hpe.whole_file import replacing
 from sweep.folders import StudyDir
-from sweep.installation import installed_versions, read_requirements
+from sweep.installation import all_installed, installed_versions, read_requirements
 from sweep.machine import Machine
 from sweep.messages import shown_path
 from sweep.slot_fit import SlotFit
@@ -65,6 +65,7 @@ def describe(
     return {
         "git": None if commit is None else commit.to_json(),
         "packages": installed_versions(read_requirements(REQUIREMENTS)),
+        "lock": all_installed(),
         "data": {
             "name": data.name,
             "digest": data.digest,

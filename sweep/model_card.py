@@ -183,7 +183,7 @@ def _settings(trial: Trial) -> Iterator[str]:
 
 
 def _lineage(lineage: Mapping[str, Any], trial: Trial) -> Iterator[str]:
-    told = {k: v for k, v in lineage.items() if k != "data"}
+    told = {k: v for k, v in lineage.items() if k not in ("data", "lock")}
     for path, value in flattened(told):
         if value not in (None, ""):
             yield f"- {path}: {value}"

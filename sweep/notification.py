@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -74,6 +75,7 @@ class Notifier:
     ) -> None:
         self._study, self._hooks, self._tell, self._call = study, hooks, tell, call
         self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._has_failed = False
         self._thread = threading.Thread(target=self._work, name="notifier", daemon=True)
 
     def __enter__(self) -> "Notifier":
@@ -88,12 +90,21 @@ class Notifier:
     ) -> None:
         """Give what is waiting the time that one event may take; little of it after a signal."""
         self._waiting.put(None)
-        self._thread.join(LIMIT_S * len(self._hooks) if kind is None else NOTICE_S)
+        has_time = kind is None or self._has_failed
+        self._thread.join(LIMIT_S * len(self._hooks) if has_time else NOTICE_S)
 
     def __call__(self, record: Record, ledger: Ledger) -> None:
         """Have the hooks told of one more journal record, if it is worth it; returns at once."""
         for event in events_in(record, ledger, self._study):
             self._waiting.put(event)
+
+    def cannot_go_on(self, error: Exception, ledger: Ledger) -> None:
+        """Have the hooks told that the study itself has failed: nobody may be looking."""
+        self._has_failed = True
+        text = f"{self._study.name} cannot go on: {error}"
+        record = {"time_s": time.time()}
+        event = _event("failed", text, record, ledger, self._study, None)
+        self._waiting.put({**event, "message": str(error)})
 
     def _work(self) -> None:
         while (event := self._waiting.get()) is not None:

@@ -12,13 +12,15 @@ from hpe.data.catalog import open_data
 from hpe.data.opened import OpenedData
 from sweep.folders import RunsDir
 from sweep.job import Job
+from sweep.journal import read_journal
 from sweep.ledger import Ledger
 from sweep.lineage import cores_per_slot
 from sweep.messages import counted, shown_path
 from sweep.report import result_view, write_report
 from sweep.report.history import epochs_from
+from sweep.report.reproduction import BEST
 from sweep.report.result import StudyResult, result_of
-from sweep.report.writing import BEST, PAGE, WEIGHTS
+from sweep.report.writing import PAGE, WEIGHTS
 from sweep.study import Study
 from sweep.tracking.pictures import trials_view
 from sweep.tracking.served_model import can_be_served
@@ -56,6 +58,7 @@ class Outcome:
             data=data,
             cores_per_slot=cores_per_slot(ledger.lineage),
             places=job.options.places,
+            records=read_journal(job.folder.journal),
         )
         return cls(job, report.result)
 

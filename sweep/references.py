@@ -1,6 +1,7 @@
 """What people call a finished or unfinished stage: a key, STUDY/TRIAL, or an MLflow run's id."""
 
 import re
+from collections.abc import Collection
 
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
@@ -49,10 +50,15 @@ def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Tria
 
 def told_numbers(ledger: Ledger) -> str:
     """Return which trials there are, and which replicates."""
-    text = f"0 to {len(ledger.trials) - 1}" if ledger.trials else "none"
+    text = _span(ledger.trials) if ledger.trials else "none"
     if ledger.replicates:
-        text += f" and replicates {min(ledger.replicates)} to {max(ledger.replicates)}"
+        text += f" and replicates {_span(ledger.replicates)}"
     return text
+
+
+def _span(numbers: Collection[int]) -> str:
+    first, last = min(numbers), max(numbers)
+    return f"{first} to {last}" if last > first else str(first)
 
 
 def key_of_run(text: str, *labels: str, tracking_uri: str) -> str | None:

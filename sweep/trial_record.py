@@ -108,6 +108,16 @@ def read_trial(journal: Path, reference: str) -> TrialRecord:
     )
 
 
+def records_of(records: Sequence[Record], number: int) -> list[Record]:
+    """Return those of a journal's records from which `read_trial` comes to the same for a trial."""
+    of_study = ("study", "session")
+    return [
+        record
+        for record in records
+        if record["kind"] in of_study or record.get("trial", record.get("number")) == number
+    ]
+
+
 def _find(ledger: Ledger, reference: str) -> Trial:
     number, comma, seed = reference.partition(",")
     if not number.isdigit() or (comma and not seed.isdigit()):

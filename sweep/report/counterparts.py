@@ -1,5 +1,7 @@
 """Whom the best trial is shown beside: the control it is measured by, and the worst composition."""
 
+from collections.abc import Callable
+
 from sweep.report.result import StudyResult
 from sweep.trials import Trial, TrialState
 
@@ -23,7 +25,20 @@ def control_of(result: StudyResult) -> Trial | None:
     return next((t for t in control.trials if t.seed == best.seed), control.trials[0])
 
 
-def worst_of(result: StudyResult) -> Trial | None:
-    """Return the trial with the worst objective of those that completed, unless it is the best."""
-    done = [row.trial for row in result.rows if row.trial.state is TrialState.COMPLETE]
-    return done[-1] if len(done) > 1 else None
+def worst_of(result: StudyResult, is_alike: Callable[[Trial], bool]) -> Trial | None:
+    """Return the trial with the worst objective of those that completed, beside the best.
+
+    Args:
+        result: What the study came to.
+        is_alike: Says of a trial whether it can be compared with the best.
+    """
+    return next(
+        (
+            row.trial
+            for row in reversed(result.rows)
+            if row.trial.state is TrialState.COMPLETE
+            and row.trial is not result.best
+            and is_alike(row.trial)
+        ),
+        None,
+    )

@@ -17,6 +17,7 @@ from sweep.report.landscape import Landscape
 from sweep.report.method import Method
 from sweep.report.parallel import OFF, Axis, Coordinates, Line
 from sweep.report.ranking import Row, composed
+from sweep.report.reproduction import Reproduction
 from sweep.report.result import StudyResult
 from sweep.report.style import Chart
 from sweep.report.verdict import verdict_table
@@ -33,6 +34,7 @@ from sweep.report.words import (
 from sweep.tree import flattened
 from sweep.trials import Trial
 
+LOCK = "requirements.lock"
 TOP = 15
 AXIS_STEP = 118
 PLOT_LEFT, PLOT_RIGHT = 78, 92
@@ -49,10 +51,7 @@ class PageInputs:
         parallel: For the interactive chart, if there is one.
         method: How the answer was come to.
         missing: Why something that people may look for is not there.
-        best_yaml: The best configuration as a study file, if anything has completed.
-        code_commands: What puts the code back as it was.
-        best_command: What trains the best configuration alone.
-        replay_command: What trains the best trial again and compares.
+        reproduction: How the answer is come to again, if anything has completed.
         weights: The file of the best trial's weights, if there is one.
     """
 
@@ -61,10 +60,7 @@ class PageInputs:
     parallel: Coordinates | None
     method: Method
     missing: Sequence[str]
-    best_yaml: bytes | None
-    code_commands: Sequence[str]
-    best_command: str
-    replay_command: str
+    reproduction: Reproduction | None
     weights: str | None
 
 
@@ -81,7 +77,7 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
     many_seeds = len(result.study.seeds.trials) > 1
     leaders = [row for row in result.rows if row.rank <= TOP or row.trial.arm is not None]
     lineage = dict(ledger.lineage)
-    packages = lineage.pop("packages", None) or {}
+    packages, lock = (lineage.pop(name, None) or {} for name in ("packages", "lock"))
     last_s = max((record["time_s"] for record in ledger.sessions), default=0.0)
     return environment.get_template("index.html.jinja").render(
         study=result.study,
@@ -95,10 +91,7 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         short_composition="" if result.best is None else _short_best(result.best),
         settings_off=_names_off(result),
         expected=_expected(result),
-        best_yaml=inputs.best_yaml,
-        code_commands=inputs.code_commands,
-        best_command=inputs.best_command,
-        replay_command=inputs.replay_command,
+        reproduction=inputs.reproduction,
         weights=inputs.weights,
         charts=inputs.charts,
         landscape=inputs.landscape,
@@ -126,6 +119,8 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         notes=[note["message"] for note in ledger.notes],
         lineage=_lineage(result, lineage),
         packages=sorted(packages.items()),
+        locked={LOCK: "".join(f"{name}=={version}\n" for name, version in lock.items()).encode()},
+        num_locked=len(lock),
         missing=inputs.missing,
     )
 

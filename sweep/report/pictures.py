@@ -20,6 +20,16 @@ def augmented_stage(trial: Trial, phases: Mapping[str, PhaseSpec]) -> StageEntry
     return next(shown, None)
 
 
+def augments_alike(first: Trial, second: Trial, phases: Mapping[str, PhaseSpec]) -> bool:
+    """Say whether two trials augment in the same step, and so the same samples."""
+    ours, theirs = augmented_stage(first, phases), augmented_stage(second, phases)
+    return (
+        ours is not None
+        and theirs is not None
+        and (ours.label, ours.phase) == (theirs.label, theirs.phase)
+    )
+
+
 def compositions(
     best: Trial, worst: Trial | None, *, data: OpenedData[Any], phases: Mapping[str, PhaseSpec]
 ) -> Chart | None:

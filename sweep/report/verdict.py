@@ -249,11 +249,21 @@ def _no_winner(replication: Replication, verdict: Verdict, objective: Objective)
     if control is None:
         return f"Every control failed on fresh seeds, so there is no verdict.{left_out}"
     value = with_unit(verdict.means[control], objective.metric)
-    behind = "all fell behind it"
-    if failed:
-        others = [name for name in points if name not in failed]
-        behind = f"{', '.join(others)} fell behind it, and {_failures(replication, failed)}"
-    return f"No searched point is better than {control} ({value}): {behind}.{left_out}"
+    nearest = "" if verdict.nearest is None else f": {_nearest(verdict.nearest, objective)}"
+    lost = f" And {_failures(replication, failed)}." if failed else ""
+    return f"No searched point won against {control} ({value}){nearest}.{lost}{left_out}"
+
+
+def _nearest(lead: Lead, objective: Objective) -> str:
+    """Say how far the best of those who left was from it, and whether that means it is worse."""
+    sign, where = (-1, "behind") if lead.mean <= 0 else (1, "ahead of")
+    apart = with_unit(sign * lead.mean, objective.metric, 3)
+    low, high = (shown_number(bound, 3) for bound in sorted((sign * lead.low, sign * lead.high)))
+    shown = "it is worse" if lead.high < 0 else "the data does not separate the two"
+    return (
+        f"the nearest, {lead.candidate}, was {apart} {where} it over "
+        f"{counted(lead.rounds, 'fresh seed')} (interval {low} to {high}), so {shown}"
+    )
 
 
 def _uncompared(replication: Replication, names: Sequence[str]) -> str:

@@ -10,14 +10,9 @@ from hpe.data.opened import OpenedData
 from hpe.phases.catalog import PHASES
 from hpe.phases.phase import PhaseSpec
 from hpe.whole_file import write_text
-from sweep.folders import StudyDir
-from sweep.ledger import Ledger
-from sweep.lineage import code_commands
-from sweep.messages import shown_path
-from sweep.options import command
+from sweep.ledger import Ledger, Record
 from sweep.report import charts
 from sweep.report.ablation import ablation_chart, interactions_chart
-from sweep.report.best import write_best
 from sweep.report.counterparts import control_of, worst_of
 from sweep.report.curves import learning_curves
 from sweep.report.front import front_chart
@@ -26,8 +21,14 @@ from sweep.report.landscape import landscape_of
 from sweep.report.method import method_of
 from sweep.report.page import PageInputs, render_page
 from sweep.report.parallel import coordinates, parallel_chart
-from sweep.report.pictures import augmented_stage, compositions, predictions
+from sweep.report.pictures import (
+    augmented_stage,
+    augments_alike,
+    compositions,
+    predictions,
+)
 from sweep.report.ranking import write_csv, write_leaderboard
+from sweep.report.reproduction import clear_reproduction, write_reproduction
 from sweep.report.result import StudyResult, result_of
 from sweep.report.style import Chart
 from sweep.report.verdict import REPLICATE_COLUMNS, replicate_rows, verdict_chart
@@ -39,7 +40,6 @@ from trainables.manifest import CorruptStage
 PAGE = "index.html"
 LEADERBOARD = "leaderboard.csv"
 REPLICATES = "replicates.csv"
-BEST = "best.yaml"
 WEIGHTS = "best_weights.safetensors"
 
 
@@ -70,6 +70,7 @@ def write_report(
     cores_per_slot: float | None = None,
     phases: Mapping[str, PhaseSpec] = PHASES,
     places: Sequence[str] = (),
+    records: Sequence[Record] | None = None,
 ) -> Report:
     """Write all files of the report, replacing an earlier one.
 
@@ -83,6 +84,7 @@ def write_report(
         cores_per_slot: For the cost in core-seconds.
         phases: What the plan's names mean.
         places: Options by which the commands that the page shows find runs and data.
+        records: All of the journal, for what replaying the best trial takes; left out without them.
 
     Returns:
         Where things are, and the result.
@@ -92,12 +94,9 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     write_leaderboard(result.rows, folder / LEADERBOARD)
-    best, weights = None, None
-    run = command(shown_path(folder / BEST), *places)
+    reproduction = write_reproduction(result, ledger, folder, places=places, records=records)
+    weights = None
     if result.best is not None:
-        best = folder / BEST
-        seeds = list(result.answer.leader.values) if result.answer.leader is not None else []
-        write_best(study, result.best, best, seeds=seeds or [result.best.seed], command=run)
         weights = _write_weights(result.best, folder / WEIGHTS, store)
     if ledger.replicates:
         write_csv(folder / REPLICATES, REPLICATE_COLUMNS, replicate_rows(ledger))
@@ -121,21 +120,12 @@ def write_report(
         parallel,
         method_of(result, ledger, phases),
         missing,
-        best_yaml=None if best is None else best.read_bytes(),
-        code_commands=code_commands(ledger.lineage, StudyDir(folder.parent)),
-        best_command=run,
-        replay_command=_replay_command(result.best, folder.parent, places),
+        reproduction,
         weights=weights_name,
     )
     write_text(folder / PAGE, render_page(result, ledger, inputs), durable=False)
+    best = None if reproduction is None else reproduction.config
     return Report(folder, folder / PAGE, folder / LEADERBOARD, best, weights, result)
-
-
-def _replay_command(best: Trial | None, study: Path, places: Sequence[str]) -> str:
-    """Return what trains the best trial again; nothing where nothing has completed."""
-    if best is None:
-        return ""
-    return command(shown_path(study), str(best.number), *places, script="replay.py")
 
 
 def _answers(result: StudyResult) -> Iterator[Chart | None]:
@@ -181,18 +171,20 @@ def _pictures(
     phases: Mapping[str, PhaseSpec],
     missing: list[str],
 ) -> list[Chart]:
-    if result.best is None:
+    best = result.best
+    if best is None:
         return []
     found: list[Chart | None] = []
     if data is not None:
-        found.append(compositions(result.best, worst_of(result), data=data, phases=phases))
-    elif augmented_stage(result.best, phases) is not None:
+        worst = worst_of(result, lambda trial: augments_alike(best, trial, phases))
+        found.append(compositions(best, worst, data=data, phases=phases))
+    elif augmented_stage(best, phases) is not None:
         missing.append("the best composition on sample images, for want of the data set")
     is_stored = store is not None
     try:
         if store is not None:
             control = control_of(result)
-            found.append(predictions(result.best, control, store=store, phases=phases))
+            found.append(predictions(best, control, store=store, phases=phases))
     except (FileNotFoundError, CorruptStage):
         is_stored = False
     if not is_stored:
@@ -219,5 +211,6 @@ def _clear(folder: Path) -> None:
         if table.exists():
             picture.unlink()
             table.unlink()
-    for name in (PAGE, BEST, WEIGHTS):
+    for name in (PAGE, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
+    clear_reproduction(folder)

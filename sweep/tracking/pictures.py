@@ -134,14 +134,16 @@ def study_picture(ledger: Ledger, *, started_s: float) -> RunPicture:
             **{f"seeds/{name}": as_text(value) for name, value in seeds.items()},
             **{path: as_text(v) for path, v in flattened(ledger.lineage) if path in ORIGIN},
         },
-        data=_data_input(study["data"], ledger.lineage.get("data", {})),
+        data=_data_used(ledger),
     )
 
 
-def _data_input(config: Mapping[str, Any], lineage: Mapping[str, Any]) -> DataInput | None:
+def _data_used(ledger: Ledger) -> DataInput | None:
     """Return the study's data set; None where nobody knows which it was exactly."""
-    if "digest" not in lineage:
+    study, lineage = ledger.study, ledger.lineage.get("data", {})
+    if study is None or "digest" not in lineage:
         return None
+    config = study["data"]
     return DataInput(
         name=config["name"],
         digest=lineage["digest"][:DIGEST_CHARS],
@@ -187,6 +189,7 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
         tags=tags,
         params={path: as_text(value) for path, value in trial.params.items()},
         points=tuple(_results(trial)),
+        data=_data_used(ledger),
     )
 
 

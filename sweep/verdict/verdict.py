@@ -23,16 +23,18 @@ SEED = 20
 
 @dataclass(frozen=True)
 class Lead:
-    """The winner's lead over one control, over the rounds both ran; positive is better.
+    """A candidate's lead over one control, over the rounds both ran; positive is better.
 
     Attributes:
+        candidate: Whose lead it is.
         mean: Mean paired difference.
-        low: With the verdict's confidence the true lead is above this, the choice of the winner
-            among several candidates taken into account.
+        low: With the verdict's confidence the true lead is above this, the choice of the candidate
+            among several taken into account.
         high: Likewise below this.
         rounds: Rounds that both ran.
     """
 
+    candidate: str
     control: str
     mean: float
     low: float
@@ -41,7 +43,7 @@ class Lead:
 
     @property
     def is_separated(self) -> bool:
-        """Say whether the winner is better, as far as the data can say."""
+        """Say whether the candidate is better, as far as the data can say."""
         return self.low > 0
 
 
@@ -51,8 +53,11 @@ class Verdict:
 
     Attributes:
         winner: The candidate with the best mean of those who stayed, or None if none did.
-        leads: Over every control that ran two rounds with it, first the one that decides: a control
-            that failed and that it is not separated from, else the strongest of those who stayed.
+        leads: The winner's, over every control that ran two rounds with it, first the one that
+            decides: a control that failed and that it is not separated from, else the strongest of
+            those who stayed.
+        nearest: Where no candidate stayed, of those that did not fail the best lead, mostly below
+            zero, over the strongest control that stayed.
         unknown: Controls that failed before they had run two rounds with the winner, or that could
             not enter.
         means: Name -> mean objective over the rounds it ran.
@@ -65,6 +70,7 @@ class Verdict:
     means: Mapping[str, float]
     probability_best: Mapping[str, float]
     unknown: tuple[str, ...] = ()
+    nearest: Lead | None = None
 
     @property
     def is_separated(self) -> bool:
@@ -101,6 +107,7 @@ def verdict_of(
         means={name: sign * value for name, value in mean.items()},
         probability_best=probability_best({e.name: merits[e.name] for e in stayed}),
         unknown=() if winner is None else (*_uncompared(race, compared), *missing),
+        nearest=_nearest(race, merits, mean) if winner is None else None,
     )
 
 
@@ -151,14 +158,30 @@ def _uncompared(race: Race, compared: Collection[str]) -> Iterator[str]:
             yield entrant.name
 
 
+def _nearest(
+    race: Race, merits: Mapping[str, Sequence[float]], mean: Mapping[str, float]
+) -> Lead | None:
+    """Return the best lead of candidates that left over the strongest control that stayed."""
+    controls = [e.name for e in race.going if e.is_control and e.name in mean]
+    if not controls:
+        return None
+    strongest = max(controls, key=mean.__getitem__)
+    candidates = [e.name for e in race.entrants if not e.is_control]
+    leads = [
+        _lead(merits, name, strongest, len(candidates))
+        for name in candidates
+        if name in mean and not race.left[name].failed
+    ]
+    return max(filter(None, leads), key=lambda lead: lead.mean, default=None)
+
+
 def _leads(race: Race, merits: Mapping[str, Sequence[float]], winner: str) -> tuple[Lead, ...]:
     """Return the winner's leads, the one first that decides."""
     entered = sum(not entrant.is_control for entrant in race.entrants)
     leads = [
         lead
         for entrant in race.entrants
-        if entrant.is_control
-        and (lead := _lead(merits[winner], merits.get(entrant.name, ()), entrant.name, entered))
+        if entrant.is_control and (lead := _lead(merits, winner, entrant.name, entered))
     ]
 
     def order(lead: Lead) -> tuple[int, float]:
@@ -171,13 +194,14 @@ def _leads(race: Race, merits: Mapping[str, Sequence[float]], winner: str) -> tu
 
 
 def _lead(
-    winner: Sequence[float], control: Sequence[float], name: str, candidates: int
+    merits: Mapping[str, Sequence[float]], candidate: str, control: str, candidates: int
 ) -> Lead | None:
-    rounds = min(len(winner), len(control))
+    both = list(zip(merits[candidate], merits.get(control, ()), strict=False))
+    rounds = len(both)
     if rounds < 2:
         return None
-    differences = [a - b for a, b in zip(winner[:rounds], control[:rounds], strict=True)]
+    differences = [ours - theirs for ours, theirs in both]
     mean = statistics.fmean(differences)
     quantile = dunnett_quantile(LAST_LOOK, candidates=candidates, df=rounds - 1)
     half = quantile * statistics.stdev(differences) / math.sqrt(rounds)
-    return Lead(control=name, mean=mean, low=mean - half, high=mean + half, rounds=rounds)
+    return Lead(candidate, control, mean, low=mean - half, high=mean + half, rounds=rounds)

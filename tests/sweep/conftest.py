@@ -22,6 +22,7 @@ class JournalScript:
         lineage = {
             "git": {"commit": "0123abcd" * 5, "dirty": False},
             "packages": {"torch": "2.13.0", "ray": "2.60.0"},
+            "lock": {"ray": "2.60.0", "torch": "2.13.0", "triton": "3.6.0"},
             "data": {"digest": "d" * 64, "train": 1000},
             "hardware": {"cpu": "2 cores"},
         }

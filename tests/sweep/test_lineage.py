@@ -93,7 +93,9 @@ def test_the_lineage_is_json_with_code_packages_data_hardware_and_slots():
         "config": {"train": 3},
         "card": {"counts": {}},
     }
-    assert lineage["packages"]["ray"] == "2.60.0"
+    assert lineage["packages"]["ray"] == lineage["lock"]["ray"] == "2.60.0"
+    assert "sqlalchemy" not in lineage["packages"], "it comes with others"
+    assert "SQLAlchemy" in lineage["lock"]
     assert lineage["hardware"]["cpus"] == 4
     assert cores_per_slot(lineage) == 6.0
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import json
 import re
 import secrets
+import shlex
 import socket
 from types import SimpleNamespace
 from typing import ClassVar
@@ -255,6 +257,16 @@ def test_a_run_that_cannot_go_on_ends_with_the_reason_and_how_to_continue(called
     code, out, _ = called()
     assert code == 1
     assert "every slot is broken: no core.\nTo continue: python " in out
+
+
+def test_hooks_are_told_that_a_study_cannot_go_on(called, training, tmp_path):
+    heard = tmp_path / "heard.jsonl"
+    training.error = NoSlotLeft("every slot is broken: no core.")
+    called("--notify", shlex.join(["sh", "-c", f"sleep 1.5; (cat; echo) >> {heard}"]))
+    event = json.loads(heard.read_text().splitlines()[-1])
+    assert event["event"] == "failed"
+    assert event["text"].endswith(" cannot go on: every slot is broken: no core.")
+    assert "trial" not in event
 
 
 def test_f14_mlflow_gets_no_more_time_than_the_notice_of_a_signal_leaves(

@@ -1,5 +1,6 @@
 """Whom the best trial is shown beside, and the figures that come of it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hpe.viz.sheet import Sheet
 from sweep.candidates import Candidate
 from sweep.report.counterparts import control_of, worst_of
-from sweep.report.pictures import compositions, predictions
+from sweep.report.pictures import augments_alike, compositions, predictions
 from sweep.trials import StageEntry, Trial, TrialState
 from trainables.manifest import CorruptStage
 
@@ -53,8 +54,20 @@ def test_an_arm_is_shown_beside_the_last_of_the_others():
 
 def test_the_worst_is_one_that_completed():
     best, bad, stopped = trial(0), trial(1), trial(2, state=TrialState.PRUNED)
-    assert worst_of(result(best, [], rows=[best, bad, stopped])) is bad
-    assert worst_of(result(best, [], rows=[best, stopped])) is None
+    assert worst_of(result(best, [], rows=[best, bad, stopped]), lambda _: True) is bad
+    assert worst_of(result(best, [], rows=[best, stopped]), lambda _: True) is None
+
+
+def test_the_worst_is_one_that_augments_in_the_same_step():
+    best, bad, other = trial(0), trial(1), trial(2)
+    other.stages[0] = replace(other.stages[0], label="fit_2")
+    drawn = {"fit": SimpleNamespace(show_views=lambda config, data: None)}
+    found = worst_of(
+        result(best, [], rows=[best, bad, other]), lambda t: augments_alike(best, t, drawn)
+    )
+    assert found is bad
+    plain = {"fit": SimpleNamespace(show_views=None)}
+    assert not augments_alike(best, bad, plain)
 
 
 def sheet(shade):

@@ -80,8 +80,23 @@ def test_what_is_not_separated_is_told_as_that(ledger):
 
 def test_where_no_point_beats_the_control_the_control_leads(ledger):
     result = told(shifted(ledger, point=3.0, published=0.0, no_draft=5.0))
-    assert "No searched point is better than arm published" in result.answer.sentence
+    sentence = result.answer.sentence
+    assert sentence.startswith("No searched point won against arm published (")
+    nearest = result.verdict.nearest
+    assert nearest.control == "arm published"
+    assert f"the nearest, {nearest.candidate}, was " in sentence
+    assert " behind it over 4 fresh seeds (interval " in sentence
+    assert sentence.endswith("so it is worse.")
     assert result.best.arm == "published"
+
+
+def test_a_point_that_left_a_race_it_had_not_lost_is_not_called_worse(ledger):
+    for trial in ledger.replicates.values():
+        wave = 2.0 if trial.seed % 2 else -2.0
+        trial.objective = 50.0 + (0.0 if trial.arm else 0.5 + wave)
+    sentence = told(ledger).answer.sentence
+    assert sentence.startswith("No searched point won against arm ")
+    assert sentence.endswith("so the data does not separate the two.")
 
 
 def test_points_that_failed_are_not_told_as_beaten(ledger, tmp_path):
@@ -141,7 +156,7 @@ def test_a_control_that_failed_in_the_search_is_told_and_keeps_a_winner_from_bei
 def test_where_a_control_wins_one_that_failed_in_the_search_is_told(ledger):
     shifted(ledger, point=3.0, published=0.0, no_draft=1.0)
     sentence = told(lost_in_search(ledger, "published")).answer.sentence
-    assert sentence.startswith("No searched point is better than arm no_draft")
+    assert sentence.startswith("No searched point won against arm no_draft")
     assert sentence.endswith("Not compared: arm published failed (out_of_memory) in the search.")
 
 

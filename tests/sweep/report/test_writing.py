@@ -21,6 +21,7 @@ from sweep.ledger import Ledger
 from sweep.report import write_report
 from sweep.study import Study
 from sweep.study_file import load_study
+from sweep.trial_record import read_trial
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +103,7 @@ def data():
 
 
 def write(records, folder, **inputs):
-    ledger = Ledger(records)
+    ledger, inputs = Ledger(records), {"records": records, **inputs}
     return write_report(ledger, Study.model_validate(ledger.study), folder, **inputs)
 
 
@@ -138,7 +139,7 @@ def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data
         "2.13.0",
         "best_weights.safetensors",
         f"python sweep/run.py {tmp_path / 'best.yaml'}",
-        f"python sweep/replay.py {tmp_path.parent} {report.result.best.number}",
+        f"python sweep/replay.py {tmp_path / 'best.jsonl'} {report.result.best.number}",
     ):
         assert text in page
 
@@ -152,7 +153,7 @@ def test_the_printed_commands_find_the_report_the_runs_and_the_data_again(realis
     assert code == ["git", "checkout", "0123abcd0123"]
     assert run == ["python", "sweep/run.py", str(report.best), *places]
     number = str(report.result.best.number)
-    assert replay == ["python", "sweep/replay.py", str(folder.parent), number, *places]
+    assert replay == ["python", "sweep/replay.py", str(folder / "best.jsonl"), number, *places]
     head = report.best.read_text().splitlines()[1]
     assert shlex.split(head.removeprefix("#")) == run
 
@@ -208,11 +209,26 @@ def test_the_commands_come_with_the_code_the_file_and_the_numbers_to_expect(
     tmp_path, compared_records
 ):
     compared_records[0]["lineage"]["git"] |= {"dirty": True, "changes": "e" * 64}
-    page = html.unescape(write(compared_records, tmp_path / "report").page.read_text())
-    patch = tmp_path / "changes" / f"{'e' * 16}.patch"
+    kept, patch = (at / "changes" / f"{'e' * 16}.patch" for at in (tmp_path, tmp_path / "report"))
+    kept.parent.mkdir()
+    kept.write_text("--- a/code.py\n")
+    report = write(compared_records, tmp_path / "report")
+    page = html.unescape(report.page.read_text())
     assert f"git checkout 0123abcd0123\ngit apply {patch}" in page
-    (best,) = re.findall(r'href="data:application/yaml;base64,([^"]+)"', page)
-    assert base64.b64decode(best) == (tmp_path / "report" / "best.yaml").read_bytes()
+    offered = re.findall(r'download="([^"]+)" href="data:[\w/-]+;base64,([^"]+)"', page)
+    files = {name: base64.b64decode(data) for name, data in offered}
+    assert files.keys() == {patch.name, "best.yaml", "best.jsonl", "requirements.lock"}
+    assert files["requirements.lock"] == b"ray==2.60.0\ntorch==2.13.0\ntriton==3.6.0\n"
+    assert files[patch.name] == b"--- a/code.py\n"
+    assert files["best.yaml"] == (tmp_path / "report" / "best.yaml").read_bytes()
+    brought = tmp_path / "brought.jsonl"
+    brought.write_bytes(files["best.jsonl"])
+    record = read_trial(brought, str(report.result.best.number))
+    whole = Ledger(compared_records)
+    assert record.trial == whole.trial(report.result.best.number)
+    assert record.lineage == whole.lineage
+    beside = tmp_path / "report" / "best.jsonl"
+    assert read_trial(beside, str(report.result.best.number)).changes == patch
     assert "Expect val root EPE 54.00 mm, the mean of trial seeds 0, 1, 2." in page
     assert "Expect val root EPE 53.00 mm, of trial seed 0 alone." in page
 
