@@ -104,8 +104,8 @@ def _relative(a: float, b: float) -> float:
 
 def _objective(record: TrialRecord, replayed: Retrained) -> float | None:
     label, key = split_metric(record.study.objective.metric)
-    epochs = replayed.epochs.get(label, {})
-    return epochs[max(epochs)].get(key) if epochs else None
+    last = record.trial.stage(label).epochs_planned
+    return replayed.epochs.get(label, {}).get(last, {}).get(key)
 
 
 def _of_objective(then: float, now: float | None) -> Agreement:

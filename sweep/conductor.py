@@ -366,6 +366,7 @@ class Conductor:
             return False
         records, prepared = found
         self._book.write(*records)
+        self._tell_sampler(trial)
         self._release(run, abandon=not failure.by_slot)
         self._plan(trial, prepared)
         return True

@@ -104,7 +104,7 @@ def train_again(
             seat=seat,
             lineage=work.lineage,
         )
-    except Exception as error:  # noqa: BLE001  an edge: how it ends is compared with the record
+    except (Exception, SystemExit) as error:  # noqa: BLE001  an edge: compared with the record
         return TrainedAgain(desk.epochs, failure_of(error))
     finally:
         room.release()

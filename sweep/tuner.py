@@ -73,7 +73,7 @@ CREDENTIALS = (
     "AWS_SESSION_TOKEN",
 )
 """What Tune hands on in the runtime environment of its actors, which Ray writes into its logs. A
-trial's actor reads no storage; those that do have what their machine has."""
+trial's actor asks storage for finished stages as workers do: with what its machine has."""
 
 MACHINE_FULL = (
     "This machine ran out of memory, and Ray ended processes of the study. Trials go on from their "
@@ -105,8 +105,8 @@ class Machinery:
         limit: How many there is room for now, where machines come and go; None: all of them.
         shape: Their shape.
         imported: Plan label -> key of stages that stand for the plan up to there.
-        watchdog_s: A worker that reports nothing for this long is replaced; None: the pool's own.
-        report_every_s: Epochs are told of at most this often; None: the pool's own.
+        watchdog_s: As in `trainables.slot.SlotConfig`; None: the pool's own.
+        report_every_s: Likewise.
         phases: The phases by name, and `module:attribute` where workers find the same.
         spaces: The search spaces by name.
         opener: `module:attribute` of the function by which workers open data; None: the pool's own.

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 Usage = Mapping[str, float]
-"""What one worker used in an epoch, by name (`trainables.usage`), as far as it was measured."""
+"""What one worker used since its last report, by name (`trainables.usage`), where measured."""
 
 
 WORKER_LOST = "worker_lost"
@@ -23,7 +23,7 @@ class Stage:
     """A phase with every input fixed.
 
     Attributes:
-        key: SHA-256 that identifies the computation (`trainables.stages.stage_key`).
+        key: SHA-256 that identifies the computation (`trainables.keys.stage_key`).
         label: Its place in the plan, `pretrain`; a repeated phase is `paired`, `paired_2`, ...
         phase: The procedure, a name in `hpe.phases.catalog.PHASES`.
         config: The phase's settings as JSON data, already validated.

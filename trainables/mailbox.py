@@ -20,7 +20,7 @@ from trainables.assignment import Assignment, Directive, Event, Usage
 from trainables.posting import Answer, Posting
 from trainables.worker_group import HANG_S, Group, Leave, Member, News, Order, Turn
 
-MAX_LOSSES = 3
+MAX_GROUPS_LOST = 3
 """Worker groups an assignment may cost in a row, without a new epoch, until it is FAILED."""
 
 
@@ -273,9 +273,10 @@ class Mailbox:
         trial = posting.assignment.trial
         self.notes.append(
             f"a worker group was lost with trial {trial} ({posting.assignment.stage.label}, after "
-            f"epoch {posting.reported_epoch}): {reason}; loss {posting.losses} of {MAX_LOSSES}."
+            f"epoch {posting.reported_epoch}): {reason}; "
+            f"loss {posting.losses} of {MAX_GROUPS_LOST}."
         )
-        if posting.losses >= MAX_LOSSES:
+        if posting.losses >= MAX_GROUPS_LOST:
             posting.emit_lost(
                 f"{posting.losses} worker groups in a row were lost with it; the last: {reason}"
             )

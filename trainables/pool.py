@@ -57,8 +57,7 @@ class SlotPool:
         count: Slots to have at most.
         shape: Their worker groups.
         store_root: The stage store, reachable from every worker, or a cache of what is.
-        watchdog_s: A worker group that reports nothing for this long while training is replaced;
-            it must be longer than the longest epoch.
+        watchdog_s: See `SlotConfig`.
         report_every_s: See `SlotConfig`.
         scratch: Where Ray Train keeps its own files, on the driver's machine; by default beside the
             store.
@@ -106,6 +105,7 @@ class SlotPool:
         self._slots: dict[str, SlotHandle] = {}
         self._ending: dict[ObjectRef, SlotHandle] = {}  # given back, their workers are leaving
         self._wanted_at = time.monotonic()  # when a slot was asked for last and none was ready
+        self._polled_at = time.monotonic()
         self._setbacks: Counter[int] = Counter()  # place -> how often in a row its slot failed
         self._orphans: dict[str, float] = {}  # placement group -> when it lost its worker group
         self._notes: list[str] = []
@@ -150,7 +150,7 @@ class SlotPool:
             self._slots[slot].lent = False
 
     def withdraw(self, slot: str, trial: int) -> None:
-        """Take back what a slot does for a trial; it becomes ready at the end of the epoch."""
+        """Take back what a slot does for a trial; it becomes ready at the worker's next report."""
         if slot in self._slots:
             self._slots[slot].withdraw(trial)
 
@@ -160,6 +160,7 @@ class SlotPool:
         Raises:
             NoSlotLeft: If every slot is broken.
         """
+        self._forgive_own_silence()
         for slot in list(self._slots.values()):
             self._take_status(slot)
             self._look_after(slot)
@@ -188,7 +189,8 @@ class SlotPool:
         Whatever does not end within its time is killed; placement groups that are left are removed.
 
         Args:
-            patience_s: How long workers may take to end their epoch, which is lost otherwise.
+            patience_s: How long workers may take to their next report; without it what came after
+                the last is lost.
         """
         self._close_actors(patience_s)
         for slot in (*self._slots.values(), *self._ending.values()):
@@ -305,6 +307,14 @@ class SlotPool:
         new = refused.keys() - self._config.refused
         self._notes.extend(refused[node] for node in sorted(new))
         self._config = replace(self._config, refused=self._config.refused | new)
+
+    def _forgive_own_silence(self) -> None:
+        """Count no slot as silent for a time in which nobody asked, such as a stopped process's."""
+        now = time.monotonic()
+        if now - self._polled_at > SILENT_SLOT_S / 2:
+            for slot in self._slots.values():
+                slot.answered_at = now
+        self._polled_at = now
 
     def _look_after(self, slot: SlotHandle) -> None:
         now = time.monotonic()

@@ -2,7 +2,8 @@
 
 `<epoch>.rank<rank>.safetensors` holds the tensors, the JSON beside it the rest and their checksum.
 The JSON is written last; without it a state does not count. They are not synced: after a power cut
-a state may be torn, and the one before it serves.
+a state may be torn, and the one before it serves; of epochs that end faster than the system writes
+both may be, and the stage starts again.
 """
 
 import logging
@@ -37,7 +38,10 @@ class SavedState:
 
 
 def write_state(folder: Path, state: State, *, epoch: int, history: History, rank: int) -> None:
-    """Write one worker's state after an epoch, and drop its states before the last two."""
+    """Write one worker's state after an epoch, and drop all of its others but the one before.
+
+    One of a later epoch is damaged, or a peer's is: else it would have been gone on from.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors, skeleton = split_state(state)
     path = folder / f"{epoch:05d}.rank{rank}{TENSORS}"
@@ -50,7 +54,7 @@ def write_state(folder: Path, state: State, *, epoch: int, history: History, ran
     }
     write_text(path.with_suffix(".json"), sealed(record), durable=False)
     names = {path.name.split(".")[0] for path in folder.glob(f"*.rank{rank}.json")}
-    kept = sorted(names)[-STATES_KEPT:]
+    kept = sorted(name for name in names if int(name) <= epoch)[-STATES_KEPT:]
     for old in folder.glob(f"*.rank{rank}.*"):
         if old.name[0] != "." and old.name.split(".")[0] not in kept:
             old.unlink(missing_ok=True)

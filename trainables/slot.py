@@ -79,7 +79,8 @@ class SlotConfig:
         phases: `module:attribute` of the phases by name.
         opener: `module:attribute` of the function that opens a stage's data.
         report_every_s: A worker that trains alone saves and tells of epochs at most this often, but
-            for those that a decision depends on; 0: of each as it ends.
+            for the last and those that a decision depends on or that are kept or drawn; 0: of each
+            as it ends.
         hang_s: A worker that works on batches tells of one at least this often, else its group is
             replaced.
         remote: The URI of which the stage store's folder is a cache, on every machine; None where

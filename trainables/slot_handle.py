@@ -52,7 +52,7 @@ class SlotHandle:
     told_waiting: bool = False
 
     def withdraw(self, trial: int) -> None:
-        """Take back what it does for a trial; it is ready at the end of the epoch."""
+        """Take back what it does for a trial; it is ready at its worker's next report."""
         self.actor.withdraw.remote(None, trial)
         self.asked_phase = None  # what it says of the time before is old
 

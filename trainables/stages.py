@@ -21,7 +21,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +159,12 @@ class StageStore(FinishedStages):
                 shutil.rmtree(snapshot, ignore_errors=True)
                 if self._remote is not None:
                     self._remote.drop_folder(snapshot, depth=2)
+
+    def drop_snapshots_but(self, stage: Stage, epochs: Collection[int]) -> None:
+        """Forget the kept artifacts of all epochs but these."""
+        for path in sorted((self.folder(stage.key) / KEPT).glob("[0-9]*")):
+            if int(path.name) not in epochs:
+                self.drop_snapshot(stage, int(path.name))
 
     def commit(
         self,

@@ -3,7 +3,7 @@
 import errno
 import math
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -158,6 +158,9 @@ def train_stage(
     start = 0 if saved is None else saved.epoch
     if desk.begin(start, history) is Directive.ABANDON:
         return
+    if seat.leads:  # of epochs that are trained again, or were outranked just before the end
+        with _writing(store):
+            store.drop_snapshots_but(stage, _snapshots_of(history, config=config, spec=spec))
     pulse = Pulse(desk.working)
     inputs = replace(
         _inputs(stage, store=store, open_data=open_data, device=seat.device), on_batch=pulse.beat
@@ -185,14 +188,18 @@ def train_stage(
             state = report.state()
             _require_finite(state, stage, epoch=report.epoch)
             if is_due:
+                # The state last: what it is gone on from has all that belongs to its epoch.
                 with _writing(store):
+                    if seat.leads and snapshots.keeps:
+                        store.keep_snapshot(stage, report.epoch, report.artifacts())
+                    if seat.leads and draws:
+                        _keep_pictures(report, stage, store=store, spec=spec)
                     store.save_state(
                         stage, state, epoch=report.epoch, history=history, rank=seat.rank
                     )
                     if seat.leads:
-                        _keep_snapshots(report, stage, snapshots, store=store)
-                    if seat.leads and draws:
-                        _keep_pictures(report, stage, store=store, spec=spec)
+                        for outranked in snapshots.drops:
+                            store.drop_snapshot(stage, outranked)
             untold.append((report.epoch, metrics))
             if is_due and _tell(untold, desk) is Directive.ABANDON:
                 return
@@ -362,33 +369,25 @@ class Snapshots:
         return self.keeps or bool(self.drops)
 
 
-def _snapshots_after(
-    epoch: int, *, config: Config, spec: PhaseSpec, past: Sequence[Mapping[str, Any]]
-) -> Snapshots:
-    """Return what the settings want of the snapshots after an epoch, the last of `past`.
-
-    The newest epoch needs no snapshot: until the stage is committed it has its state, afterwards
-    the artifacts themselves.
-    """
-    keep = getattr(config, "keep", None)
-    if not isinstance(keep, KeepConfig):
-        return Snapshots()
-    keep = keep.model_copy(update={"last": False})
-    epochs = {entry["epoch"]: entry["metrics"] for entry in past}
-    wanted = epochs_to_keep(epochs, keep, default_metric=spec.ranked_by)
-    before = {earlier: values for earlier, values in epochs.items() if earlier != epoch}
-    known = epochs_to_keep(before, keep, default_metric=spec.ranked_by)
+def _snapshots_after(epoch: int, *, config: Config, spec: PhaseSpec, past: History) -> Snapshots:
+    """Return what an epoch, the last of `past`, changes of the snapshots."""
+    wanted = _snapshots_of(past, config=config, spec=spec)
+    known = _snapshots_of(past[:-1], config=config, spec=spec)
     return Snapshots(keeps=epoch in wanted, drops=known - wanted)
 
 
-def _keep_snapshots(
-    report: EpochReport, stage: Stage, snapshots: Snapshots, *, store: StageStore
-) -> None:
-    """Keep this epoch's artifacts if the settings want them, and drop those it outranks."""
-    if snapshots.keeps:
-        store.keep_snapshot(stage, report.epoch, report.artifacts())
-    for epoch in snapshots.drops:
-        store.drop_snapshot(stage, epoch)
+def _snapshots_of(past: History, *, config: Config, spec: PhaseSpec) -> frozenset[int]:
+    """Return of which epochs the settings want snapshots once these have ended.
+
+    The newest epoch needs none: until the stage is committed it has its state, afterwards the
+    artifacts themselves.
+    """
+    keep = getattr(config, "keep", None)
+    if not isinstance(keep, KeepConfig):
+        return frozenset()
+    keep = keep.model_copy(update={"last": False})
+    epochs = {entry["epoch"]: entry["metrics"] for entry in past}
+    return epochs_to_keep(epochs, keep, default_metric=spec.ranked_by)
 
 
 def _is_drawn(epoch: int, *, config: Config, spec: PhaseSpec) -> bool:

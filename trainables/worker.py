@@ -1,6 +1,5 @@
 """The worker's side of a slot: the Train loop function, which lives through many assignments."""
 
-import importlib
 import itertools
 import logging
 import os
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import ray
@@ -202,8 +202,8 @@ def serve(config: Mapping[str, Any]) -> None:
             return
         bench = Bench(
             store=_store(Path(config["store_root"]), config["remote"]),
-            phases=resolve(config["phases"]),
-            data=DataCache(resolve(config["opener"])),
+            phases=resolve_name(config["phases"]),
+            data=DataCache(resolve_name(config["opener"])),
             seat=_seat(uses_gpu=config["gpus"] > 0),
             slot_name=config["name"],
             report_every_s=config["report_every_s"],
@@ -256,12 +256,6 @@ def machine_fault(terms: Terms | None, node: str) -> str | None:
     name = machine_name(socket.gethostname(), node)
     fault = other_code(terms) if node in terms.admitted else refusal(terms, node=name)
     return None if fault is None else f"machine {name} is not used: {fault}."
-
-
-def resolve(name: str) -> Any:
-    """Return what `module:attribute` names."""
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def growth_of(memory: MemoryUse, baseline: MemoryUse) -> str | None:

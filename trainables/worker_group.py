@@ -61,7 +61,7 @@ class Turn:
     verdicts: dict[int, Directive] = field(default_factory=dict)  # epoch -> verdict
     beats: dict[int, tuple[int, bool]] = field(default_factory=dict)  # rank -> beat, on batches
     news: News = ()
-    usage: dict[int, Usage] = field(default_factory=dict)  # rank -> of the epoch it reached
+    usage: dict[int, Usage] = field(default_factory=dict)  # rank -> up to the epoch it reached
     begun: bool = False
     over: bool = False
 

@@ -6,7 +6,6 @@ It trains as a slot's worker does: the same function, stage store, threads and d
 its standard input does, and so with the process that started it.
 """
 
-import importlib
 import json
 import multiprocessing
 import os
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -115,8 +115,8 @@ def run(request: Request) -> dict[str, Any]:
     CleanRoom(threads=request.threads).restore(stage.seed)
     hook = register_optimizer_step_post_hook(watch.step)
     try:
-        data = _resolve(request.opener)(stage.data)
-        spec: PhaseSpec = _resolve(request.phases)[stage.phase]
+        data = resolve_name(request.opener)(stage.data)
+        spec: PhaseSpec = resolve_name(request.phases)[stage.phase]
         train_stage(
             assignment,
             store=store,
@@ -165,11 +165,6 @@ def _watched(phase_function: Callable[..., Phase], watch: StopWatch) -> Callable
             phase.close()
 
     return watched
-
-
-def _resolve(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def _peak_bytes() -> int:

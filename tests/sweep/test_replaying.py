@@ -249,7 +249,7 @@ def test_a_setting_that_the_code_has_no_more_is_refused(runs):
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("7", "there is no trial 7; there are 0 to 1 and replicates 1000000 to 1000000"),
+        ("7", "there is no trial 7; there are 0 to 1 and replicates 1000000"),
         ("best", "best: must be a trial's number, or number,seed"),
         ("1,5", "did not run with seed 5, only with 0, 1000"),
     ],

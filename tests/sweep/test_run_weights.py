@@ -139,7 +139,7 @@ def test_a_trial_of_a_study_stands_for_its_stage(runs, encoder):
         journal.open()
         journal.append([trial])
     assert found("other/0", runs).key == key
-    assert refusal("other/1", runs) == "other has no trial 1; it has 0 to 0."
+    assert refusal("other/1", runs) == "other has no trial 1; it has 0."
     assert refusal("another/0", runs) == f"{runs.root} has no study 'another'."
 
 

@@ -206,6 +206,18 @@ def test_slots_that_cannot_work_are_told_with_the_reason(ray_cluster, tmp_path):
     pool.close()
 
 
+def test_slots_are_not_silent_while_nobody_asked_them(monkeypatch):
+    pool, slot = SlotPool.__new__(SlotPool), SimpleNamespace(answered_at=0.0)
+    pool._slots, pool._polled_at = {"slot": slot}, 0.0
+    clock = iter([10.0, 1000.0, 1010.0])
+    monkeypatch.setattr(pool_module.time, "monotonic", lambda: next(clock))
+    answered = []
+    for _ in range(3):
+        pool._forgive_own_silence()
+        answered.append(slot.answered_at)
+    assert answered == [0.0, 1000.0, 1000.0]
+
+
 @pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.slow

@@ -89,6 +89,16 @@ def test_after_a_damaged_state_training_goes_on_and_replaces_it(two):
     assert last(two).state["step"] == 2
 
 
+def test_later_states_that_are_damaged_do_not_outlive_what_is_saved_after_them(tmp_path):
+    for epoch in (28, 30):
+        save(tmp_path, epoch)
+        (tmp_path / f"000{epoch}.rank0.json").write_text("")
+    save(tmp_path, 5)
+    assert last(tmp_path).state["step"] == 5
+    save(tmp_path, 6)
+    assert {name.split(".")[0] for name in files(tmp_path)} == {"00005", "00006"}
+
+
 def test_all_ranks_resume_from_an_epoch_that_all_have(tmp_path):
     for rank in (0, 1):
         save(tmp_path, 1, rank=rank)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from trainables.assignment import Assignment, Directive, Event, Stage
-from trainables.mailbox import MAX_LOSSES, Mailbox, SlotPhase
+from trainables.mailbox import MAX_GROUPS_LOST, Mailbox, SlotPhase
 from trainables.worker_group import HANG_S, Leave, Member, Order
 
 CONTINUE, WAIT, ABANDON = Directive.CONTINUE, Directive.WAIT, Directive.ABANDON
@@ -246,11 +246,11 @@ def test_a_new_group_gets_the_assignment_of_the_lost_one_and_fills_the_gap():
 def test_an_assignment_that_costs_three_groups_fails_as_worker_lost():
     box, job = mailbox(), assignment()
     box.post(job)
-    for loss in range(MAX_LOSSES):
+    for loss in range(MAX_GROUPS_LOST):
         taken(box, f"g{loss + 1}")
         new_group(box, f"g{loss + 2}")
     assert [r.error_class for r in box.events(job.id, after_seq=-1).reports] == ["worker_lost"]
-    assert box.take(f"g{MAX_LOSSES + 1}", 0, 0) is None
+    assert box.take(f"g{MAX_GROUPS_LOST + 1}", 0, 0) is None
 
 
 def test_a_group_lost_without_work_costs_no_assignment_anything():

@@ -1,6 +1,8 @@
 """One worker, one assignment, no Ray: training, saving, resuming, failing."""
 
+import contextlib
 import errno
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,7 @@ from trainables.training import (
     train_stage,
 )
 from trainables.usage import MEMORY, Spending, UsageGauge
-from trainables.worker import DataCache, SlotDesk, growth_of, limit_gpu_memory, ray, resolve
+from trainables.worker import DataCache, SlotDesk, growth_of, limit_gpu_memory, ray
 from trainables.worker_group import News
 
 SEAT = Seat(rank=0, world_size=1, device=torch.device("cpu"))
@@ -208,6 +210,28 @@ def test_snapshots_follow_the_settings_and_the_newest_is_not_kept_twice(tmp_path
     assert kept == ["00002", "00004", "00005"]
 
 
+@pytest.mark.parametrize("call", ["keep_snapshot", "save_state", "drop_snapshot"])
+@pytest.mark.parametrize("strike", range(3))
+def test_whatever_fails_of_saving_an_epoch_no_snapshot_is_missing_in_the_end(
+    tmp_path, monkeypatch, call, strike
+):
+    """`count` improves with every epoch, so that each outranks the one before."""
+    job = stage(epochs=5, keep={"every": 2, "top_k": 1, "direction": "maximize"})
+    whole, calls = getattr(StageStore, call), itertools.count()
+
+    def full_once(*args: Any, **kwargs: Any) -> None:
+        if next(calls) == strike:
+            raise OSError(28, "No space left on device")
+        whole(*args, **kwargs)
+
+    monkeypatch.setattr(StageStore, call, full_once)
+    with contextlib.suppress(StoreUnwritable):
+        train(job, tmp_path, Desk())
+    train(job, tmp_path, Desk())
+    kept = sorted(folder.name for folder in (tmp_path / job.key / "kept").iterdir())
+    assert kept == ["00002", "00004", "00005"]
+
+
 def test_a_metric_that_is_not_finite_is_divergence_and_is_not_saved(tmp_path):
     job = stage(trouble="nan")
     with pytest.raises(Diverged, match="val/total is nan after epoch 1 of count"):
@@ -358,10 +382,6 @@ def test_beyond_its_part_of_a_gpu_a_worker_runs_out_of_memory():
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, device)
     assert failure_of(caught.value).error_class == "out_of_memory"
-
-
-def test_a_hook_is_found_by_its_name():
-    assert resolve("slot_phases:PHASES") is slot_phases.PHASES
 
 
 @pytest.mark.parametrize(
