@@ -75,7 +75,7 @@ class Conductor:
             sampler=self._sampler,
             stages_of=stages_of,
             ledger=book.ledger,
-            are_finished=lambda stages: not self._stages.missing(stages),
+            are_finished=self._stages.are_finished,
         )
         self._plans: dict[int, tuple[Stage, ...]] = {}  # of every trial that has not ended
         self._active: dict[int, Run] = {}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sweep.facts import Failure, StoredEpochs
 from sweep.resources import Claims, FinishedStages, Slots
 from sweep.trials import StageEntry
-from trainables.assignment import STAGE_LOST, Stage
+from trainables.assignment import STAGE_LOST, STORAGE, Stage
 from trainables.manifest import CorruptStage
 
 
@@ -35,9 +35,9 @@ class StageWatch:
             self._release(key)
 
     def epochs_of(self, stage: StageEntry) -> StoredEpochs | Failure:
-        """Return the epochs of a finished stage; if they cannot be read, it is lost.
+        """Return the epochs of a finished stage; if they cannot be read, why.
 
-        A damaged stage is set aside, so that whoever needs it next trains it.
+        A damaged stage is lost, and set aside, so that whoever needs it next trains it.
         """
         try:
             return self._store.metrics(stage.key)
@@ -45,6 +45,16 @@ class StageWatch:
             self._store.set_aside(stage.key)
             message = f"{stage.label} has to be trained again: {error}"
             return Failure(STAGE_LOST, message, by_slot=False, label=stage.label)
+        except OSError as error:
+            message = f"{stage.label} cannot be read: {error}"
+            return Failure(STORAGE, message, by_slot=False, label=stage.label)
+
+    def are_finished(self, stages: Sequence[Stage]) -> bool:
+        """Say whether nothing of these is left to train, as far as the store answers."""
+        try:
+            return not self.missing(stages)
+        except OSError:
+            return False
 
     def forget(self, stages: Iterable[Stage]) -> None:
         """Ask the store again about these, the next time."""
@@ -52,20 +62,32 @@ class StageWatch:
             self._finished.pop(stage.key, None)
 
     def is_taken(self, stages: Sequence[Stage]) -> bool:
-        """Say whether somebody is at work on something that these stages need."""
-        return any(
-            stage.key in self._taken
-            or self._is_held(stage.key)
-            or self._is_claimed_by_others(stage.key)
-            for stage in self.missing(stages)
-        )
+        """Say whether somebody is at work on something that these stages need.
+
+        Or may be: of a store that does not answer nothing is taken now.
+        """
+        try:
+            return any(
+                stage.key in self._taken
+                or self._is_held(stage.key)
+                or self._is_claimed_by_others(stage.key)
+                for stage in self.missing(stages)
+            )
+        except OSError:
+            return True
 
     def take(self, stages: Sequence[Stage]) -> bool:
-        """Take what is missing for a trial; False while another driver has some of it."""
-        if not self._claim(self.missing(stages)):
-            self.forget(self.missing(stages))  # the other driver may commit it
+        """Take what is missing for a trial.
+
+        False while another driver has some of it, or the store does not answer.
+        """
+        try:
+            if not self._claim(self.missing(stages)):
+                self.forget(self.missing(stages))  # the other driver may commit it
+                return False
+            self._taken.update(stage.key for stage in self.missing(stages))
+        except OSError:
             return False
-        self._taken.update(stage.key for stage in self.missing(stages))
         return True
 
     def leave(self, stages: Sequence[Stage], *, abandoned_by: str | None) -> None:
@@ -108,17 +130,20 @@ class StageWatch:
         """Claim all of these or none; those that somebody has committed meanwhile need no claim."""
         if self._claims is None:
             return True
-        for place, stage in enumerate(stages):
-            if not self._claims.take(stage.key):
-                for claimed in stages[:place]:
-                    self._release(claimed.key)
-                return False
-        self.forget(stages)
-        still = {stage.key for stage in self.missing(stages)}
-        for stage in stages:
-            if stage.key not in still:
-                self._release(stage.key)
-        return True
+        claimed: list[str] = []
+        needed: set[str] = set()
+        try:
+            for stage in stages:
+                if not self._claims.take(stage.key):
+                    return False
+                claimed.append(stage.key)
+            self.forget(stages)
+            needed = {stage.key for stage in self.missing(stages)}
+            return True
+        finally:
+            for key in claimed:
+                if key not in needed:
+                    self._release(key)
 
     def _release(self, key: str) -> None:
         if self._claims is not None:

@@ -106,7 +106,13 @@ class StorageWatch:
 
     def _shortage(self) -> str | None:
         storage, runs = self._storage, self._stages.parent
-        free_bytes = self._disk_usage(_existing(self._stages)).free
+        try:
+            free_bytes = self._disk_usage(_existing(self._stages)).free
+        except OSError as error:
+            return (
+                f"{shown_path(runs)} does not answer ({error.strerror or error}): no further "
+                "trial begins until it does."
+            )
         if free_bytes < storage.reserve_gb * GB:
             return f"{_too_full(runs, free_bytes, storage)} {_WAY_ON}"
         if storage.quota_gb is None:

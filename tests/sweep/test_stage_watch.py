@@ -1,5 +1,8 @@
 """Which stages may be trained now: never one by two slots, nor by two drivers."""
 
+import errno
+from types import SimpleNamespace
+
 import pytest
 
 from sweep.stage_watch import StageWatch
@@ -42,6 +45,40 @@ def test_a_finished_stage_is_taken_by_nobody(store, slots):
     watch.finished("draft")
     assert not watch.is_taken([DRAFT, OTHER])
     assert watch.missing([DRAFT, FINAL]) == [FINAL]
+
+
+class Away(FakeStages):
+    """A store that does not answer after so many questions."""
+
+    def __init__(self, answers):
+        super().__init__()
+        self.answers = answers
+
+    def is_committed(self, key):
+        self.answers -= 1
+        if self.answers < 0:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return super().is_committed(key)
+
+    def metrics(self, key):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("answers", range(4))
+def test_of_a_store_that_does_not_answer_nothing_is_taken_and_no_claim_is_left(slots, answers):
+    held = {}
+    watch = StageWatch(Away(answers), slots, FakeClaims("a", held))
+    assert not watch.take([DRAFT, FINAL])
+    assert watch.is_taken([DRAFT, FINAL])
+    assert not watch.are_finished([DRAFT, FINAL])
+    assert not held
+
+
+def test_epochs_that_cannot_be_read_are_trouble_of_storage_and_the_stage_stays(slots):
+    store = Away(9)
+    failure = StageWatch(store, slots, None).epochs_of(SimpleNamespace(key="draft", label="draft"))
+    assert failure.error_class == "storage"
+    assert "Input/output error" in failure.message
 
 
 @pytest.mark.parametrize("how", ["it says so", "it is lent again"])

@@ -68,6 +68,19 @@ def test_trials_wait_while_the_disk_is_full_and_begin_again_when_there_is_room(s
     assert room.reason() is None
 
 
+def test_trials_wait_while_the_disk_does_not_answer(stages):
+    disk, clock = Disk(50), [0.0]
+    storage = watch(stages, disk, clock)
+
+    def stale(path):
+        raise OSError(116, "Stale file handle")
+
+    storage._disk_usage = stale
+    assert "does not answer (Stale file handle)" in storage.reason()
+    storage._disk_usage, clock[0] = disk, CHECK_EVERY_S
+    assert storage.reason() is None
+
+
 def test_the_reason_keeps_its_words_so_that_it_is_told_once(stages):
     disk, clock = Disk(0.4), [0.0]
     room = watch(stages, disk, clock)
