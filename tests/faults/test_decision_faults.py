@@ -17,6 +17,7 @@ WALL_CLOCKS = {"time", "time_ns"}
 MAY_READ_THE_WALL_CLOCK = {
     "sweep/book.py",  # stamps records, for people
     "sweep/display.py",  # shows how long a trial has been running
+    "sweep/notification.py",  # tells people when a study could not go on
     "sweep/status_page.py",  # shows when it was written, and how long is left
 }
 
