@@ -77,6 +77,8 @@ class Training:
         self.runs += 1
         for listener in listeners:
             book.listen(listener)
+        if next_due(study, book.ledger) is None:
+            return book.ledger  # no session of a study that is over, as on Ray
         book.open_session(study.model_dump(mode="json"), lineage)
         while (due := next_due(study, book.ledger)) is not None:
             self.train(study, due, book, machinery)
