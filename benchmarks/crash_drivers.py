@@ -30,7 +30,7 @@ from sweep.folders import RunsDir
 from sweep.study import Study
 from sweep.tracking import MlflowTracker
 from sweep.tuner import Machinery, run_study
-from trainables.pool import SlotShape
+from trainables.slot_config import SlotShape
 
 EPOCHS = 6
 REST_S = 0.25

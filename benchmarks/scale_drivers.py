@@ -39,7 +39,7 @@ from sweep.tuner import Machinery
 from trainables.assignment import Assignment, Directive, Event, SlotReport
 from trainables.claims import Claims
 from trainables.saved_states import History
-from trainables.slot import SlotShape
+from trainables.slot_config import SlotShape
 from trainables.stage_data import open_stage_data
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage

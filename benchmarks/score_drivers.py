@@ -36,7 +36,7 @@ from sweep.points import searched_point
 from sweep.study import Study
 from sweep.tuner import ON_THE_HEAD, Machinery
 from trainables.assignment import Stage
-from trainables.pool import SlotShape
+from trainables.slot_config import SlotShape
 from trainables.stage_data import open_stage_data
 
 SLOTS = 2

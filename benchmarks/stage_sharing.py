@@ -45,8 +45,8 @@ from sweep.tuner import Machinery, run_study
 from trainables.assignment import Assignment, Directive
 from trainables.clean_room import CleanRoom
 from trainables.keys import canonical_json
-from trainables.pool import SlotShape
 from trainables.saved_states import History
+from trainables.slot_config import SlotShape
 from trainables.stage_data import open_stage_data
 from trainables.stages import StageStore
 from trainables.training import Seat, train_stage

@@ -32,7 +32,8 @@ from hpe.config import Config
 from hpe.data.hands import HandData
 from hpe.phases.phase import Artifacts, EpochReport, Phase, PhaseInputs, PhaseSpec, State
 from trainables.assignment import Assignment, Stage
-from trainables.pool import SlotPool, SlotShape
+from trainables.pool import SlotPool
+from trainables.slot_config import SlotShape
 from trainables.trial import TrialTrainable
 
 ON_THE_HEAD = {"node:__internal_head__": 0.001}

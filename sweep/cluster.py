@@ -22,7 +22,7 @@ PROCESSES = 64  # started at once before Ray warns
 KNOCK_S = 5.0
 MEETING = meet_where_ray_does
 """What Ray runs in every process that it starts for a study on several machines."""
-PULSE_S = 2.0
+LOOK_EVERY_S = 2.0
 JOINING_S = 600.0  # for the machines of an allocation to come up
 
 
@@ -34,7 +34,7 @@ class MachineFull(RuntimeError):
     """Ray ended processes that the driver depends on, as its machine ran out of memory."""
 
 
-class Pulse:
+class NodeWatch:
     """Notices that Ray has given up the node this process is connected to.
 
     Nobody else does: a driver's calls to actors that went with the node, or are to be started on
@@ -44,7 +44,7 @@ class Pulse:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._node = ray.get_runtime_context().get_node_id()
-        self._felt_at = clock()
+        self._seen_at = clock()
 
     def check(self, *, now: bool = False) -> None:
         """See whether the node is alive, if that was not seen a moment ago.
@@ -52,9 +52,9 @@ class Pulse:
         Raises:
             ClusterLost: If it is not.
         """
-        if not now and self._clock() - self._felt_at < PULSE_S:
+        if not now and self._clock() - self._seen_at < LOOK_EVERY_S:
             return
-        self._felt_at = self._clock()
+        self._seen_at = self._clock()
         if all(node["NodeID"] != self._node for node in alive_nodes()):
             raise ClusterLost(
                 "Ray's processes on this machine are gone (killed, or out of memory?). All that "

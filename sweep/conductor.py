@@ -20,7 +20,7 @@ from sweep.failures import (
 from sweep.intake import Run, news_in
 from sweep.new_trials import NewTrials, Prepared, StagesOf, restaged
 from sweep.promotion import Promotions
-from sweep.resources import Claims, FinishedStages, Slots
+from sweep.resources import Claims, Slots, Stages
 from sweep.rungs import RungJudge
 from sweep.sampling import SamplerView
 from sweep.stage_watch import StageWatch
@@ -50,7 +50,7 @@ class Conductor:
         phases: Mapping[str, PhaseSpec],
         space: Space | None,
         stages_of: StagesOf,
-        stages: FinishedStages,
+        stages: Stages,
         slots: Slots,
         num_slots: int,
         gpus_per_slot: float = 0.0,

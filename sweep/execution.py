@@ -56,8 +56,9 @@ from sweep.tuner import Machinery, StudyInterrupted, run_study
 from sweep.warm_start import known_record
 from trainables.admission import Terms
 from trainables.data_copy import put_data
-from trainables.pool import NoSlotLeft, SlotShape
+from trainables.pool import NoSlotLeft
 from trainables.sealed_json import StageFormat
+from trainables.slot_config import SlotShape
 from trainables.stages import StageStore
 
 TRACKER_PATIENCE_S = 60.0

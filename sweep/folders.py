@@ -104,9 +104,14 @@ class StudyDir:
         """Return where a trial is exported to if nothing else is said."""
         return self.root / "export"
 
+    @property
+    def patches(self) -> Path:
+        """Return the folder of all `changes`."""
+        return self.root / "changes"
+
     def changes(self, digest: str) -> Path:
         """Return the patch with this digest: how the code differed from the commit it was at."""
-        return self.root / "changes" / f"{digest[:16]}.patch"
+        return self.patches / f"{digest[:16]}.patch"
 
     @property
     def tracking(self) -> Path:

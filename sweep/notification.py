@@ -31,17 +31,18 @@ def events_in(record: Record, ledger: Ledger, study: Study) -> Iterator[Event]:
     chats show), `time_s` (Unix time), `trials` (state -> number) and `objective`; those about a
     trial also `trial` (its number), `name`, `value`, `error_class` and `message`.
     """
+    time_s = record["time_s"]
     if record["kind"] == "end":
         trial = ledger.trial(record["trial"])
         if trial.state is TrialState.FAIL:
             reason = (trial.message or "no message").splitlines()[0]
             text = f"{study.name}: {trial_name(trial)} failed, {trial.error_class}: {reason}"
-            yield _event("failed", text, record, ledger, study, trial)
+            yield _event("failed", text, time_s, ledger, study, trial)
         elif _is_new_best(trial, ledger, study):
             assert trial.objective is not None
             value = with_unit(trial.objective, study.objective.metric)
             text = f"{study.name}: {trial_name(trial)} is the best so far, {value}"
-            yield _event("new_best", text, record, ledger, study, trial)
+            yield _event("new_best", text, time_s, ledger, study, trial)
     elif record["kind"] == "session" and record["event"] == "closed":
         ended_by = why_over(
             study,
@@ -50,7 +51,7 @@ def events_in(record: Record, ledger: Ledger, study: Study) -> Iterator[Event]:
             gpus_per_slot=gpus_per_slot(ledger.lineage),
         )
         if ended_by is not None:
-            yield _event("done", f"{study.name} is done: {ended_by}", record, ledger, study, None)
+            yield _event("done", f"{study.name} is done: {ended_by}", time_s, ledger, study, None)
 
 
 class Notifier:
@@ -102,8 +103,7 @@ class Notifier:
         """Have the hooks told that the study itself has failed: nobody may be looking."""
         self._has_failed = True
         text = f"{self._study.name} cannot go on: {error}"
-        record = {"time_s": time.time()}
-        event = _event("failed", text, record, ledger, self._study, None)
+        event = _event("failed", text, time.time(), ledger, self._study, None)
         self._waiting.put({**event, "message": str(error)})
 
     def _work(self) -> None:
@@ -131,14 +131,14 @@ def _is_new_best(trial: Trial, ledger: Ledger, study: Study) -> bool:
 
 
 def _event(
-    name: str, text: str, record: Record, ledger: Ledger, study: Study, trial: Trial | None
+    name: str, text: str, time_s: float, ledger: Ledger, study: Study, trial: Trial | None
 ) -> dict[str, Any]:
     trials = {state.value: len(ledger.in_state(state)) for state in TrialState}
     event = {
         "event": name,
         "study": study.name,
         "text": text,
-        "time_s": record["time_s"],
+        "time_s": time_s,
         "trials": trials,
         "objective": study.objective.metric,
     }

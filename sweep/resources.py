@@ -28,7 +28,7 @@ class Slots(Protocol):
         """Look after the slots; return what people should know."""
 
 
-class FinishedStages(Protocol):
+class Stages(Protocol):
     """What is trained already: `trainables.stages.StageStore`, as the conductor sees it."""
 
     def is_committed(self, key: str) -> bool:

@@ -8,9 +8,7 @@ from typing import Any
 from sweep.machine import Machine
 from sweep.messages import counted
 from sweep.study import Slots
-
-ACCELERATOR_LABEL = "ray.io/accelerator-type"
-"""The label by which Ray tells the GPU type of a machine; `trainables.slot` selects by it."""
+from trainables.slot_config import ACCELERATOR_LABEL
 
 SHARED_MEMORY_BYTES = 1536 * 2**20
 MEMORY_PER_WORKER_BYTES = 1792 * 2**20

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from sweep.facts import Failure, StoredEpochs
-from sweep.resources import Claims, FinishedStages, Slots
+from sweep.resources import Claims, Slots, Stages
 from sweep.trials import StageEntry
 from trainables.assignment import STAGE_LOST, STORAGE, Stage
 from trainables.manifest import CorruptStage
@@ -17,7 +17,7 @@ class StageWatch:
     slot has let go. With `claims`, other drivers that share the store are kept out for that time.
     """
 
-    def __init__(self, store: FinishedStages, slots: Slots, claims: Claims | None) -> None:
+    def __init__(self, store: Stages, slots: Slots, claims: Claims | None) -> None:
         self._store, self._slots, self._claims = store, slots, claims
         self._finished: dict[str, bool] = {}
         self._taken: set[str] = set()

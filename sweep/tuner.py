@@ -22,7 +22,7 @@ from hpe.phases.phase import PhaseSpec
 from search_spaces.space import SPACES, Space
 from sweep.agenda import is_over
 from sweep.book import Book, Listener
-from sweep.cluster import ClusterLost, MachineFull, Pulse
+from sweep.cluster import ClusterLost, MachineFull, NodeWatch
 from sweep.conductor import Conductor
 from sweep.folders import StudyDir
 from sweep.grid import space_of
@@ -44,7 +44,8 @@ from trainables.assignment import Stage
 from trainables.claims import Claims
 from trainables.keys import Execution
 from trainables.plans import make_stages
-from trainables.pool import CLOSE_S, NoSlotLeft, SlotPool, SlotShape
+from trainables.pool import CLOSE_S, NoSlotLeft, SlotPool
+from trainables.slot_config import SlotShape
 from trainables.stages import StageStore
 from trainables.trial import TrialTrainable
 
@@ -105,7 +106,7 @@ class Machinery:
         limit: How many there is room for now, where machines come and go; None: all of them.
         shape: Their shape.
         imported: Plan label -> key of stages that stand for the plan up to there.
-        watchdog_s: As in `trainables.slot.SlotConfig`; None: the pool's own.
+        watchdog_s: As in `trainables.slot_config.SlotConfig`; None: the pool's own.
         report_every_s: Likewise.
         phases: The phases by name, and `module:attribute` where workers find the same.
         spaces: The search spaces by name.
@@ -262,15 +263,15 @@ def _work(
     on_slots: Callable[[Mapping[str, str]], None] | None,
 ) -> NoSlotLeft | ClusterLost | MachineFull | None:
     """Run all there is to run; return why that was not possible, if it was not."""
-    pulse = Pulse()
+    node = NodeWatch()
 
     def on_tick() -> None:
-        pulse.check()
+        node.check()
         if on_slots is not None:
             on_slots({f"slot {i}": phase for i, phase in sorted(pool.phases().items())})
 
     searcher = StudySearcher(
-        conductor, on_tick=on_tick, require_cluster=lambda: pulse.check(now=True)
+        conductor, on_tick=on_tick, require_cluster=lambda: node.check(now=True)
     )
     try:
         pool.start(conductor.num_left)

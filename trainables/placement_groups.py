@@ -10,7 +10,7 @@ from ray.util.placement_group import (
     remove_placement_group,
 )
 
-from trainables.slot import SlotShape
+from trainables.slot_config import SlotShape
 
 UNPLACED = ("PENDING", "RESCHEDULING")  # placement groups that have no place yet, or no more
 

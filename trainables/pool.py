@@ -21,7 +21,8 @@ from trainables.admission import Terms
 from trainables.mailbox import SlotPhase
 from trainables.placement_groups import UNPLACED, train_groups, why_waiting
 from trainables.rhythm import REPORT_EVERY_S
-from trainables.slot import SlotActor, SlotConfig, SlotShape
+from trainables.slot import SlotActor
+from trainables.slot_config import SlotConfig, SlotShape
 from trainables.slot_handle import SlotHandle, is_there
 from trainables.stage_remote import linked_remote
 
@@ -393,6 +394,3 @@ class SlotPool:
                 self._notes.append(f"slot {slot.index}: it did not end by itself and was killed.")
         for answer in late:
             self._notes.append(f"slot {closing[answer].index}: no answer, it was killed.")
-
-
-__all__ = ["NoSlotLeft", "SlotPool", "SlotShape"]

@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from trainables.slot import SlotConfig, label_selector
+from trainables.slot_config import SlotConfig, label_selector
 from trainables.worker import serve
 
 

@@ -98,4 +98,4 @@ def clear_reproduction(folder: Path) -> None:
     """Remove what an earlier report left for it."""
     for name in (BEST, RECORD):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(StudyDir(folder).changes("").parent, ignore_errors=True)
+    shutil.rmtree(StudyDir(folder).patches, ignore_errors=True)

@@ -14,7 +14,7 @@ from sweep.folders import RunsDir
 from sweep.ledger import Ledger
 from sweep.study import Study
 from sweep.tuner import Machinery, run_study
-from trainables.pool import SlotShape
+from trainables.slot_config import SlotShape
 
 
 def run(

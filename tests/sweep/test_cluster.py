@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from sweep.cluster import PULSE_S, ClusterLost, Pulse, connected_cluster
+from sweep.cluster import LOOK_EVERY_S, ClusterLost, NodeWatch, connected_cluster
 
 
 @pytest.fixture(autouse=True)
@@ -47,18 +47,18 @@ def nodes(monkeypatch):
 
 def test_f3_the_loss_of_the_drivers_own_node_is_noticed_and_no_others(nodes):
     now_s = [0.0]
-    pulse = Pulse(clock=lambda: now_s[0])
+    node = NodeWatch(clock=lambda: now_s[0])
     nodes["there"] = False
-    pulse.check(now=True)
+    node.check(now=True)
     nodes["here"] = False
-    pulse.check()  # it was seen alive a moment ago
-    now_s[0] += PULSE_S
+    node.check()  # it was seen alive a moment ago
+    now_s[0] += LOOK_EVERY_S
     with pytest.raises(ClusterLost, match="go on from their last saved epoch"):
-        pulse.check()
+        node.check()
 
 
 def test_f3_a_node_that_ray_does_not_know_any_more_is_lost(nodes):
-    pulse = Pulse()
+    node = NodeWatch()
     del nodes["here"]
     with pytest.raises(ClusterLost):
-        pulse.check(now=True)
+        node.check(now=True)

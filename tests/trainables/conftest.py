@@ -43,7 +43,7 @@ def pool(ray_cluster: None, store: Path) -> "Iterator[SlotPool]":
     """Keep one slot of one worker for a module's tests."""
     from slot_driver import small_pool  # noqa: PLC0415  imports ray, see above
 
-    from trainables.pool import SlotShape  # noqa: PLC0415  likewise
+    from trainables.slot_config import SlotShape  # noqa: PLC0415  likewise
 
     pool = small_pool(
         store,

@@ -12,7 +12,8 @@ import ray
 import slot_phases
 
 from trainables.assignment import Assignment, Stage
-from trainables.pool import SlotPool, SlotShape
+from trainables.pool import SlotPool
+from trainables.slot_config import SlotShape
 from trainables.trial import TrialTrainable
 
 Report = dict[str, Any]

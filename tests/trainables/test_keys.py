@@ -18,7 +18,7 @@ from trainables.keys import (
     contents_digest,
 )
 from trainables.plans import configure, make_stages, parse_plan
-from trainables.pool import SlotShape
+from trainables.slot_config import SlotShape
 
 
 @pytest.fixture

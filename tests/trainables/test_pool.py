@@ -10,7 +10,8 @@ from slot_driver import PATIENCE_S, Trial, assignment, lend, small_pool, status
 
 from trainables import pool as pool_module
 from trainables.placement_groups import why_waiting
-from trainables.pool import NoSlotLeft, SlotPool, SlotShape
+from trainables.pool import NoSlotLeft, SlotPool
+from trainables.slot_config import SlotShape
 from trainables.slot_handle import SlotHandle
 
 

@@ -21,7 +21,8 @@ from slot_driver import (
     status,
 )
 
-from trainables.pool import SlotPool, SlotShape
+from trainables.pool import SlotPool
+from trainables.slot_config import SlotShape
 from trainables.stages import StageStore
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -9,7 +9,8 @@ from slot_driver import Trial, lend, status
 from hpe.data.no_data import DIGEST
 from hpe.phases.catalog import PHASES
 from trainables.assignment import Assignment, Stage
-from trainables.pool import SlotPool, SlotShape
+from trainables.pool import SlotPool
+from trainables.slot_config import SlotShape
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.soak]
 
