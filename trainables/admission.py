@@ -84,7 +84,7 @@ def refusal(terms: Terms, *, node: str) -> str | None:
     except ValueError as error:
         return str(error)
     except OSError as error:
-        if error.errno in LASTING or "ACCESS_DENIED" in str(error):
+        if error.errno in LASTING:
             return f"it cannot write into the storage: {error}"
         raise
     if fault is None and terms.data is not None and not terms.data.exists():

@@ -1,9 +1,11 @@
 """A folder that is reached by a URI: objects in S3 or Google Cloud Storage, or plain files."""
 
+import errno
 import hashlib
 import math
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,28 @@ def checked_name(name: str) -> str:
     return name
 
 
+@contextmanager
+def numbered() -> Iterator[None]:
+    """Give errors the number that pyarrow gives those of no object storage.
+
+    By it callers tell a storage that is out of reach for a while from files that are missing or
+    wrong.
+
+    Raises:
+        PermissionError: If access was denied.
+        OSError: EREMOTEIO for whatever else has no number.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        number = errno.EACCES if "ACCESS_DENIED" in str(error) else errno.EREMOTEIO
+        raise OSError(number, str(error)) from error
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file in a remote folder.
@@ -52,7 +76,7 @@ class RemoteFolder:
     """Named files below a URI; names have `/` between their parts.
 
     An object is there whole or not at all. Every method raises OSError where the storage does not
-    answer or does not allow it.
+    answer or does not allow it, as `numbered` says.
     """
 
     files: FileSystem
@@ -80,6 +104,7 @@ class RemoteFolder:
         """Return a folder in this one."""
         return RemoteFolder(self.files, f"{self.base}/{name}")
 
+    @numbered()
     def has(self, name: str) -> bool:
         """Say whether there is a file of this name."""
         return bool(self.files.get_file_info(self._path(name)).type == FileType.File)
@@ -88,6 +113,7 @@ class RemoteFolder:
         """Return the names of all files, in order."""
         return [entry.name for entry in self.entries()]
 
+    @numbered()
     def entries(self) -> list[Entry]:
         """Return all files, in the order of their names."""
         selector = FileSelector(self.base, recursive=True, allow_not_found=True)
@@ -110,22 +136,26 @@ class RemoteFolder:
         name = f".clock-{secrets.token_hex(8)}"
         self.write(name, b"")
         try:
-            changed = self.files.get_file_info(self._path(name)).mtime
+            with numbered():
+                changed = self.files.get_file_info(self._path(name)).mtime
         finally:
             self.delete(name)
         return -math.inf if changed is None else float(changed.timestamp())
 
+    @numbered()
     def read(self, name: str) -> bytes:
         """Return a small file's content; FileNotFoundError if there is none."""
         with self.files.open_input_file(self._path(name)) as file:
             return bytes(file.read())
 
+    @numbered()
     def write(self, name: str, content: bytes) -> None:
         """Put a small file."""
         self._make_parent(name)
         with self.files.open_output_stream(self._path(name)) as file:
             file.write(content)
 
+    @numbered()
     def put(self, source: Path, name: str) -> None:
         """Put a local file."""
         self._make_parent(name)
@@ -133,6 +163,7 @@ class RemoteFolder:
             while chunk := local.read(CHUNK_BYTES):
                 file.write(chunk)
 
+    @numbered()
     def get(self, name: str, target: Path) -> None:
         """Bring a file here, whole or not at all; FileNotFoundError if there is none."""
         with self.files.open_input_stream(self._path(name)) as file:
@@ -141,6 +172,7 @@ class RemoteFolder:
                 while chunk := file.read(CHUNK_BYTES):
                     local.write(chunk)
 
+    @numbered()
     def sha256_of(self, name: str) -> str:
         """Return the SHA-256 of a file's content, which is read for it."""
         digest = hashlib.sha256()
@@ -149,11 +181,13 @@ class RemoteFolder:
                 digest.update(chunk)
         return digest.hexdigest()
 
+    @numbered()
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
         if self.has(name):
             self.files.delete_file(self._path(name))
 
+    @numbered()
     def delete_all(self) -> None:
         """Delete all files, and what else is left of the folder."""
         for name in self.names():

@@ -249,9 +249,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, StageFormat):
         return Failure("code", str(error), recycle=False)
     if isinstance(error, InputsUnavailable | OSError):
-        cause = error.__cause__ or error
-        error_class = STORAGE if _is_out_of_reach(cause) else "data"
-        told = cause if isinstance(error, InputsUnavailable) else error
+        told = error if isinstance(error, OSError) else error.__cause__ or error
+        error_class = STORAGE if _is_out_of_reach(told) else "data"
         return Failure(error_class, f"{type(told).__name__}: {told}", recycle=False)
     if isinstance(error, RuntimeError) and text.startswith(LOADER_GONE):
         return Failure(WORKER_LOST, text, recycle=False)

@@ -1,5 +1,7 @@
 """A stage store that is a cache of remote storage: what one machine commits, every other reads."""
 
+import errno
+
 import boto3
 import pytest
 import torch
@@ -8,7 +10,7 @@ from moto.server import ThreadedMotoServer
 from hpe.phases.phase import Artifacts
 from trainables.assignment import Stage
 from trainables.manifest import MANIFEST, CorruptStage
-from trainables.remote_folder import RemoteFolder
+from trainables.remote_folder import RemoteFolder, numbered
 from trainables.saved_states import STATES_KEPT
 from trainables.stage_remote import LINK, StageRemote, link_remote, linked_remote
 from trainables.stages import KEPT, STATES, StageStore
@@ -188,6 +190,26 @@ def test_a_folder_without_a_link_is_the_store_itself(tmp_path):
     assert linked_remote(tmp_path) is None
     assert not (tmp_path / LINK).exists()
     assert store.is_committed(KEY)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7", errno.EREMOTEIO),
+        ("AWS Error ACCESS_DENIED during PutObject operation", errno.EACCES),
+    ],
+)
+def test_errors_of_object_storage_get_a_number(text, number):
+    with pytest.raises(OSError, match="AWS Error") as caught, numbered():
+        raise OSError(text)
+    assert caught.value.errno == number
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no such key"), OSError(28, "full")])
+def test_errors_that_say_what_they_are_stay_as_they_are(error):
+    with pytest.raises(OSError) as caught, numbered():
+        raise error
+    assert caught.value is error
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a//b", "a/../b", ""])

@@ -17,6 +17,7 @@ from trainables.assignment import Assignment, Directive, Stage
 from trainables.clean_room import MemoryUse
 from trainables.saved_states import History
 from trainables.sealed_json import StageFormat
+from trainables.stage_remote import link_remote
 from trainables.stages import StageStore
 from trainables.training import (
     Failure,
@@ -245,6 +246,17 @@ def test_a_store_that_cannot_be_written_is_told_apart_from_data(tmp_path, monkey
 
     monkeypatch.setattr(StageStore, "save_state", full)
     with pytest.raises(StoreUnwritable, match="No space left on device") as caught:
+        train(stage(), tmp_path, Desk())
+    assert failure_of(caught.value).error_class == "storage"
+
+
+@pytest.mark.slow
+def test_an_outage_of_s3_as_a_stage_begins_is_the_storages_fault(tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    nobody = "s3://b/stages?scheme=http&endpoint_override=127.0.0.1:1&region=us-east-1"
+    link_remote(tmp_path, nobody)
+    with pytest.raises(OSError, match="AWS Error") as caught:
         train(stage(), tmp_path, Desk())
     assert failure_of(caught.value).error_class == "storage"
 
