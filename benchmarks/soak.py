@@ -3,8 +3,8 @@
 Claim: whatever happens to workers, driver, journal, checkpoints, tracking server and databases, the
 study ends as the fault-free one of the same seeds does, field by field: suggestions, decisions at
 rungs, every metric of every epoch, objectives, the weights bit by bit, Optuna's copy, and of
-MLflow's runs which there are, their status, parameters and metrics with every point. Times and
-counts of attempts are left out; MLflow's tags and artifacts are not compared.
+MLflow's runs which there are, their status, parameters, tags, data sets, metrics with every point
+and the names of all artifacts. Times and counts of attempts are left out.
 
 Method: `python sweep/run.py` on a study of rendered hands (pretraining and finetuning, TPE, cohorts
 of synchronous successive halving) tracks on an MLflow server. Faults come at exponentially

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import JournalStorage
@@ -16,11 +16,17 @@ from sweep.ledger import Ledger
 from sweep.tracking.pictures import SYSTEM
 from sweep.trials import Trial
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 Fields = Mapping[str, Any]
 """Where it stands -> what stands there."""
 
 TIMES = ("seconds", "hours", "_s", "per_s", "time")
 """How the names of metrics end, and of parameters, that say how long something took."""
+
+ATTEMPTS = ("attempts", "sessions", "reused")
+"""Tags that say how often something was begun, or whether it was there already."""
 
 
 @dataclass
@@ -122,7 +128,7 @@ def _copied(folder: StudyDir, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _tracked(uri: str, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield what MLflow holds: runs by name, their parameters, metrics with all their points."""
+    """Yield what MLflow holds: runs by name, with all there is of them but times and attempts."""
     from mlflow import MlflowClient  # noqa: PLC0415  it takes seconds to import
 
     client = MlflowClient(tracking_uri=uri)
@@ -138,7 +144,23 @@ def _tracked(uri: str, name: str) -> Iterator[tuple[str, Any]]:
         for key, value in run.data.params.items():
             if not key.endswith(TIMES):
                 yield f"{where} parameter {key}", value
+        for key, value in run.data.tags.items():
+            if not key.startswith("mlflow.") and key not in ATTEMPTS:
+                yield f"{where} tag {key}", value
+        for used in run.inputs.dataset_inputs:
+            yield f"{where} data {used.dataset.name}", used.dataset.digest
+        for path in _files(client, run.info.run_id):
+            yield f"{where} artifact {path}", "there"
         for key in run.data.metrics:
             if not key.endswith(TIMES) and not key.startswith(SYSTEM):
                 points = client.get_metric_history(run.info.run_id, key)
                 yield f"{where} metric {key}", sorted((p.step, p.value) for p in points)
+
+
+def _files(client: "MlflowClient", run: str, folder: str | None = None) -> Iterator[str]:
+    """Yield the paths of a run's artifacts."""
+    for entry in client.list_artifacts(run, folder):
+        if entry.is_dir:
+            yield from _files(client, run, entry.path)
+        else:
+            yield entry.path
