@@ -333,18 +333,17 @@ def soak(options: argparse.Namespace, folder: Path) -> tuple[list[str], bool]:
                 struck.drive(begun_s + 60.0 * options.minutes - struck_s, options.every)
             finally:
                 struck_s += time.monotonic() - begun_s
-        met += struck.met
-        longest_notice_s = max(longest_notice_s, struck.longest_notice_s)
-        comparisons.append(
-            compare(
+            comparison = compare(
                 RunsDir(whole),
                 RunsDir(struck.runs),
                 NAME,
                 whole_uri=RunsDir(whole).mlflow_uri,
-                struck_uri=f"sqlite:///{server.database}",
+                struck_uri=server.uri,
             )
-        )
-        for difference in comparisons[-1].differences:
+        met += struck.met
+        longest_notice_s = max(longest_notice_s, struck.longest_notice_s)
+        comparisons.append(comparison)
+        for difference in comparison.differences:
             sys.stderr.write(f"seed {seed}: {difference}\n")
         if struck_s >= 60.0 * options.minutes:
             break

@@ -25,8 +25,8 @@ Fields = Mapping[str, Any]
 TIMES = ("seconds", "hours", "_s", "per_s", "time")
 """How the names of metrics end, and of parameters, that say how long something took."""
 
-ATTEMPTS = ("attempts", "sessions", "reused")
-"""Tags that say how often something was begun, or whether it was there already."""
+OWN_TAGS = ("attempts", "sessions", "reused", "journal_id", "folder_id")
+"""Of two runs of a study: how often something was begun or was there already, and which it is."""
 
 
 @dataclass
@@ -145,7 +145,7 @@ def _tracked(uri: str, name: str) -> Iterator[tuple[str, Any]]:
             if not key.endswith(TIMES):
                 yield f"{where} parameter {key}", value
         for key, value in run.data.tags.items():
-            if not key.startswith("mlflow.") and key not in ATTEMPTS:
+            if not key.startswith("mlflow.") and key not in OWN_TAGS:
                 yield f"{where} tag {key}", value
         for used in run.inputs.dataset_inputs:
             yield f"{where} data {used.dataset.name}", used.dataset.digest
