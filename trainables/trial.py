@@ -7,6 +7,7 @@ more reports is what lets a worker pass a decision epoch.
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -99,14 +100,15 @@ class TrialTrainable(Trainable):
         return reports
 
     def _skip_committed(self) -> list[dict[str, Any]]:
-        """Pass over stages that are finished already; a worker sees to one that is damaged."""
+        """Pass over stages that are finished already.
+
+        A worker sees to one that is damaged, or to a store that does not answer here.
+        """
         reports = []
-        while not self._ended and self._store.is_committed(self._assignment.stage.key):
-            try:
+        with suppress(CorruptStage, OSError):
+            while not self._ended and self._store.is_committed(self._assignment.stage.key):
                 reports.append(self._described(_reused(self._assignment, self._store)))
-            except CorruptStage:
-                break
-            self._next_stage()
+                self._next_stage()
         return reports
 
     def _news(self) -> list[dict[str, Any]]:

@@ -255,6 +255,18 @@ def test_f9_a_trial_out_of_memory_is_tried_once_more_with_less_of_it(tmp_path):
     ]
 
 
+def test_f9_the_sampler_sees_a_lighter_trial_before_it_is_handed_out_again(tmp_path, monkeypatch):
+    take_in, told = SamplerView.take_in, []
+
+    def noting(view, trial):
+        told.append((trial.number, trial.attempt, dict(trial.lighter)))
+        take_in(view, trial)
+
+    monkeypatch.setattr(SamplerView, "take_in", noting)
+    Play(make_study(settings={"final/room": 2}), tmp_path).run()
+    assert (0, 1, {"final/batch": 2}) in told
+
+
 @pytest.mark.parametrize(("batch", "room", "attempts"), [(4, 1, 2), (1, 0, 1)])
 def test_a_trial_that_is_still_out_of_memory_fails(tmp_path, batch, room, attempts):
     study = make_study(settings={"final/batch": batch, "final/room": room}, search={"trials": 1})

@@ -1,5 +1,6 @@
 """The trainable under Tune, and on its own."""
 
+import errno
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import ray
 from ray import tune
 from slot_driver import Trial, assignment, lend, status, trial_config
 
+from trainables.finished_stages import FinishedStages
 from trainables.pool import SlotPool
 from trainables.trial import SlotLost, TrialTrainable
 
@@ -52,6 +54,22 @@ def test_the_next_stage_is_on_the_slot_as_soon_as_one_has_finished(slot, store):
 def test_a_trial_of_nothing_has_ended(ray_cluster, tmp_path):
     config = {"trial": 0, "attempt": 1, "slot": "none", "store": str(tmp_path), "assignments": []}
     assert TrialTrainable(config).step() == {"reports": [], "ended": True}
+
+
+@pytest.mark.parametrize("call", ["is_committed", "metrics"])
+def test_a_store_that_does_not_answer_the_trial_is_left_to_the_worker(
+    slot, store, monkeypatch, call
+):
+    finished = assignment(54, epochs=1)
+    Trial(slot, store, finished).run()
+
+    def silent(stages, key):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    trial = Trial(slot, store, finished)
+    monkeypatch.setattr(FinishedStages, call, silent)
+    assert trial.run()[-1]["event"] == "finished"
+    assert trial.events()[0] == ("started", 1), "the worker reads the store itself, and found it"
 
 
 def test_reports_are_plain_data(slot, store):
