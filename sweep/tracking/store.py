@@ -5,7 +5,8 @@ environment as it is imported; `sweep.tracking.tracker` imports this one when it
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -18,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweep.tracking.faults import Refused, Unreachable
-from sweep.tracking.pictures import DataInput, RunPicture, trials_view
+from sweep.tracking.pictures import DataInput, Point, RunPicture, trials_view
 
 Item = TypeVar("Item")
 
@@ -44,8 +45,8 @@ class KnownRun:
 
     Attributes:
         data: Digest of the data set that was sent from here, which may be sent again.
-        sent: Step and time of the points that were sent from here; those of an earlier driver are
-            sent again, which MLflow does not mind.
+        sent: Step and time of the points that were sent from here.
+        latest: Metric -> step and value of its last point from an earlier driver.
     """
 
     run_id: str
@@ -55,6 +56,17 @@ class KnownRun:
     tags: dict[str, str] = field(default_factory=dict)
     data: str | None = None
     sent: set[tuple[int, int]] = field(default_factory=set)
+    latest: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+    def has(self, point: Point) -> bool:
+        """Say whether a point is there already: points are sent in the order of their steps.
+
+        By its time alone it cannot be known. A journal that lost its end (F5) tells what was in it
+        a second time, later; where training came to another value then, that is sent too.
+        """
+        step, value = self.latest.get(point.key, (-1, math.nan))
+        sent_before = point.step < step or (point.step == step and point.value == value)
+        return sent_before or (point.step, point.time_ms) in self.sent
 
 
 @dataclass
@@ -92,6 +104,7 @@ class RunStore:
                     end_ms=run.info.end_time,
                     params=dict(run.data.params),
                     tags=dict(run.data.tags),
+                    latest={m.key: (m.step, m.value) for m in run.data.to_proto().metrics},
                 )
             self._delete(doubles)
         replaced = {
@@ -165,7 +178,7 @@ class RunStore:
         }
         # A parameter keeps its first value for ever, in MLflow as here.
         params = {k: v[:PARAM_CHARS] for k, v in picture.params.items() if k not in known.params}
-        points = [p for p in picture.points if (p.step, p.time_ms) not in known.sent]
+        points = [point for point in picture.points if not known.has(point)]
         rows = [Metric(p.key, p.value, p.time_ms, p.step) for p in points]
         for some_tags, some_params, some_metrics in zip_longest(
             _chunks([RunTag(*pair) for pair in tags.items()], ENTRIES_PER_CALL),

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from mlflow.entities import RunData, RunTag
 from mlflow.store.entities import PagedList
 
 from sweep.tracking import store
@@ -20,9 +21,7 @@ class PagingClient:
         found = [
             SimpleNamespace(
                 info=SimpleNamespace(run_id=run, status="RUNNING", end_time=None),
-                data=SimpleNamespace(
-                    tags={"journal_id": journal, "run_key": run}, params={}, metrics={}
-                ),
+                data=RunData(tags=[RunTag("journal_id", journal), RunTag("run_key", run)]),
             )
             for run, journal in self.runs.items()
             if condition in (FOLDER, f"tags.journal_id = '{journal}'")

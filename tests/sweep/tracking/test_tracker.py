@@ -289,6 +289,30 @@ def test_a_second_driver_writes_only_what_is_missing(
     assert len(held()) == 1 + 10 + 18
 
 
+@pytest.mark.parametrize(("again", "points"), [(2.0, [(1, 3.0), (2, 2.0)]), (1.5, None)])
+def test_f5_what_a_journal_tells_again_is_one_point(
+    start, held, uri, journal_script, again, points
+):
+    script = journal_script()
+    script.trial(0, arm="peclr", stop_at=("pretrain", 1))
+    script.records.pop()  # it had not ended
+    first = [r for r in script.records if r["kind"] == "epoch"][-1]
+    first["metrics"] = {"train/loss": 3.0}
+    lost = {**first, "epoch": 2, "metrics": {"train/loss": 2.0}, "time_s": first["time_s"] + 1}
+    tracker = start(script.records)
+    tracker(lost, LEDGER)
+    assert tracker.close(60) == 0
+    tracker = start(script.records)
+    for epoch, loss in ((2, again), (3, 1.0)):
+        told = {"epoch": epoch, "metrics": {"train/loss": loss}}
+        tracker({**lost, **told, "time_s": lost["time_s"] + 60 * epoch}, LEDGER)
+    assert tracker.close(60) == 0
+    (phase,) = [run for run in held() if run.data.tags["kind"] == "phase"]
+    history = MlflowClient(tracking_uri=uri).get_metric_history(phase.info.run_id, "train/loss")
+    told = [(point.step, point.value) for point in history]
+    assert told == [*(points or [(1, 3.0), (2, 2.0), (2, 1.5)]), (3, 1.0)]
+
+
 def test_an_emptied_store_is_filled_again_from_the_journal(start, held, uri, searched_records):
     assert start(searched_records).close(60) == 0
     points = sum(len(run.data.metrics) for run in held())
