@@ -21,8 +21,10 @@ Method: whole studies are played by the engine (conductor, sampler's view, journ
 slot whose stages end at once and cost 10 and 1. Each study has the cost of 40 fresh trials, 440,
 however it spends it. The regret is what the point with the best measured error lacks to the
 optimum, without noise. Every seed is a problem of its own, the same for all methods. The ratio is
-that of mean regrets, its 95 % interval from 10,000 paired bootstrap samples over seeds. The last
-column is the cost at which the mean regret first is as low as plain TPE's at its end.
+that of mean regrets, its 95 % interval from 10,000 paired bootstrap samples over seeds. "As good
+at" is the cost at which the mean regret first is as low as plain TPE's at its end. The last column
+is the cost to the same score, as `to_the_same_score.py` counts it, over plain TPE's: to the worse
+of both regrets at the end, seed by seed, summed.
 
 The last two rows have rungs, after a quarter and a half of each phase, where the better half of the
 trials goes on (`asha`; from the second trial that comes to one). Both phases have four epochs
@@ -410,6 +412,18 @@ def cost_to_reach(regrets: np.ndarray, level: float) -> str:
     return f"{reached[0]} ({reached[0] / BUDGET:.0%})" if len(reached) else "-"
 
 
+def cost_to_the_worse(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return what it costs to come to the worse of both regrets at the end, over what it cost them.
+
+    Args:
+        ours: Regret by seed and cost.
+        theirs: Likewise.
+    """
+    worse = np.maximum(ours[:, -1], theirs[:, -1])[:, None]
+    costs = [np.argmax(regrets <= worse, axis=1).sum() for regrets in (ours, theirs)]
+    return float(costs[0] / costs[1])
+
+
 def main() -> None:
     """Print a row per problem and probability of reuse."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -420,26 +434,27 @@ def main() -> None:
     )
     print(
         f"{'finetuning has':>15} {'search':>12} {'regret':>7} {'median':>7} {'ratio':>6} "
-        f"{'95 % interval':>14} {'better':>7} {'as good at':>12}"
+        f"{'95 % interval':>14} {'better':>7} {'as good at':>12} {'same score':>11}"
     )
     spawn = get_context("spawn")
     problems = [(name, share, False, REUSE) for name, share in SHARES.items()]
     problems += [(f"{name}, rungs", SHARES[name], True, (0.0, 0.75)) for name in WITH_RUNGS]
     with ProcessPoolExecutor(max_workers=2, mp_context=spawn) as processes:
         for name, share, rungs, probabilities in problems:
-            plain: np.ndarray | None = None
+            of_plain: np.ndarray | None = None
             for reuse in probabilities:
                 run = partial(play, share=share, reuse=reuse, rungs=rungs)
                 regrets = np.array(list(processes.map(run, range(seeds))))
-                plain = regrets if plain is None else plain
-                ours, theirs = regrets[:, -1], plain[:, -1]
+                of_plain = regrets if of_plain is None else of_plain
+                ours, theirs = regrets[:, -1], of_plain[:, -1]
                 low, high = ratio_interval(ours, theirs)
                 print(
                     f"{name:>15} {f'reuse {reuse:g}' if reuse else 'plain TPE':>12} "
                     f"{ours.mean():>7.2f} {np.median(ours):>7.2f} "
                     f"{ours.mean() / theirs.mean():>6.2f} {f'{low:.2f} to {high:.2f}':>14} "
                     f"{(ours < theirs).mean():>7.0%} "
-                    f"{cost_to_reach(regrets, theirs.mean()) if reuse else '':>12}",
+                    f"{cost_to_reach(regrets, theirs.mean()) if reuse else '':>12} "
+                    f"{cost_to_the_worse(regrets, of_plain):>11.2f}",
                     flush=True,
                 )
 
