@@ -5,7 +5,6 @@ environment as it is imported; `sweep.tracking.tracker` imports this one when it
 """
 
 import logging
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,14 +38,18 @@ PERMANENT = frozenset(
 """Error codes that the same call would meet again."""
 
 
+IDENTITY = ("kind", "trial", "arm", "seed", "without", "stage_key")
+"""Tags that never change of what a run stands for."""
+
+
 @dataclass
 class KnownRun:
     """What MLflow already holds of a run.
 
     Attributes:
         data: Digest of the data set that was sent from here, which may be sent again.
-        sent: Step and time of the points that were sent from here.
-        latest: Metric -> step and value of its last point from an earlier driver.
+        last: Metric -> the point with the highest step.
+        points: Metric -> step and value of every point, where MLflow was asked for them all.
     """
 
     run_id: str
@@ -55,18 +58,16 @@ class KnownRun:
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     data: str | None = None
-    sent: set[tuple[int, int]] = field(default_factory=set)
-    latest: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    last: dict[str, Point] = field(default_factory=dict)
+    points: dict[str, set[tuple[int, float]]] = field(default_factory=dict)
 
-    def has(self, point: Point) -> bool:
-        """Say whether a point is there already: points are sent in the order of their steps.
-
-        By its time alone it cannot be known. A journal that lost its end (F5) tells what was in it
-        a second time, later; where training came to another value then, that is sent too.
-        """
-        step, value = self.latest.get(point.key, (-1, math.nan))
-        sent_before = point.step < step or (point.step == step and point.value == value)
-        return sent_before or (point.step, point.time_ms) in self.sent
+    def add(self, point: Point) -> None:
+        """Take in that a point was sent."""
+        last = self.last.get(point.key)
+        if last is None or point.step >= last.step:
+            self.last[point.key] = point
+        if point.key in self.points:
+            self.points[point.key].add((point.step, point.value))
 
 
 @dataclass
@@ -104,7 +105,10 @@ class RunStore:
                     end_ms=run.info.end_time,
                     params=dict(run.data.params),
                     tags=dict(run.data.tags),
-                    latest={m.key: (m.step, m.value) for m in run.data.to_proto().metrics},
+                    last={
+                        m.key: Point(m.key, m.value, m.step, m.timestamp)
+                        for m in run.data.to_proto().metrics
+                    },
                 )
             self._delete(doubles)
         replaced = {
@@ -123,6 +127,8 @@ class RunStore:
             Refused: If MLflow will not take this run any more.
         """
         with translated():
+            if self._is_of_another(picture):
+                self.discard(picture.key)
             known = self.runs.get(picture.key) or self._create(picture)
             self._log(known, picture)
             self._log_data(known, picture.data)
@@ -156,8 +162,20 @@ class RunStore:
             with translated():
                 self.client.delete_run(run.info.run_id)
 
+    def _is_of_another(self, picture: RunPicture) -> bool:
+        """Say whether the run with this key is of another trial or stage: of one that was forgotten
+        as the journal was brought back from an older copy."""
+        known = self.runs.get(picture.key)
+        if known is None or picture.parent is None:
+            return False
+        return (
+            known.tags.get("mlflow.parentRunId") != self.runs[picture.parent].run_id
+            or any(known.tags.get(name) != picture.tags.get(name) for name in IDENTITY)
+            or any(known.params.get(k, v) != v for k, v in _cut(picture.params, PARAM_CHARS))
+        )
+
     def _create(self, picture: RunPicture) -> KnownRun:
-        shown = {key: value[:TAG_CHARS] for key, value in picture.tags.items()}
+        shown = dict(_cut(picture.tags, TAG_CHARS))
         tags = {**shown, "journal_id": self.journal_id, "run_key": picture.key}
         if picture.parent is None:
             tags["folder_id"] = self.folder_id
@@ -171,14 +189,10 @@ class RunStore:
         return known
 
     def _log(self, known: KnownRun, picture: RunPicture) -> None:
-        tags = {
-            key: value[:TAG_CHARS]
-            for key, value in picture.tags.items()
-            if known.tags.get(key) != value[:TAG_CHARS]
-        }
+        tags = {k: v for k, v in _cut(picture.tags, TAG_CHARS) if known.tags.get(k) != v}
         # A parameter keeps its first value for ever, in MLflow as here.
-        params = {k: v[:PARAM_CHARS] for k, v in picture.params.items() if k not in known.params}
-        points = [point for point in picture.points if not known.has(point)]
+        params = {k: v for k, v in _cut(picture.params, PARAM_CHARS) if k not in known.params}
+        points = [point for point in picture.points if not self._holds(known, point)]
         rows = [Metric(p.key, p.value, p.time_ms, p.step) for p in points]
         for some_tags, some_params, some_metrics in zip_longest(
             _chunks([RunTag(*pair) for pair in tags.items()], ENTRIES_PER_CALL),
@@ -189,7 +203,25 @@ class RunStore:
             self.client.log_batch(known.run_id, some_metrics, some_params, some_tags)
         known.tags.update(tags)
         known.params.update(params)
-        known.sent.update((p.step, p.time_ms) for p in points)
+        for point in points:
+            known.add(point)
+
+    def _holds(self, known: KnownRun, point: Point) -> bool:
+        """Say whether MLflow holds a value at a step, whenever that was told.
+
+        As points are sent in their order, one that is no later than the last is there. What a
+        journal tells that lost its end (F5), or is brought back from an older copy, is later than
+        what MLflow has and of the same steps: then MLflow is asked for every point of the metric.
+        """
+        last = known.last.get(point.key)
+        if last is None or point.step > last.step:
+            return False
+        if point.key not in known.points:
+            if point == last or (point.step < last.step and point.time_ms <= last.time_ms):
+                return True
+            history = self.client.get_metric_history(known.run_id, point.key)
+            known.points[point.key] = {(metric.step, metric.value) for metric in history}
+        return (point.step, point.value) in known.points[point.key]
 
     def _log_data(self, known: KnownRun, data: DataInput | None) -> None:
         if data is None or known.data == data.digest:
@@ -285,6 +317,11 @@ def translated() -> Iterator[None]:
         raise Unreachable(_first_line(error)) from error
     except (SQLAlchemyError, OSError) as error:
         raise Unreachable(_first_line(error)) from error
+
+
+def _cut(texts: Mapping[str, str], chars: int) -> Iterator[tuple[str, str]]:
+    """Yield names and texts, as much of each as MLflow takes."""
+    yield from ((name, text[:chars]) for name, text in texts.items())
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -266,9 +266,11 @@ class MlflowTracker:
         text = str(error) if is_known else f"{type(error).__name__}: {error}"
         message = CREDENTIALS.sub("//", text)[:MESSAGE_CHARS]
         if self._trouble is None:
+            is_unread = isinstance(error, OSError) and not isinstance(error, Unreachable)
             logger.warning(
-                "MLflow at %s does not take results (%s). Training goes on; they will follow.",
+                "MLflow at %s %s (%s). Training goes on; they will follow.",
                 without_credentials(self._uri),
+                "lacks results that cannot be read" if is_unread else "does not take results",
                 message,
             )
         self._trouble, self._had_trouble = message, True

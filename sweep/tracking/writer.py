@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from sweep.ledger import Ledger, Record
-from sweep.tracking.faults import Refused
+from sweep.tracking.faults import Refused, Unreachable
 from sweep.tracking.metrics_table import NAME as METRICS
 from sweep.tracking.metrics_table import metrics_table
 from sweep.tracking.pictures import (
@@ -114,6 +114,7 @@ class RunWriter:
 
         Raises:
             Unreachable: If MLflow does not answer; call again later.
+            OSError: If what is kept of some stages cannot be read just now; all else was written.
         """
         if self.ledger.study is None:
             return
@@ -124,18 +125,29 @@ class RunWriter:
             store.discard(key)
             self._kept.pop(key, None)
             del self._outdated[key]
+        unread: OSError | None = None
         for key in sorted(self._changed, key=_parents_first):
-            self._write(store, key)
-            del self._changed[key]
+            try:
+                self._write(store, key)
+            except Unreachable:
+                raise
+            except OSError as error:
+                unread = error
+            else:
+                del self._changed[key]
         for number in list(self._settings_due):
             self._write_settings(store, number)
             del self._settings_due[number]
+        if unread is not None:
+            raise unread
 
     def _write(self, store: "RunStore", key: str) -> None:
         if key in self._given_up:
             return
         try:
             picture = self._picture(key)
+        except OSError:
+            raise
         except Exception as error:  # noqa: BLE001  one run's fault, whichever, stops no other run
             self._give_up(key, f"MLflow goes without run {key}: {type(error).__name__}: {error}")
             return

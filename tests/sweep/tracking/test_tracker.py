@@ -36,7 +36,7 @@ def uri(tmp_path_factory):
 
 @pytest.fixture
 def name(request):
-    return request.node.name[:60]
+    return request.node.name
 
 
 @pytest.fixture
@@ -67,6 +67,19 @@ def held(uri, name):
         return list(client.search_runs([experiment.experiment_id], run_view_type=view))
 
     return _held
+
+
+@pytest.fixture
+def losses(uri, held):
+    """Return step and value of every loss MLflow holds of the one phase."""
+
+    def _losses():
+        (phase,) = [run for run in held() if run.data.tags["kind"] == "phase"]
+        client = MlflowClient(tracking_uri=uri)
+        history = client.get_metric_history(phase.info.run_id, "train/loss")
+        return sorted((point.step, point.value) for point in history)
+
+    return _losses
 
 
 def count_points(uri):
@@ -289,28 +302,60 @@ def test_a_second_driver_writes_only_what_is_missing(
     assert len(held()) == 1 + 10 + 18
 
 
-@pytest.mark.parametrize(("again", "points"), [(2.0, [(1, 3.0), (2, 2.0)]), (1.5, None)])
-def test_f5_what_a_journal_tells_again_is_one_point(
-    start, held, uri, journal_script, again, points
+SAME = [(1, 3.0), (2, 2.0), (3, 1.5), (4, 1.0)]
+OTHER = [(1, 3.0), (2, 2.0), (2, 2.1), (3, 1.5), (3, 1.6), (4, 1.1)]
+
+
+@pytest.mark.parametrize(("again", "points"), [([2.0, 1.5, 1.0], SAME), ([2.1, 1.6, 1.1], OTHER)])
+def test_f5_of_what_a_journal_tells_again_only_other_values_are_new(
+    start, losses, journal_script, again, points
 ):
-    script = journal_script()
-    script.trial(0, arm="peclr", stop_at=("pretrain", 1))
-    script.records.pop()  # it had not ended
-    first = [r for r in script.records if r["kind"] == "epoch"][-1]
-    first["metrics"] = {"train/loss": 3.0}
-    lost = {**first, "epoch": 2, "metrics": {"train/loss": 2.0}, "time_s": first["time_s"] + 1}
+    script = begun(journal_script(), loss=3.0)
     tracker = start(script.records)
-    tracker(lost, LEDGER)
+    for epoch, loss in ((2, 2.0), (3, 1.5)):  # of which the journal will know nothing
+        tracker(later_epoch(script, epoch, loss), LEDGER)
     assert tracker.close(60) == 0
     tracker = start(script.records)
-    for epoch, loss in ((2, again), (3, 1.0)):
-        told = {"epoch": epoch, "metrics": {"train/loss": loss}}
-        tracker({**lost, **told, "time_s": lost["time_s"] + 60 * epoch}, LEDGER)
+    for epoch, loss in enumerate(again, start=2):
+        tracker(later_epoch(script, epoch, loss, wait_s=60.0), LEDGER)
     assert tracker.close(60) == 0
-    (phase,) = [run for run in held() if run.data.tags["kind"] == "phase"]
-    history = MlflowClient(tracking_uri=uri).get_metric_history(phase.info.run_id, "train/loss")
-    told = [(point.step, point.value) for point in history]
-    assert told == [*(points or [(1, 3.0), (2, 2.0), (2, 1.5)]), (3, 1.0)]
+    assert losses() == points
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({}, {"keys": {"pretrain": "b" * 64}}),
+        ({"params": {"pretrain/x": 0.1}}, {"params": {"pretrain/x": 0.5}}),
+        ({}, {"arm": "peclr"}),
+    ],
+)
+def test_what_stands_for_a_forgotten_trial_is_put_away(
+    start, losses, held, tmp_path, journal_script, old, new
+):
+    assert start(begun(journal_script(), loss=3.0, **old).records).close(60) == 0
+    (tmp_path / "tracking.json").unlink()  # it came back from an older copy, as the journal
+    assert start(begun(journal_script(), loss=2.5, **new).records).close(60) == 0
+    assert losses() == [(1, 2.5)]
+    runs = {run.data.tags["kind"]: run for run in held()}
+    assert len(held()) == len(runs) == 3
+    assert runs["phase"].data.tags["mlflow.parentRunId"] == runs["trial"].info.run_id
+    assert runs["trial"].data.params == {k: str(v) for k, v in new.get("params", {}).items()}
+
+
+def begun(script, *, loss, **trial):
+    """Return a journal whose trial 0 has told of an epoch of pretraining, and no more."""
+    script.trial(0, stop_at=("pretrain", 1), **trial)
+    del script.records[-2:]
+    script.records[-1]["metrics"] = {"train/loss": loss}
+    return script
+
+
+def later_epoch(script, epoch, loss, *, wait_s=0.0):
+    """Return the record of a later epoch of that pretraining."""
+    last = script.records[-1]
+    told = {"epoch": epoch, "metrics": {"train/loss": loss}}
+    return {**last, **told, "time_s": last["time_s"] + epoch + wait_s}
 
 
 def test_an_emptied_store_is_filled_again_from_the_journal(start, held, uri, searched_records):

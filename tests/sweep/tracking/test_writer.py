@@ -1,6 +1,7 @@
 """From records to runs, in a store that is a dict."""
 
 import csv
+import errno
 import io
 from pathlib import Path
 
@@ -128,6 +129,29 @@ def test_a_run_that_cannot_be_described_is_told_once_and_stops_no_other(journal_
     writer.mark_all()
     writer.flush(store)
     assert writer.refused == expected
+
+
+def test_a_stage_that_cannot_be_read_just_now_stops_no_other_and_is_told_of_later(journal_script):
+    script = journal_script()
+    script.trial(0, reused=("pretrain",))
+    script.trial(1)
+    answers = [OSError(errno.EREMOTEIO, "Remote I/O error"), [{"epoch": 1, "metrics": {"a": 1.0}}]]
+
+    def history(key):
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    writer, store = RunWriter(history), FakeStore()
+    for record in script.records:
+        writer.fold(record)
+    with pytest.raises(OSError, match="Remote I/O error"):
+        writer.flush(store)
+    assert set(store.runs) == {STUDY, "0", "0/finetune", "1", "1/pretrain", "1/finetune"}
+    writer.flush(store)
+    assert [point.value for point in store.runs["0/pretrain"].points] == [1.0]
+    assert writer.refused == []
 
 
 def test_settings_that_are_refused_stop_no_other(journal_script):
