@@ -39,7 +39,7 @@ from sweep.notification import Notifier
 from sweep.outcome import Outcome, Tracked, show_outcome
 from sweep.preflight import proven_terms
 from sweep.report.best import PlainDumper
-from sweep.shared_storage import DATA, SharedStorage
+from sweep.shared_storage import DATA, SharedStorage, answering
 from sweep.slot_fit import (
     Resources,
     SlotFit,
@@ -110,7 +110,8 @@ class Execution:
                 terms = self._share(stack, data)
                 book = self._book(stack, data)
                 if self.storage is not None:
-                    there = self.storage.study(job.folder)
+                    with answering(self.storage.place):
+                        there = self.storage.study(job.folder)
                     stack.enter_context(StudyMirror(job.folder, there))
             tracker, patience_s = self._tracker(book.past), TRACKER_PATIENCE_S
             try:
@@ -209,7 +210,8 @@ class Execution:
         job, place = self.job, self._data_uri()
         if place is not None:
             self.console.print("putting the data into the storage", style="dim")
-            put_data(job.data_root, place, digest=data.digest)
+            with answering(place):
+                put_data(job.data_root, place, digest=data.digest)
         if job.options.address is None:
             return None
         job.runs.stages.mkdir(parents=True, exist_ok=True)

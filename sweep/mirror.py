@@ -9,7 +9,7 @@ from hpe.whole_file import is_temporary
 from sweep.folders import StudyDir
 from sweep.messages import shown_path
 from sweep.options import command
-from sweep.shared_storage import SharedStorage
+from sweep.shared_storage import SharedStorage, answering
 from trainables.remote_folder import RemoteFolder
 
 EVERY_S = 60.0
@@ -94,13 +94,12 @@ def refuse_other_journal(folder: StudyDir, storage: SharedStorage) -> None:
 
     Raises:
         ValueError: If the copy's journal has records that the folder's has not, or if the storage
-            does not answer.
+            cannot be used.
     """
-    there, name = storage.study(folder), folder.journal.name
-    try:
+    name = folder.journal.name
+    with answering(storage.place):
+        there = storage.study(folder)
         copied = there.read(name) if there.has(name) else b""
-    except OSError as error:
-        raise ValueError(f"{storage.place}: this storage does not answer: {error}") from error
     copied = copied[: copied.rfind(b"\n") + 1]  # the last record may be half of one
     ours = folder.journal.read_bytes() if folder.journal.exists() else b""
     if not ours.startswith(copied):

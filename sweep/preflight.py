@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweep.cluster import alive_nodes
+from sweep.shared_storage import answering
 from trainables.admission import HEAD, Terms, machine_name, refusal, terms_here
 from trainables.remote_folder import RemoteFolder
 
@@ -51,16 +52,15 @@ def proven_terms(uri: str, *, data: Path | None, is_alone: bool = False) -> Iter
         ValueError: If one is not fit: which, and why.
     """
     terms = terms_here(uri, data=data)
-    there = RemoteFolder.at(uri)
-    try:
+    with answering(uri):
+        there = RemoteFolder.at(uri)
         there.write(f"{terms.folder}/{HEAD}", terms.token.encode())
-    except OSError as error:
-        raise ValueError(f"{uri}: this machine cannot write there: {error}") from error
     try:
         if is_alone:
             admitted = frozenset({ray.get_runtime_context().get_node_id()})
         else:
-            admitted = _admitted(terms, there)
+            with answering(uri):
+                admitted = _admitted(terms, there)
         yield replace(terms, admitted=admitted)
     finally:
         with suppress(OSError):  # a study does not fail for want of tidiness

@@ -4,6 +4,8 @@ A path that every machine sees holds them itself: the runs folder's `stages` and
 into it. For object storage they become caches, on every machine, of what lies there.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,19 @@ class SharedStorage:
     def study(self, study: StudyDir) -> RemoteFolder:
         """Return where the mirror of a study's folder lies."""
         return RemoteFolder.at(self.below(f"{STUDIES}/{study.root.name}"))
+
+
+@contextmanager
+def answering(place: str) -> Iterator[None]:
+    """Refuse a storage that cannot be used from here.
+
+    Raises:
+        ValueError: Where it raised OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{place}: this storage cannot be used from here: {error}") from error
 
 
 def storage_of(runs: RunsDir, given: str | None) -> SharedStorage | None:

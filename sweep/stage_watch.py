@@ -40,11 +40,12 @@ class StageWatch:
         A damaged stage is lost, and set aside, so that whoever needs it next trains it.
         """
         try:
-            return self._store.metrics(stage.key)
-        except (CorruptStage, FileNotFoundError) as error:
-            self._store.set_aside(stage.key)
-            message = f"{stage.label} has to be trained again: {error}"
-            return Failure(STAGE_LOST, message, by_slot=False, label=stage.label)
+            try:
+                return self._store.metrics(stage.key)
+            except (CorruptStage, FileNotFoundError) as error:
+                self._store.set_aside(stage.key)
+                message = f"{stage.label} has to be trained again: {error}"
+                return Failure(STAGE_LOST, message, by_slot=False, label=stage.label)
         except OSError as error:
             message = f"{stage.label} cannot be read: {error}"
             return Failure(STORAGE, message, by_slot=False, label=stage.label)

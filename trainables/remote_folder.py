@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyarrow import ArrowException
+from pyarrow import ArrowException, ArrowInvalid
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from hpe.whole_file import replacing
@@ -36,7 +36,7 @@ def checked_name(name: str) -> str:
 
 @contextmanager
 def numbered() -> Iterator[None]:
-    """Give errors the number that pyarrow gives those of no object storage.
+    """Number those errors of object storage that pyarrow leaves without one.
 
     By it callers tell a storage that is out of reach for a while from files that are missing or
     wrong.
@@ -47,8 +47,10 @@ def numbered() -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError:
+    except ArrowInvalid:
         raise
+    except ArrowException as error:  # what Google's storage may call unknown, or too much
+        raise OSError(errno.EREMOTEIO, str(error)) from error
     except OSError as error:
         if error.errno is not None:
             raise
@@ -86,8 +88,11 @@ class RemoteFolder:
     def at(cls, uri: str) -> "RemoteFolder":
         """Return the folder of a URI, which may not exist yet.
 
+        Of a bucket in S3 that is given without its region, that is asked for.
+
         Raises:
-            ValueError: If it is of no kind that is known here, or cannot be reached at all.
+            ValueError: If it is of no kind that is known here, or no URI.
+            OSError: If the storage does not answer.
         """
         scheme = uri.partition("://")[0]
         if scheme not in SCHEMES:
@@ -95,8 +100,9 @@ class RemoteFolder:
                 f"{uri}: storage is a path, or {', '.join(f'{s}://' for s in SCHEMES)}."
             )
         try:
-            files, base = FileSystem.from_uri(uri)
-        except (ArrowException, OSError) as error:
+            with numbered():
+                files, base = FileSystem.from_uri(uri)
+        except ArrowInvalid as error:
             raise ValueError(f"{uri}: this storage cannot be opened: {error}") from error
         return cls(files, base.rstrip("/"))
 
@@ -128,6 +134,7 @@ class RemoteFolder:
         ]
         return sorted(entries, key=lambda entry: entry.name)
 
+    @numbered()
     def clock_s(self) -> float:
         """Return what time it is by the storage's own clock; minus infinity where it has none.
 
@@ -136,8 +143,7 @@ class RemoteFolder:
         name = f".clock-{secrets.token_hex(8)}"
         self.write(name, b"")
         try:
-            with numbered():
-                changed = self.files.get_file_info(self._path(name)).mtime
+            changed = self.files.get_file_info(self._path(name)).mtime
         finally:
             self.delete(name)
         return -math.inf if changed is None else float(changed.timestamp())
@@ -187,7 +193,6 @@ class RemoteFolder:
         if self.has(name):
             self.files.delete_file(self._path(name))
 
-    @numbered()
     def delete_all(self) -> None:
         """Delete all files, and what else is left of the folder."""
         for name in self.names():

@@ -108,16 +108,16 @@ class Failure:
     recycle: bool
 
 
-class InputsUnavailable(ValueError):
-    """What a stage builds on (its data, its parents' artifacts) cannot be opened."""
+class DataUnavailable(ValueError):
+    """The data that a stage is trained on cannot be opened."""
 
 
 class StageLost(RuntimeError):
     """A finished stage that another one builds on is damaged or gone; it can be trained again."""
 
 
-class StoreUnwritable(RuntimeError):
-    """The stage store did not take what was trained: a full disk, a lost mount, missing rights."""
+class StoreFault(RuntimeError):
+    """The stage store cannot be read or written: a full disk, a lost mount, missing rights."""
 
 
 def train_stage(
@@ -153,13 +153,14 @@ def train_stage(
             return
     spec = phases[stage.phase]
     config = spec.config.model_validate(stage.config)
-    saved = store.last_state(stage, rank=seat.rank, world_size=seat.world_size)
+    with _using(store):
+        saved = store.last_state(stage, rank=seat.rank, world_size=seat.world_size)
     history = [] if saved is None else list(saved.history)
     start = 0 if saved is None else saved.epoch
     if desk.begin(start, history) is Directive.ABANDON:
         return
     if seat.leads:  # of epochs that are trained again, or were outranked just before the end
-        with _writing(store):
+        with _using(store):
             store.drop_snapshots_but(stage, _snapshots_of(history, config=config, spec=spec))
     pulse = Pulse(desk.working)
     inputs = replace(
@@ -189,7 +190,7 @@ def train_stage(
             _require_finite(state, stage, epoch=report.epoch)
             if is_due:
                 # The state last: what it is gone on from has all that belongs to its epoch.
-                with _writing(store):
+                with _using(store):
                     if seat.leads and snapshots.keeps:
                         store.keep_snapshot(stage, report.epoch, report.artifacts())
                     if seat.leads and draws:
@@ -204,7 +205,7 @@ def train_stage(
             if is_due and _tell(untold, desk) is Directive.ABANDON:
                 return
     if seat.leads:
-        with _writing(store):
+        with _using(store):
             store.commit(stage, artifacts, history, lineage={**lineage, "resumed_from": start})
         desk.finish(history)
 
@@ -244,14 +245,16 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("diverged", str(error), recycle=False)
     if isinstance(error, StageLost):
         return Failure(STAGE_LOST, str(error), recycle=False)
-    if isinstance(error, StoreUnwritable):
+    if isinstance(error, StoreFault):
         return Failure(STORAGE, str(error), recycle=False)
     if isinstance(error, StageFormat):
         return Failure("code", str(error), recycle=False)
-    if isinstance(error, InputsUnavailable | OSError):
-        told = error if isinstance(error, OSError) else error.__cause__ or error
-        error_class = STORAGE if _is_out_of_reach(told) else "data"
+    if isinstance(error, DataUnavailable):
+        error_class = STORAGE if any(map(_is_out_of_reach, _chain(error))) else "data"
+        told = error.__cause__ or error
         return Failure(error_class, f"{type(told).__name__}: {told}", recycle=False)
+    if isinstance(error, OSError):
+        return Failure(STORAGE if _is_out_of_reach(error) else "data", text, recycle=False)
     if isinstance(error, RuntimeError) and text.startswith(LOADER_GONE):
         return Failure(WORKER_LOST, text, recycle=False)
     on_cuda = isinstance(error, torch.AcceleratorError) or (
@@ -261,6 +264,14 @@ def failure_of(error: BaseException) -> Failure:
         return Failure("out_of_memory", text, recycle=True)
     trace = "".join(traceback.format_exception(error))
     return Failure("code", f"{text}\n{trace[-MESSAGE_CHARS:]}", recycle=on_cuda)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, what it came from, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _is_out_of_reach(error: BaseException) -> bool:
@@ -283,24 +294,24 @@ def _is_out_of_memory(error: BaseException, text: str) -> bool:
 
 
 @contextmanager
-def _writing(store: StageStore) -> Iterator[None]:
+def _using(store: StageStore) -> Iterator[None]:
     """Tell trouble with the store from trouble with the data, which raises the same errors."""
     try:
         yield
     except OSError as error:
-        raise StoreUnwritable(
-            f"the stage store {store.root} cannot be written: {type(error).__name__}: {error}"
+        raise StoreFault(
+            f"the stage store {store.root} cannot be used: {type(error).__name__}: {error}"
         ) from error
 
 
 def _finished(stage: Stage, store: StageStore) -> History | None:
     """Return the epochs of a stage that somebody finished meanwhile; a damaged one is set aside."""
-    try:
-        if store.is_committed(stage.key):
-            return store.metrics(stage.key)
-    except CorruptStage:
-        pass
-    with _writing(store):
+    with _using(store):
+        try:
+            if store.is_committed(stage.key):
+                return store.metrics(stage.key)
+        except CorruptStage:
+            pass
         store.set_aside(stage.key)
     return None
 
@@ -312,9 +323,9 @@ def _inputs(
     try:
         data = open_data(stage.data)
     except (OSError, ValueError) as error:
-        raise InputsUnavailable(str(error)) from error
+        raise DataUnavailable(str(error)) from error
     if data.digest != stage.data["digest"]:
-        raise InputsUnavailable(
+        raise DataUnavailable(
             f"the data set has changed: the study was started on digest {stage.data['digest']}, "
             f"{stage.data['root']} now has {data.digest}; restore it or start a new study."
         )
@@ -322,15 +333,14 @@ def _inputs(
 
 
 def _parent(key: str, phase: str, store: StageStore) -> Artifacts:
-    try:
-        return store.artifacts(key)
-    except CorruptStage as error:
-        store.set_aside(key)
-        raise StageLost(f"{phase} has to be trained again: {error}") from error
-    except FileNotFoundError as error:
-        raise StageLost(f"{phase} has to be trained again: stage {key} is gone.") from error
-    except OSError as error:
-        raise InputsUnavailable(str(error)) from error
+    with _using(store):
+        try:
+            return store.artifacts(key)
+        except CorruptStage as error:
+            store.set_aside(key)
+            raise StageLost(f"{phase} has to be trained again: {error}") from error
+        except FileNotFoundError as error:
+            raise StageLost(f"{phase} has to be trained again: stage {key} is gone.") from error
 
 
 def _require_sound(report: EpochReport, stage: Stage, *, epochs_before: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sweep.stage_watch import StageWatch
 from tests.sweep.engine_fakes import FakeClaims, FakeSlots, FakeStages
 from trainables.assignment import Stage
+from trainables.manifest import CorruptStage
 
 
 def stage(key):
@@ -79,6 +80,19 @@ def test_epochs_that_cannot_be_read_are_trouble_of_storage_and_the_stage_stays(s
     failure = StageWatch(store, slots, None).epochs_of(SimpleNamespace(key="draft", label="draft"))
     assert failure.error_class == "storage"
     assert "Input/output error" in failure.message
+
+
+def test_a_damaged_stage_that_cannot_be_set_aside_is_trouble_of_storage(slots):
+    class Damaged(FakeStages):
+        def metrics(self, key):
+            raise CorruptStage("history.json is not what was written")
+
+        def set_aside(self, key):
+            raise OSError(errno.EREMOTEIO, "Remote I/O error")
+
+    watch = StageWatch(Damaged(), slots, None)
+    failure = watch.epochs_of(SimpleNamespace(key="draft", label="draft"))
+    assert failure.error_class == "storage"
 
 
 @pytest.mark.parametrize("how", ["it says so", "it is lent again"])

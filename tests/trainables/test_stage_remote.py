@@ -1,13 +1,16 @@
 """A stage store that is a cache of remote storage: what one machine commits, every other reads."""
 
 import errno
+from types import SimpleNamespace
 
 import boto3
 import pytest
 import torch
 from moto.server import ThreadedMotoServer
+from pyarrow import ArrowCapacityError
 
 from hpe.phases.phase import Artifacts
+from trainables import remote_folder
 from trainables.assignment import Stage
 from trainables.manifest import MANIFEST, CorruptStage
 from trainables.remote_folder import RemoteFolder, numbered
@@ -205,11 +208,28 @@ def test_errors_of_object_storage_get_a_number(text, number):
     assert caught.value.errno == number
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("no such key"), OSError(28, "full")])
-def test_errors_that_say_what_they_are_stay_as_they_are(error):
-    with pytest.raises(OSError) as caught, numbered():
-        raise error
-    assert caught.value is error
+def test_an_error_of_googles_that_is_no_oserror_becomes_one():
+    with pytest.raises(OSError, match="429") as caught, numbered():
+        raise ArrowCapacityError("google::cloud::Status(RESOURCE_EXHAUSTED: 429)")
+    assert caught.value.errno == errno.EREMOTEIO
+
+
+def test_an_error_with_a_number_stays_as_it_is():
+    with pytest.raises(OSError, match="full") as caught, numbered():
+        raise OSError(errno.ENOSPC, "full")
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.__cause__ is None
+
+
+def test_a_bucket_whose_region_cannot_be_asked_for_is_an_outage(tmp_path, monkeypatch):
+    def from_uri(uri):
+        raise OSError("When resolving region for bucket 'b': AWS Error NETWORK_CONNECTION")
+
+    monkeypatch.setattr(remote_folder, "FileSystem", SimpleNamespace(from_uri=from_uri))
+    link_remote(tmp_path, "s3://b/stages")
+    with pytest.raises(OSError, match="resolving region") as caught:
+        StageStore(tmp_path).is_committed(KEY)
+    assert caught.value.errno == errno.EREMOTEIO
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "a//b", "a/../b", ""])

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import itertools
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,11 @@ from trainables.sealed_json import StageFormat
 from trainables.stage_remote import link_remote
 from trainables.stages import StageStore
 from trainables.training import (
+    DataUnavailable,
     Failure,
-    InputsUnavailable,
     Seat,
     StageLost,
-    StoreUnwritable,
+    StoreFault,
     failure_of,
     train_stage,
 )
@@ -226,7 +227,7 @@ def test_whatever_fails_of_saving_an_epoch_no_snapshot_is_missing_in_the_end(
         whole(*args, **kwargs)
 
     monkeypatch.setattr(StageStore, call, full_once)
-    with contextlib.suppress(StoreUnwritable):
+    with contextlib.suppress(StoreFault):
         train(job, tmp_path, Desk())
     train(job, tmp_path, Desk())
     kept = sorted(folder.name for folder in (tmp_path / job.key / "kept").iterdir())
@@ -240,12 +241,14 @@ def test_a_metric_that_is_not_finite_is_divergence_and_is_not_saved(tmp_path):
     assert StageStore(tmp_path).last_state(job) is None
 
 
-def test_a_store_that_cannot_be_written_is_told_apart_from_data(tmp_path, monkeypatch):
-    def full(*args: Any, **kwargs: Any) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("call", ["is_committed", "last_state", "save_state", "commit"])
+def test_a_store_that_cannot_be_used_is_told_apart_from_data(tmp_path, monkeypatch, call, number):
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(StageStore, "save_state", full)
-    with pytest.raises(StoreUnwritable, match="No space left on device") as caught:
+    monkeypatch.setattr(StageStore, call, refuse)
+    with pytest.raises(StoreFault, match=os.strerror(number)) as caught:
         train(stage(), tmp_path, Desk())
     assert failure_of(caught.value).error_class == "storage"
 
@@ -256,16 +259,30 @@ def test_an_outage_of_s3_as_a_stage_begins_is_the_storages_fault(tmp_path, monke
         monkeypatch.setenv(name, "testing")
     nobody = "s3://b/stages?scheme=http&endpoint_override=127.0.0.1:1&region=us-east-1"
     link_remote(tmp_path, nobody)
-    with pytest.raises(OSError, match="AWS Error") as caught:
+    with pytest.raises(StoreFault, match="AWS Error") as caught:
         train(stage(), tmp_path, Desk())
     assert failure_of(caught.value).error_class == "storage"
+
+
+def test_data_that_cannot_be_opened_as_a_disk_fails_is_the_disks_fault(tmp_path):
+    def opener(data: Mapping[str, Any]) -> Any:
+        try:
+            raise OSError(errno.EIO, "Input/output error")
+        except OSError as error:
+            raise ValueError("card.json cannot be read") from error
+
+    with pytest.raises(DataUnavailable) as caught:
+        train(stage(), tmp_path, Desk(), opener)
+    failure = failure_of(caught.value)
+    assert failure.error_class == "storage"
+    assert failure.message == "ValueError: card.json cannot be read"
 
 
 def test_data_that_changed_since_the_study_started_is_refused(tmp_path):
     def opener(data: Mapping[str, Any]) -> Any:
         return slot_phases.HandData(name="nothing", digest="1" * 8, splits={}, card={})
 
-    with pytest.raises(InputsUnavailable, match="the data set has changed"):
+    with pytest.raises(DataUnavailable, match="the data set has changed"):
         train(stage(), tmp_path, Desk(), opener)
 
 
@@ -279,7 +296,7 @@ def test_data_that_changed_since_the_study_started_is_refused(tmp_path):
         (torch.AcceleratorError("CUDA error: an illegal access"), "code", True),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "code", True),
         (FileNotFoundError("sample"), "data", False),
-        (InputsUnavailable("no folder"), "data", False),
+        (DataUnavailable("no folder"), "data", False),
         (ValueError("shape"), "code", False),
         (SystemExit(1), "code", False),
     ],
