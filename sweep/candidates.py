@@ -1,6 +1,7 @@
 """What trials stand for: arms and searched points, each with its values over trial seeds."""
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,8 +89,17 @@ def leading(ledger: Ledger, objective: Objective) -> list[Candidate]:
     seed decides nothing, and so are those of which a trial breaks a constraint.
     """
     found = [c for c in candidates(ledger) if keeps_constraints(c, objective)]
-    most = max((len(candidate.values) for candidate in found), default=0)
-    return in_order([c for c in found if len(c.values) == most], objective)
+    return in_order(of_equal_seeds(found), objective)
+
+
+def of_equal_seeds(found: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates with most trial seeds; of several such sets, those most of them have.
+
+    Values over unlike seeds cannot be compared: a seed that is easy for one is easy for all.
+    """
+    having = Counter(frozenset(candidate.values) for candidate in found)
+    seeds = max(having, key=lambda seeds: (len(seeds), having[seeds]), default=frozenset())
+    return [candidate for candidate in found if candidate.values.keys() == seeds]
 
 
 def keeps_constraints(candidate: Candidate, objective: Objective) -> bool:

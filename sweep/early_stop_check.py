@@ -3,7 +3,7 @@
 from hpe.names import nearest
 from sweep.points import Point
 from sweep.samplers import SAMPLERS
-from sweep.study import Study
+from sweep.study import EarlyStop, Study
 
 READ_PRUNED = tuple(name for name, kind in SAMPLERS.items() if kind.reads_stopped)
 """Samplers that learn from trials that were stopped early, or from none at all."""
@@ -26,6 +26,7 @@ def check_early_stop(study: Study, base: Point) -> None:
             f"{rules.rule}; set promote to false, or the rule to asha."
         )
     if rules.rule == "none":
+        _check_says_something(rules)
         return
     if sorted(set(rules.rungs)) != rules.rungs:
         raise ValueError(f"early_stop/rungs: must rise, each once, got {rules.rungs}.")
@@ -37,6 +38,16 @@ def check_early_stop(study: Study, base: Point) -> None:
     if rules.proxy:
         _check_proxy(base)
     _check_cohort(study)
+
+
+def _check_says_something(rules: EarlyStop) -> None:
+    """Refuse what would be ignored, unless the rule was switched off on purpose."""
+    given = rules.model_fields_set
+    if given and "rule" not in given:
+        raise ValueError(
+            f"early_stop/rule: {', '.join(sorted(given))} say how a rule stops trials, and there "
+            f"is no rule; set it to asha, median or sync, or to none if no trial is to be stopped."
+        )
 
 
 def _check_metric(metric: str, base: Point) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from sweep.ledger import Ledger
-from sweep.study import Constraint, Objective, Target, split_metric
+from sweep.study import COST, Constraint, Objective, Target, split_metric
 from sweep.trials import StageEntry, Trial, TrialState
 
-COST_SLOT_S = "cost/slot_s"
-COST_EPOCHS = "cost/epochs"
+COST_SLOT_S = f"{COST}/slot_s"
+COST_EPOCHS = f"{COST}/epochs"
 COSTS: Mapping[str, str] = {
     COST_SLOT_S: "slot-seconds that training its stages takes, or once took where they were reused",
     COST_EPOCHS: "epochs of all its stages",

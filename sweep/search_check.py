@@ -12,7 +12,7 @@ from sweep.messages import about
 from sweep.objectives import COSTS, bound_text, constrained, targets
 from sweep.points import Point, searched_point
 from sweep.samplers import SAMPLERS, Reach
-from sweep.study import Study, label_of
+from sweep.study import Study, known_direction, label_of
 
 SCALAR = (bool, int, float, str, type(None))
 
@@ -132,6 +132,14 @@ def check_objective(study: Study) -> None:
     twice = [metric for metric, count in times.items() if count > 1]
     if twice:
         raise ValueError(f"objective/also: each metric once, got {', '.join(twice)} again.")
+    for target in targets(study.objective):
+        direction = known_direction(target.metric)
+        if direction not in (None, target.direction):
+            raise ValueError(
+                f"objective/direction: by its name {target.metric} is a number to {direction}, got "
+                f"{target.direction}; leave the direction out, or give the metric another name if "
+                f"it means something else."
+            )
     for constraint in study.objective.constraints:
         if (constraint.at_most is None) == (constraint.at_least is None):
             given = "none" if constraint.at_most is None else "both"

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from hpe.config import Config
+from hpe.metrics.direction import Direction, direction_of
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """Names of studies and arms: they become folders and columns."""
@@ -51,11 +52,41 @@ class Arm(Config):
     settings: Settings = {}
 
 
+COST = "cost"
+"""Stands where a plan label would in metrics of what a trial costs, of which less is better."""
+
+
 class Target(Config):
-    """A number the search improves: `<plan label>/<metric key>` of the last phase."""
+    """A number the search improves: `<plan label>/<metric key>` of the last phase.
+
+    Attributes:
+        direction: Which values are better; left out, it is read off the metric's name.
+    """
 
     metric: str
-    direction: Literal["minimize", "maximize"] = "minimize"
+    direction: Direction
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_direction(cls, data: Any) -> Any:
+        """Give the direction that the metric's name says where none is given."""
+        if not isinstance(data, dict) or data.get("direction") is not None:
+            return data
+        metric = data.get("metric")
+        if not isinstance(metric, str):
+            return data  # the field says what is wrong
+        direction = known_direction(metric)
+        if direction is None:
+            raise ValueError(
+                f"the name {metric} does not say whether more of it is better or less; set "
+                f"direction to minimize or maximize."
+            )
+        return {**data, "direction": direction}
+
+
+def known_direction(metric: str) -> Direction | None:
+    """Return which values of a target are better, or None where its name does not say."""
+    return "minimize" if label_of(metric) == COST else direction_of(metric)
 
 
 class Constraint(Config):
@@ -150,11 +181,21 @@ class Seeds(Config):
     trials: Annotated[list[NonNegativeInt], Field(min_length=1)] = [0]
 
 
+FINAL_SEEDS = 24
+"""What a race of three points and one control takes to find a lead of one standard deviation
+(`benchmarks/verdict.py`)."""
+
+
 class Final(Config):
-    """Replicates of the best points and of the arms, for the verdict."""
+    """Replicates of the best points and of the arms, for the verdict.
+
+    Attributes:
+        top_k: How many points run again; 0 for no replicates.
+        seeds: With how many fresh trial seeds, at most, each does.
+    """
 
     top_k: NonNegativeInt = 0
-    seeds: PositiveInt = 3
+    seeds: PositiveInt = FINAL_SEEDS
 
 
 class Ablation(Config):

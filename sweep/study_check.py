@@ -34,7 +34,8 @@ from sweep.reuse_check import check_reuse
 from sweep.samplers import SPACE_SAMPLES
 from sweep.search_check import check_grid, check_metrics, check_objective, check_sampler
 from sweep.source import check_source
-from sweep.study import Study, label_of
+from sweep.study import FINAL_SEEDS, Study, label_of
+from sweep.verdict.race import MIN_ROUNDS
 from trainables.plans import default_settings, unknown_path
 
 Phases = Mapping[str, PhaseSpec]
@@ -131,7 +132,7 @@ def check_study(study: Study, phases: Phases = PHASES, *, has_files: bool = True
         conditional=conditional,
         varied=varied,
         data=data,
-        notices=tuple(_notices(left_out)),
+        notices=tuple(_notices(study, left_out)),
     )
 
 
@@ -260,6 +261,11 @@ def _check_search(study: Study) -> None:
             f"ablation/seeds tells, got {study.ablation.interactions} and "
             f"{study.ablation.seeds} seeds; set 0, or both."
         )
+    if study.final.model_fields_set == {"seeds"}:
+        raise ValueError(
+            f"final/top_k: {study.final.seeds} fresh seeds are given, but not how many of the best "
+            f"points run again; set it (3, say), or to 0 for no replicates."
+        )
     if study.final.top_k > 0 and study.space is None and not study.search.grid:
         raise ValueError(
             f"final/top_k: the best {study.final.top_k} of what is searched are to run again, but "
@@ -305,7 +311,13 @@ def _arms_told_apart_by(
     return others
 
 
-def _notices(left_out: Sequence[str]) -> Iterator[str]:
+def _notices(study: Study, left_out: Sequence[str]) -> Iterator[str]:
+    if study.final.top_k > 0 and study.final.seeds <= MIN_ROUNDS:
+        yield (
+            f"final/seeds: {study.final.seeds} fresh seeds tell apart only what differs by several "
+            f"standard deviations, and nobody leaves the race early; {FINAL_SEEDS} find a lead of "
+            f"one."
+        )
     if left_out:
         yield (
             f"left out, because the given weights replace the phase in which they differ: "

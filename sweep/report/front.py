@@ -53,7 +53,9 @@ def cost_front_chart(ledger: Ledger, study: Study, cost: Cost) -> Chart | None:
     if study.objective.also:
         return None
     metric = f"cost/{cost.unit}"
-    objective = study.objective.model_copy(update={"also": [Target(metric=metric)]})
+    objective = study.objective.model_copy(
+        update={"also": [Target(metric=metric, direction="minimize")]}
+    )
     priced = [
         replace(trial, others={**trial.others, metric: cost.in_unit(seconds)})
         for trial in ledger.in_state(TrialState.COMPLETE)

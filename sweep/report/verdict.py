@@ -6,7 +6,7 @@ from typing import Any
 
 from sweep.candidates import Candidate
 from sweep.ledger import Ledger
-from sweep.messages import counted
+from sweep.messages import counted, listed
 from sweep.naming import metric_words, percent, shown_number, with_spread, with_unit
 from sweep.report.answer import Answer
 from sweep.report.style import (
@@ -221,9 +221,20 @@ def _sentence(replication: Replication, verdict: Verdict, objective: Objective) 
             f"control: {_uncompared(replication, verdict.unknown)}.{known}"
         )
     if not verdict.leads:
-        return f"{name} leads with {value} {metric}; the study has no control to compare it with."
+        controls = [entrant.name for entrant in race.going if entrant.is_control]
+        why = (
+            f"to compare it with {listed(controls)} takes two fresh seeds or more"
+            if controls
+            else "the study has no control to compare it with"
+        )
+        return f"{name} leads with {value} {metric}; {why}."
     first = verdict.leads[0]
     lead = _lead(first, objective)
+    if first.high < 0:
+        return (
+            f"{name} ({value} {metric}) is worse than {first.control}, {_standing(first, race)}: "
+            f"{_apart(first, objective)}."
+        )
     if not first.is_separated:
         return (
             f"The data does not separate {verdict.winner} ({value} {metric}) from {first.control}, "
@@ -247,7 +258,10 @@ def _no_winner(replication: Replication, verdict: Verdict, objective: Objective)
     left_out = f" Not compared: {missing}." if missing else ""
     control = strongest_control(race, verdict, objective)
     if control is None:
-        return f"Every control failed on fresh seeds, so there is no verdict.{left_out}"
+        return (
+            "No control stayed in the race (they failed or break a constraint), so there is no "
+            f"verdict.{left_out}"
+        )
     value = with_unit(verdict.means[control], objective.metric)
     nearest = "" if verdict.nearest is None else f": {_nearest(verdict.nearest, objective)}"
     lost = f" And {_failures(replication, failed)}." if failed else ""
@@ -256,14 +270,25 @@ def _no_winner(replication: Replication, verdict: Verdict, objective: Objective)
 
 def _nearest(lead: Lead, objective: Objective) -> str:
     """Say how far the best of those who left was from it, and whether that means it is worse."""
+    shown = "it is worse" if lead.high < 0 else "the data does not separate the two"
+    return f"the nearest, {lead.candidate}, was {_apart(lead, objective)}, so {shown}"
+
+
+def _apart(lead: Lead, objective: Objective) -> str:
+    """Say how far a point is from a control: `15 mm behind it over 3 fresh seeds (interval ..)`."""
     sign, where = (-1, "behind") if lead.mean <= 0 else (1, "ahead of")
     apart = with_unit(sign * lead.mean, objective.metric, 3)
     low, high = (shown_number(bound, 3) for bound in sorted((sign * lead.low, sign * lead.high)))
-    shown = "it is worse" if lead.high < 0 else "the data does not separate the two"
-    return (
-        f"the nearest, {lead.candidate}, was {apart} {where} it over "
-        f"{counted(lead.rounds, 'fresh seed')} (interval {low} to {high}), so {shown}"
-    )
+    over = counted(lead.rounds, "fresh seed")
+    return f"{apart} {where} it over {over} (interval {low} to {high})"
+
+
+def _breaking(replication: Replication) -> str:
+    """Return who broke a constraint: `arm wide in the search, trial 3 on fresh seeds`."""
+    told = [f"{name} in the search" for name in replication.barred]
+    left = replication.race.left.items()
+    told += [f"{name} on fresh seeds" for name, left in left if left.barred]
+    return ", ".join(told)
 
 
 def _uncompared(replication: Replication, names: Sequence[str]) -> str:
@@ -297,8 +322,7 @@ def _lead(lead: Lead, objective: Objective) -> str:
     if lead.is_separated:
         low = with_unit(lead.low, objective.metric, 3)
         return f"{mean} (at least {low} with {percent(CONFIDENCE)} confidence)"
-    high = with_unit(lead.high, objective.metric, 3)
-    return f"{mean} apart, interval {shown_number(lead.low, 3)} to {high}"
+    return _apart(lead, objective)
 
 
 def _certainty(replication: Replication, verdict: Verdict) -> str:
@@ -311,6 +335,8 @@ def _certainty(replication: Replication, verdict: Verdict) -> str:
         seeds = f"{race.rounds} of at most {seeds}"
     spared = ", as who cannot win any more leaves" if ran < most else ""
     parts = [f"Trained again on {seeds}: {ran} of {most} replicates{spared}."]
+    if out := _breaking(replication):
+        parts.append(f"No answer and nothing to be better than, as they break a constraint: {out}.")
     if verdict.leads:
         parts.append(
             f"Intervals are of differences paired by seed and make up for choosing the best of "

@@ -5,8 +5,11 @@ look at finished rounds alone, so that a race is the same however its trials wer
 and however often the driver was ended.
 
 - A candidate leaves when the leading candidate is better in a paired t test (one-sided, 5 %), and
-  when it is behind the best control after a third of the rounds. A control leaves when the best
-  control is better in the same test. None of this can make a candidate win falsely.
+  when it is not ahead of the best control after a third of the rounds or after the last. A control
+  leaves when the best control is better in the same test. None of this can make a candidate win
+  falsely.
+- Whoever breaks a constraint of the study leaves: it is no answer to the question, and no control
+  that an answer would have to be better than.
 - The race ends early when the one candidate left is better than every control left by Dunnett's
   test at 0.2 %, the share of the error that looks before the end may spend (after Haybittle, 1971,
   and Peto et al., 1976: strict looks before the end cost the last one next to nothing).
@@ -16,7 +19,7 @@ and however often the driver was ended.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scipy import stats
@@ -25,7 +28,7 @@ from hpe.metrics.direction import Direction
 from sweep.verdict.dunnett import dunnett_quantile
 
 MIN_ROUNDS = 4
-"""Before this many rounds nobody leaves."""
+"""Before this many rounds nobody leaves, but who fails or breaks a constraint."""
 
 LEAVE_ERROR = 0.05
 INTERIM_ERROR = 0.002
@@ -51,11 +54,13 @@ class Left:
         after: Rounds finished by then.
         reason: In words.
         failed: Whether it left because its trial failed, which says nothing about how good it is.
+        barred: Whether it left because it broke a constraint, however good it is.
     """
 
     after: int
     reason: str
     failed: bool = False
+    barred: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,12 @@ class Race:
 
 
 def run_race(
-    entrants: Sequence[Entrant], values: Values, *, rounds: int, direction: Direction
+    entrants: Sequence[Entrant],
+    values: Values,
+    *,
+    rounds: int,
+    direction: Direction,
+    broken: Mapping[str, int] | None = None,
 ) -> Race:
     """Return how far a race has come.
 
@@ -97,6 +107,7 @@ def run_race(
             race have not finished do not count yet.
         rounds: Rounds at most.
         direction: Which values are better.
+        broken: Name -> first round, counted from 1, in which it broke a constraint.
     """
     race = Race(tuple(entrants), 0, {}, _why_not(entrants, rounds))
     signed = _higher_is_better(values, direction)
@@ -104,7 +115,8 @@ def run_race(
         finished = race.rounds + 1
         if any(len(values.get(entrant.name, ())) < finished for entrant in race.going):
             break
-        leaving = _leaving(race.going, signed, finished, rounds)
+        barred = {e.name for e in race.going if (broken or {}).get(e.name) == finished}
+        leaving = _leaving(race.going, signed, finished, rounds, barred)
         race = replace(race, rounds=finished, left={**race.left, **leaving})
         race = replace(race, ended_by=_ended_by(race, signed, rounds))
     return race
@@ -119,6 +131,7 @@ def paired_t(differences: Sequence[float]) -> float:
 
 
 Signed = Mapping[str, Sequence[float | None]]
+Rows = Mapping[str, Sequence[float]]
 
 
 def _higher_is_better(values: Values, direction: Direction) -> Signed:
@@ -137,34 +150,49 @@ def _why_not(entrants: Sequence[Entrant], rounds: int) -> str | None:
 
 
 def _leaving(
-    going: Sequence[Entrant], values: Signed, finished: int, rounds: int
+    going: Sequence[Entrant], values: Signed, finished: int, rounds: int, barred: Collection[str]
 ) -> dict[str, Left]:
     """Return who leaves after this round, and why."""
-    leaving = {
-        e.name: Left(finished, "its trial failed", failed=True)
-        for e in going
-        if values[e.name][finished - 1] is None
+    leaving = {name: Left(finished, "it breaks a constraint", barred=True) for name in barred}
+    for entrant in going:
+        if values[entrant.name][finished - 1] is None:
+            leaving[entrant.name] = Left(finished, "its trial failed", failed=True)
+    points, controls = (
+        {
+            e.name: _row(values[e.name], finished)
+            for e in going
+            if e.is_control is is_control and e.name not in leaving
+        }
+        for is_control in (False, True)
+    )
+    reasons: dict[str, str] = {}
+    if finished == rounds or finished >= max(MIN_ROUNDS, FUTILITY_SHARE * rounds):
+        reasons |= _behind(points, controls)
+    if MIN_ROUNDS <= finished < rounds:
+        reasons |= _beaten(points, finished) | _beaten(controls, finished)
+    return leaving | {name: Left(finished, reason) for name, reason in reasons.items()}
+
+
+def _beaten(rows: Rows, finished: int) -> dict[str, str]:
+    """Return who is worse than the best of its own kind, as far as a paired test can say."""
+    leader = max(rows, key=lambda name: sum(rows[name]), default="")
+    quantile = float(stats.t.ppf(1 - LEAVE_ERROR, finished - 1))
+    return {
+        name: f"{leader} is better in a paired test"
+        for name, row in rows.items()
+        if name != leader and paired_t(_minus(rows[leader], row)) > quantile
     }
-    if not MIN_ROUNDS <= finished < rounds:
-        return leaving
-    rows = {e.name: _row(values[e.name], finished) for e in going if e.name not in leaving}
-    best: dict[bool, str] = {}
-    for is_control in (False, True):
-        kind = [e.name for e in going if e.is_control is is_control and e.name in rows]
-        if not kind:
-            continue
-        best[is_control] = leader = max(kind, key=lambda name: sum(rows[name]))
-        quantile = float(stats.t.ppf(1 - LEAVE_ERROR, finished - 1))
-        for name in kind:
-            if name != leader and paired_t(_minus(rows[leader], rows[name])) > quantile:
-                leaving[name] = Left(finished, f"{leader} is better in a paired test")
-    if True in best and finished >= FUTILITY_SHARE * rounds:
-        control = rows[best[True]]
-        for entrant in going:
-            name = entrant.name
-            if not entrant.is_control and name in rows and sum(rows[name]) <= sum(control):
-                leaving.setdefault(name, Left(finished, f"it is not ahead of {best[True]}"))
-    return leaving
+
+
+def _behind(points: Rows, controls: Rows) -> dict[str, str]:
+    """Return the points that are not ahead of the best control."""
+    best = max(controls, key=lambda name: sum(controls[name]), default=None)
+    if best is None:
+        return {}
+    needed = sum(controls[best])
+    return {
+        name: f"it is not ahead of {best}" for name, row in points.items() if sum(row) <= needed
+    }
 
 
 def _ended_by(race: Race, values: Signed, rounds: int) -> str | None:

@@ -7,7 +7,8 @@ from itertools import count, islice
 from sweep.candidates import candidates, failed_arms, in_order, keeps_constraints
 from sweep.ledger import Ledger
 from sweep.naming import trial_name
-from sweep.study import Study
+from sweep.objectives import is_feasible
+from sweep.study import Objective, Study
 from sweep.trials import Trial, TrialState
 from sweep.verdict.race import Entrant, Race, Values, run_race
 
@@ -28,6 +29,7 @@ class Replication:
         values: Name -> what it has reached in each round it has finished.
         race: What follows from these.
         missing: Name of an arm that could not enter -> why.
+        barred: Arms that broke a constraint in the search, which no answer has to be better than.
     """
 
     sources: Mapping[str, Trial]
@@ -36,6 +38,7 @@ class Replication:
     values: Values
     race: Race
     missing: Mapping[str, str] = field(default_factory=dict)
+    barred: tuple[str, ...] = ()
 
     def next_due(self) -> tuple[Trial, int] | None:
         """Return source and seed of the first replicate of the present round that has not begun."""
@@ -52,14 +55,15 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
     The best `final.top_k` searched points of those that completed with every trial seed and keep
     the constraints, and all arms that did, which are the controls. Everyone in a round has the
     same trial seed, which the search has not used: arms may share stages, replicates of one point
-    cannot.
+    cannot. Who breaks a constraint on a fresh seed leaves the race.
     """
     if study.final.top_k == 0 or ledger.is_searching:
         return None
     sources, entrants = {}, []
     found = [c for c in candidates(ledger) if len(c.values) == len(study.seeds.trials)]
-    points = [c for c in found if c.arm is None and keeps_constraints(c, study.objective)]
-    arms = [c for c in found if c.arm in study.arms]
+    kept = [c for c in found if keeps_constraints(c, study.objective)]
+    points = [c for c in kept if c.arm is None]
+    arms = [c for c in kept if c.arm in study.arms]
     for candidate in (*in_order(points, study.objective)[: study.final.top_k], *arms):
         source = candidate.trials[0]
         sources[trial_name(source)] = source
@@ -70,18 +74,39 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
         for trial in ledger.replicates.values()
         if trial.replicate_of is not None and trial.without is None
     }
-    values = {
-        name: finished_rounds(begun.get((source.number, seed)) for seed in seeds)
+    ran = {
+        name: [begun.get((source.number, seed)) for seed in seeds]
         for name, source in sources.items()
     }
-    race = run_race(entrants, values, rounds=len(seeds), direction=study.objective.direction)
-    return Replication(sources, seeds, begun, values, race, _missing(study, ledger, sources))
+    values = {name: finished_rounds(trials) for name, trials in ran.items()}
+    broken = {
+        name: number
+        for name, trials in ran.items()
+        if (number := _first_that_breaks(trials, study.objective)) is not None
+    }
+    direction = study.objective.direction
+    race = run_race(entrants, values, rounds=len(seeds), direction=direction, broken=broken)
+    barred = tuple(c.name for c in found if c.arm in study.arms and c not in kept)
+    missing = _missing(study, ledger, {*sources, *barred})
+    return Replication(sources, seeds, begun, values, race, missing, barred)
 
 
-def _missing(study: Study, ledger: Ledger, entered: Collection[str]) -> dict[str, str]:
-    """Return the arms that did not enter, which nobody was compared with, and why."""
+def _first_that_breaks(trials: Iterable[Trial | None], objective: Objective) -> int | None:
+    """Return the first round, counted from 1, in which a trial breaks a constraint."""
+    broken = (
+        number
+        for number, trial in enumerate(trials, start=1)
+        if trial is not None
+        and trial.state is TrialState.COMPLETE
+        and not is_feasible(trial, objective)
+    )
+    return next(broken, None)
+
+
+def _missing(study: Study, ledger: Ledger, accounted: Collection[str]) -> dict[str, str]:
+    """Return the arms that could not enter, which nobody was compared with, and why."""
     failed = failed_arms(ledger)
-    absent = (name for name in (f"arm {arm}" for arm in study.arms) if name not in entered)
+    absent = (name for name in (f"arm {arm}" for arm in study.arms) if name not in accounted)
     return {
         name: f"{failed[name]} in the search" if name in failed else "has not run in the search"
         for name in absent

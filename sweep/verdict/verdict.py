@@ -53,11 +53,11 @@ class Verdict:
 
     Attributes:
         winner: The candidate with the best mean of those who stayed, or None if none did.
-        leads: The winner's, over every control that ran two rounds with it, first the one that
-            decides: a control that failed and that it is not separated from, else the strongest of
-            those who stayed.
-        nearest: Where no candidate stayed, of those that did not fail the best lead, mostly below
-            zero, over the strongest control that stayed.
+        leads: The winner's, over every control that ran two rounds with it and kept the
+            constraints, first the one that decides: a control that failed and that it is not
+            separated from, else the strongest of those who stayed.
+        nearest: Where no candidate stayed, the best lead, mostly below zero, over the strongest
+            control that stayed, of candidates that neither failed nor broke a constraint.
         unknown: Controls that failed before they had run two rounds with the winner, or that could
             not enter.
         means: Name -> mean objective over the rounds it ran.
@@ -170,7 +170,7 @@ def _nearest(
     leads = [
         _lead(merits, name, strongest, len(candidates))
         for name in candidates
-        if name in mean and not race.left[name].failed
+        if name in mean and not race.left[name].failed and not race.left[name].barred
     ]
     return max(filter(None, leads), key=lambda lead: lead.mean, default=None)
 
@@ -178,11 +178,9 @@ def _nearest(
 def _leads(race: Race, merits: Mapping[str, Sequence[float]], winner: str) -> tuple[Lead, ...]:
     """Return the winner's leads, the one first that decides."""
     entered = sum(not entrant.is_control for entrant in race.entrants)
-    leads = [
-        lead
-        for entrant in race.entrants
-        if entrant.is_control and (lead := _lead(merits, winner, entrant.name, entered))
-    ]
+    barred = {name for name, left in race.left.items() if left.barred}
+    controls = [e.name for e in race.entrants if e.is_control and e.name not in barred]
+    leads = [lead for name in controls if (lead := _lead(merits, winner, name, entered))]
 
     def order(lead: Lead) -> tuple[int, float]:
         left = race.left.get(lead.control)

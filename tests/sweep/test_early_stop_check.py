@@ -7,7 +7,10 @@ from sweep.points import searched_point
 from tests.sweep.engine_fakes import make_study
 from tests.sweep.engine_phases import PHASES
 
-ALSO = {"metric": "final/val/error", "also": [{"metric": "final/cost"}]}
+ALSO = {
+    "metric": "final/val/error",
+    "also": [{"metric": "final/cost", "direction": "minimize"}],
+}
 
 
 def check(**changes):
@@ -29,6 +32,10 @@ def check(**changes):
         (
             {"early_stop": {"promote": True}},
             "early_stop/promote: only early_stop/rule: asha pauses and promotes, got rule: none;",
+        ),
+        (
+            {"early_stop": {"proxy": True, "keep": 0.3}},
+            "early_stop/rule: keep, proxy say how a rule stops trials, and there is no rule;",
         ),
         (
             {"early_stop": {"rule": "asha", "metric": "draft/val/prox"}},

@@ -2,9 +2,10 @@
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from pydantic import ValidationError
 
 from sweep.search_check import check_sampler
-from sweep.study import Search, Study
+from sweep.study import Search, Study, Target
 from sweep.study_check import check_study
 
 METRIC = "finetune/val/root_epe_mm"
@@ -140,6 +141,14 @@ def test_every_sampler_but_cmaes_takes_several_objectives_and_constraints(sample
             f"objective/also: each metric once, got {METRIC} again.",
         ),
         (
+            judged(direction="maximize"),
+            f"objective/direction: by its name {METRIC} is a number to minimize, got maximize;",
+        ),
+        (
+            judged(also=[{"metric": "cost/slot_s", "direction": "maximize"}]),
+            "objective/direction: by its name cost/slot_s is a number to minimize, got maximize;",
+        ),
+        (
             judged(constraints=[{"metric": "cost/epochs"}]),
             "objective/constraints: cost/epochs needs either at_most or at_least, got none;",
         ),
@@ -175,3 +184,24 @@ def test_cmaes_needs_a_number_that_every_point_has():
     with pytest.raises(ValueError, match="cmaes adapts numbers that every point has"):
         check_sampler(study, searched, frozenset({"a/strength"}))
     check_sampler(study, searched, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [
+        ("finetune/val/root_epe_mm", "minimize"),
+        ("finetune/val/auc_20_50", "maximize"),
+        ("segment/val/miou", "maximize"),
+        ("cost/epochs", "minimize"),
+    ],
+)
+def test_a_direction_that_is_left_out_is_read_off_the_name(metric, direction):
+    assert Target(metric=metric).direction == direction
+    assert Target(metric=metric, direction="minimize").direction == "minimize"
+
+
+def test_a_name_that_does_not_say_its_direction_wants_one():
+    content = {"metric": "finetune/val/sharpness"}
+    with pytest.raises(ValidationError, match="the name finetune/val/sharpness does not say"):
+        Target.model_validate(content)
+    assert Target.model_validate({**content, "direction": "maximize"}).direction == "maximize"

@@ -110,7 +110,10 @@ def test_a_study_that_has_not_begun_and_a_journal_that_is_none_are_refused(runs)
             {"metric": "final/val/error", "direction": "maximize"},
             r"\(minimize final/val/error; here: maximize final/val/error\)",
         ),
-        ({"metric": "draft/val/proxy"}, r"\(minimize final/val/error; here: minimize draft"),
+        (
+            {"metric": "draft/val/proxy", "direction": "minimize"},
+            r"\(minimize final/val/error; here: minimize draft",
+        ),
         (
             {"metric": "final/val/error", "also": [{"metric": "cost/epochs"}]},
             "first did not record cost/epochs, which",

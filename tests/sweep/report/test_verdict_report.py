@@ -12,6 +12,7 @@ from sweep.outcome import Outcome, judge_failures
 from sweep.report.result import result_of
 from sweep.report.verdict import verdict_table
 from sweep.report.writing import write_report
+from sweep.study import Constraint, Final, Study
 from sweep.trials import TrialState
 from tests.sweep.engine_fakes import Play, make_study
 from tests.sweep.engine_phases import PHASES
@@ -44,8 +45,8 @@ def failed(ledger: Ledger, *, arm: str | None, after: int = 0) -> Ledger:
     return ledger
 
 
-def told(ledger: Ledger):
-    return result_of(ledger, STUDY, epochs_of=lambda stage: stage.epochs, cores_per_slot=None)
+def told(ledger: Ledger, study: Study = STUDY):
+    return result_of(ledger, study, epochs_of=lambda stage: stage.epochs, cores_per_slot=None)
 
 
 def test_a_winner_is_told_with_its_lead_over_the_strongest_control(ledger):
@@ -90,6 +91,44 @@ def test_where_no_point_beats_the_control_the_control_leads(ledger):
     assert result.best.arm == "published"
 
 
+def test_where_a_race_was_too_short_for_leaving_a_control_that_is_ahead_leads(ledger):
+    shifted(ledger, point=3.0, published=0.0, no_draft=5.0)
+    keep(ledger, rounds=2)
+    study = STUDY.model_copy(update={"final": Final(top_k=2, seeds=2)})
+    result = told(ledger, study)
+    assert result.answer.sentence.startswith("No searched point won against arm published (")
+    assert result.best.arm == "published"
+
+
+def test_after_one_round_the_controls_are_not_passed_over(ledger):
+    shifted(ledger, point=-2.0, published=0.0, no_draft=5.0)
+    result = told(keep(ledger, rounds=1))
+    assert result.answer.separated is None
+    assert result.answer.sentence.endswith(
+        "to compare it with arm published and arm no_draft takes two fresh seeds or more."
+    )
+
+
+def test_who_breaks_a_constraint_is_named_and_not_compared_with(ledger):
+    shifted(ledger, point=-2.0, published=0.0, no_draft=-9.0)
+    constraint = Constraint(metric="cost/epochs", at_least=4)
+    objective = STUDY.objective.model_copy(update={"constraints": [constraint]})
+    for trial in ledger.everything():
+        trial.others = {"cost/epochs": 3.0 if trial.arm == "no_draft" else 6.0}
+    answer = told(ledger, STUDY.model_copy(update={"objective": objective})).answer
+    assert "ahead of arm published, the strongest control, by" in answer.sentence
+    assert "as they break a constraint: arm no_draft in the search." in answer.certainty
+    assert answer.separated is True
+
+
+def keep(ledger: Ledger, *, rounds: int) -> Ledger:
+    """Forget all replicates but those of the first rounds."""
+    for number, trial in list(ledger.replicates.items()):
+        if trial.seed >= 1000 + rounds:
+            del ledger.replicates[number]
+    return ledger
+
+
 def test_a_point_that_left_a_race_it_had_not_lost_is_not_called_worse(ledger):
     for trial in ledger.replicates.values():
         wave = 2.0 if trial.seed % 2 else -2.0
@@ -118,8 +157,7 @@ def test_points_that_failed_are_not_told_as_beaten(ledger, tmp_path):
 def test_a_control_that_failed_is_told_and_not_passed_over(ledger):
     shifted(ledger, point=-2.0, published=-9.0, no_draft=1.0)
     result = told(failed(ledger, arm="published", after=3))
-    assert "does not separate" in result.answer.sentence
-    assert "arm published, which failed after 3 fresh seeds" in result.answer.sentence
+    assert "is worse than arm published, which failed after 3 fresh seeds" in result.answer.sentence
     assert result.answer.separated is False
 
 

@@ -98,3 +98,27 @@ def test_all_rounds_are_the_end_and_none_is_no_race():
     assert (found.rounds, found.ended_by) == (8, "all 8 rounds are run")
     assert found.due(values) == []
     assert race(values, rounds=0) == Race((A, B, CONTROL), 0, {}, "there are no rounds")
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4])
+def test_a_race_too_short_for_leaving_is_not_won_by_who_is_behind_a_control(rounds):
+    values = {"a": [1.0, 1.1, 0.9, 1.0], "b": [0.5, 0.6, 0.4, 0.5], "control": [9.0, 9.1, 8.9, 9.0]}
+    found = race(values, rounds=rounds)
+    assert found.ended_by == "no candidate is left"
+    assert found.left["a"].reason == "it is not ahead of control"
+    assert found.left["a"].after == rounds
+
+
+def test_who_breaks_a_constraint_leaves_and_is_nobody_to_be_ahead_of():
+    values = {"a": raised(9.0), "b": raised(5.0)[::-1], "control": raised(7.0), "other": NOISE}
+    found = run_race(
+        (A, B, CONTROL, OTHER),
+        values,
+        rounds=8,
+        direction="maximize",
+        broken={"a": 2, "control": 1},
+    )
+    assert found.left["control"].after == 1
+    assert found.left["a"].after == 2
+    assert all(found.left[name].barred for name in ("a", "control"))
+    assert found.ended_by == "b is ahead beyond doubt"

@@ -130,18 +130,68 @@ def test_fresh_seeds_are_none_of_the_searchs():
     assert final_seeds(study) == (1000, 1002, 1003)
 
 
-def test_what_cannot_be_replicated_is_refused():
-    content = {
-        "name": "mine",
-        "question": "Which?",
-        "data": {"name": "rendered_hands"},
-        "plan": ["finetune"],
-        "arms": {"only": {}},
-        "objective": {"metric": "finetune/val/root_epe_mm"},
-        "final": {"top_k": 2},
-    }
-    with pytest.raises(ValueError, match=r"final/top_k: .* the study has no space"):
-        check_study(Study.model_validate(content))
+ARMS_ALONE = {
+    "name": "mine",
+    "question": "Which?",
+    "data": {"name": "rendered_hands"},
+    "plan": ["finetune"],
+    "arms": {"only": {}},
+    "objective": {"metric": "finetune/val/root_epe_mm"},
+}
+SEARCHED = {**ARMS_ALONE, "search": {"sampler": "grid", "grid": {"finetune/epochs": [2, 3]}}}
+
+
+def checked(content, **changes):
+    return check_study(Study.model_validate({**content, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("final", "said"),
+    [
+        ({"top_k": 2}, r"final/top_k: .* the study has no space"),
+        ({"seeds": 24}, r"final/top_k: 24 fresh seeds are given, but not how many"),
+    ],
+)
+def test_what_cannot_be_replicated_is_refused(final, said):
+    with pytest.raises(ValueError, match=said):
+        checked(ARMS_ALONE, final=final)
+
+
+def test_replicates_may_be_switched_off_beside_their_seeds():
+    assert checked(ARMS_ALONE, final={"top_k": 0, "seeds": 24}).notices == ()
+
+
+def test_that_few_seeds_tell_little_is_said():
+    (notice,) = checked(SEARCHED, final={"top_k": 2, "seeds": 3}).notices
+    assert notice.startswith("final/seeds: 3 fresh seeds tell apart only")
+    assert checked(SEARCHED, final={"top_k": 2}).notices == ()
+
+
+def bounded(**bound):
+    """Bound the epochs: the arm `no_draft` has 3, whoever trains both phases 6."""
+    constraints = [{"metric": "cost/epochs", **bound}]
+    return {"metric": "final/val/error", "constraints": constraints}
+
+
+def test_an_arm_that_breaks_a_constraint_is_no_control(tmp_path):
+    study = make_study(final=FINAL, objective=bounded(at_least=4))
+    found = replication_of(study, Play(study, tmp_path).run())
+    assert found.barred == ("arm no_draft",)
+    assert found.missing == {}
+    assert [entrant.name for entrant in found.race.entrants if entrant.is_control] == [
+        "arm published"
+    ]
+
+
+def test_who_breaks_a_constraint_on_a_fresh_seed_leaves(tmp_path):
+    study = make_study(final=FINAL, objective=bounded(at_most=6))
+    ledger = Play(study, tmp_path).run()
+    assert not any(left.barred for left in replication_of(study, ledger).race.left.values())
+    for trial in ledger.replicates.values():
+        if trial.arm == "published" and trial.seed == 1001:
+            trial.others = {"cost/epochs": 7.0}
+    left = replication_of(study, ledger).race.left["arm published"]
+    assert (left.barred, left.after) == (True, 2)
 
 
 def test_replicates_survive_being_read_again(tmp_path):

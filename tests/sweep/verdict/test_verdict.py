@@ -55,6 +55,16 @@ def test_the_study_is_decided_by_the_strongest_control():
     assert verdict.leads[1].is_separated
 
 
+def test_a_control_that_breaks_a_constraint_decides_nothing():
+    left = {"strong": Left(4, "it breaks a constraint", barred=True)}
+    assert [lead.control for lead in told(left=left).leads] == ["weak"]
+
+
+def test_a_candidate_that_breaks_a_constraint_is_not_the_nearest():
+    barred, behind = Left(4, "it breaks a constraint", barred=True), Left(4, "it is not ahead")
+    assert told(left={"a": barred, "b": behind}).nearest.candidate == "b"
+
+
 def test_without_a_candidate_there_is_no_winner():
     entrants = (Entrant("a", is_control=False), Entrant("strong", is_control=True))
     values = {"a": [9.0, 9.2, 9.1, 9.3], "strong": [1.0, 1.1, 1.3, 1.0]}
