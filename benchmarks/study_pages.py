@@ -18,7 +18,6 @@ from sweep.continuation import changes, recorded_study
 from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
-from sweep.lineage import cores_per_slot
 from sweep.report.history import epochs_from
 from sweep.report.result import result_of
 from sweep.report.study_page import study_page
@@ -51,7 +50,6 @@ def page_of(folder: StudyDir, runs: RunsDir) -> str | None:
         ledger,
         study,
         epochs_of=epochs_from(StageStore(runs.stages)),
-        cores_per_slot=cores_per_slot(ledger.lineage),
     )
     if result.ended_by is None:
         return None

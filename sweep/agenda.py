@@ -99,20 +99,18 @@ def is_of(study: Study, trial: Trial) -> bool:
     return study.search.trials > 0 if trial.arm is None else trial.arm in study.arms
 
 
-def is_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float) -> bool:
+def is_over(study: Study, ledger: Ledger, *, elapsed_s: float) -> bool:
     """Say whether nothing is left to run: no trial is unfinished and none is to begin."""
-    reason = why_over(study, ledger, elapsed_s=elapsed_s, gpus_per_slot=gpus_per_slot)
-    return reason is not None
+    return why_over(study, ledger, elapsed_s=elapsed_s) is not None
 
 
-def why_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: float) -> str | None:
+def why_over(study: Study, ledger: Ledger, *, elapsed_s: float) -> str | None:
     """Return what ended a study of which nothing is left to run, or None if something is.
 
     Args:
         study: The study and its budget.
         ledger: What happened so far.
         elapsed_s: Seconds in which a driver was at work.
-        gpus_per_slot: GPUs that a running trial occupies.
     """
     if unfinished(study, ledger):
         return None
@@ -122,13 +120,8 @@ def why_over(study: Study, ledger: Ledger, *, elapsed_s: float, gpus_per_slot: f
             target_reached(study, ledger)
             or f"all that was asked for has run ({_ran(study, ledger)})"
         )
-    return budget_used_up(
-        study,
-        ledger,
-        elapsed_s=elapsed_s,
-        gpus_per_slot=gpus_per_slot,
-        searching=due.replicate_of is None,
-    )
+    searching = due.replicate_of is None
+    return budget_used_up(study, ledger, elapsed_s=elapsed_s, searching=searching)
 
 
 class Agenda:
@@ -137,15 +130,11 @@ class Agenda:
     Args:
         study: The study.
         book: Its open journal, which also tells the time.
-        gpus_per_slot: GPUs that a running trial occupies.
         shortage: Says why no trial may begin for now, such as a full disk, or None.
     """
 
-    def __init__(
-        self, study: Study, book: Book, *, gpus_per_slot: float, shortage: Callable[[], str | None]
-    ) -> None:
-        self._study, self._book, self._gpus_per_slot = study, book, gpus_per_slot
-        self._shortage = shortage
+    def __init__(self, study: Study, book: Book, *, shortage: Callable[[], str | None]) -> None:
+        self._study, self._book, self._shortage = study, book, shortage
 
     def due(self) -> Due | None:
         """Return the next trial of the study, unless its budget is used up."""
@@ -161,7 +150,6 @@ class Agenda:
             self._study,
             self._book.ledger,
             elapsed_s=self._book.elapsed_s,
-            gpus_per_slot=self._gpus_per_slot,
             searching=searching,
         )
         return self._told_once(_no_further(reason))
@@ -187,7 +175,6 @@ def budget_used_up(
     ledger: Ledger,
     *,
     elapsed_s: float,
-    gpus_per_slot: float,
     searching: bool = True,
 ) -> str | None:
     """Return why no further trial should begin, or None.
@@ -196,25 +183,19 @@ def budget_used_up(
         study: The study and its budget.
         ledger: What happened so far.
         elapsed_s: Seconds in which a driver was at work.
-        gpus_per_slot: GPUs that a running trial occupies.
         searching: Whether it is the search that would begin it, which a target ends as well.
     """
     budget = study.budget
     if budget.wall_h is not None and elapsed_s >= budget.wall_h * 3600:
         return f"budget/wall_h: {budget.wall_h:g} h of running are used up"
-    if budget.gpu_h is not None and gpu_hours(ledger, gpus_per_slot=gpus_per_slot) >= budget.gpu_h:
+    if budget.gpu_h is not None and gpu_hours(ledger) >= budget.gpu_h:
         return f"budget/gpu_h: {budget.gpu_h:g} GPU-hours are used up"
     return target_reached(study, ledger) if searching else None
 
 
-def gpu_hours(ledger: Ledger, *, gpus_per_slot: float) -> float:
+def gpu_hours(ledger: Ledger) -> float:
     """Return the GPU-hours that trials and replicates have taken."""
-    return gpus_per_slot * slot_hours(ledger)
-
-
-def slot_hours(ledger: Ledger) -> float:
-    """Return the hours that trials and replicates have taken of a slot."""
-    return ledger.slot_s / 3600
+    return ledger.spent.gpu_s / 3600
 
 
 def target_reached(study: Study, ledger: Ledger) -> str | None:

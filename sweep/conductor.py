@@ -53,7 +53,6 @@ class Conductor:
         stages: Stages,
         slots: Slots,
         num_slots: int,
-        gpus_per_slot: float = 0.0,
         store_root: str,
         book: Book,
         claims: Claims | None = None,
@@ -64,7 +63,7 @@ class Conductor:
         self._stages = StageWatch(stages, slots, claims)
         self._slots, self._num_slots = slots, num_slots
         self._book = book
-        self._agenda = Agenda(study, book, gpus_per_slot=gpus_per_slot, shortage=shortage)
+        self._agenda = Agenda(study, book, shortage=shortage)
         plan = parse_plan(study.plan, phases)
         self._judge, self._promotions = RungJudge(study, plan), Promotions(study, plan)
         self._sampler = SamplerView(study, space, book.ledger) if space is not None else None

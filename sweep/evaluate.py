@@ -1,6 +1,8 @@
 """`python sweep/evaluate.py <run, stage or study>`: what trained networks are worth on what."""
 
 import argparse
+import hashlib
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+NAME_DIGITS = 8
 
 if __name__ == "__main__":  # run as a file: the project is importable, its folder `sweep` is not
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != ROOT / "sweep")]
@@ -232,7 +235,7 @@ def _evaluate_hands(
 
 def _folder(split: OpenedSplit, runs: RunsDir, options: argparse.Namespace) -> Path:
     chosen: Path | None = options.out
-    return chosen or runs.root / "evaluations" / _slug(options, split.settings["name"], split.name)
+    return chosen or runs.root / "evaluations" / _folder_name(options, split)
 
 
 def _about(
@@ -265,12 +268,27 @@ def _meaning(settings: dict[str, Any], split: str) -> str:
     return "the official labels" if settings.get("final") and split == "test" else USES[split]
 
 
-def _slug(options: argparse.Namespace, data: str, split: str) -> str:
-    parts = [Path(options.run).stem if Path(options.run).is_file() else options.run, data, split]
+def _folder_name(options: argparse.Namespace, split: OpenedSplit) -> str:
+    """Return a name that says what is scored, with a digest of what it does not say.
+
+    No two evaluations that may come to other scores have the same, and repeating one has its own.
+    """
+    file = Path(options.run)
+    parts = [file.stem if file.is_file() else options.run, split.settings["name"], split.name]
+    parts += ["final"] if options.final else []
+    parts += [f"first-{options.limit}"] if options.limit is not None else []
     parts += [] if options.epoch is None else [f"epoch-{options.epoch}"]
     parts += ["refined"] if options.refine_box else []
     parts += [f"{options.rotations}-turns"] if options.rotations > 1 else []
     parts += ["mirrored"] if options.mirrored else []
+    parts += [f"by-{options.by}"] if options.by is not None else []
+    unsaid = {
+        "file": str(file.resolve()) if file.is_file() else None,
+        "data": split.settings,
+        "place": None if options.data_dir is None else str(options.data_dir.resolve()),
+    }
+    text = json.dumps(unsaid, sort_keys=True, default=str)
+    parts.append(hashlib.sha256(text.encode()).hexdigest()[:NAME_DIGITS])
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-.")
 
 

@@ -293,11 +293,15 @@ class Execution:
                     on_interrupt=lambda: display.note(STOPPING),
                     on_slots=lambda states: _show_slots(states, display, page),
                 )
-            except OBSTACLES as error:
-                notifier.cannot_go_on(error, book.ledger)
-                raise
             except StudyInterrupted as end:
                 raise Interrupted(end.signum) from None
+            except Exception as error:  # an edge: nobody may be looking but at page and hooks
+                if interruption_behind(error) is None:
+                    is_told = isinstance(error, OBSTACLES)
+                    reason = str(error) if is_told else f"{type(error).__name__}: {error}"
+                    notifier.cannot_go_on(reason, book.ledger)
+                    page.break_off(reason)
+                raise
 
 
 def _show_slots(states: Mapping[str, str], display: Display, page: StatusPage) -> None:

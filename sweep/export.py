@@ -137,7 +137,6 @@ def _result(journal: Path, store: StageStore) -> StudyResult:
         ledger,
         Study.model_validate(ledger.study),
         epochs_of=epochs_from(store),
-        cores_per_slot=None,
     )
 
 

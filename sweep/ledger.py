@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweep.slot_time import NOTHING, Slot, Spent
 from sweep.trials import Epoch, PrefixOf, RungEntry, StageEntry, Trial, TrialState
 
 FIRST_REPLICATE = 1_000_000
@@ -49,12 +50,14 @@ class Ledger:
         ablations: The `ablation` records, by the trial that they are of.
         known: Trials of another study that the sampler is told of as well, and nothing else is, by
             number; `source` is the record of what was taken of it.
+        lineage: Of the last session; a trial has that of the session it was trained in.
         elapsed_s: Seconds in which a driver was at work, over all sessions.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.study: Mapping[str, Any] | None = None
         self.lineage: Mapping[str, Any] = {}
+        self._slot = Slot()
         self.trials: dict[int, Trial] = {}
         self.replicates: dict[int, Trial] = {}
         self.ablations: dict[int, Record] = {}
@@ -65,7 +68,7 @@ class Ledger:
         self._searched: list[Trial] = []
         self._arms: dict[str, set[int]] = {}
         self._running: dict[int, Trial] = {}
-        self._slot_s = 0.0
+        self._spent = NOTHING
         self._elapsed_before_s = 0.0
         self._session_s = 0.0
         for record in records:
@@ -81,6 +84,7 @@ class Ledger:
         match record["kind"]:
             case "study":
                 self.study, self.lineage = record["study"], record["lineage"]
+                self._slot = Slot.of(self.lineage)
             case "session":
                 self.sessions.append(record)
             case "note":
@@ -122,7 +126,7 @@ class Ledger:
         if trial.state is TrialState.RUNNING:
             self._running[trial.number] = trial
         else:
-            self._slot_s += trial.duration_s
+            self._spent += trial.spent
         if trial.replicate_of is not None:
             self.replicates[trial.number] = trial
             return
@@ -163,17 +167,18 @@ class Ledger:
                 replicate_of=replicate_of,
                 without=None if without is None else tuple(without),
                 changed=record.get("changed", {}),
+                lineage=self.lineage,
             )
         )
 
     def _apply_restage(self, record: Record) -> None:
         trial = self.trial(record["trial"])
         before = {stage.key: stage for stage in trial.stages}
-        spent_s = trial.duration_s
+        spent = trial.spent
         trial.stages = [before.get(stage.key, stage) for stage in _entries(record["stages"])]
         trial.settings = record.get("settings", trial.settings)
         trial.lighter = record.get("lighter", trial.lighter)
-        trial.replaced_s += spent_s - trial.duration_s
+        trial.replaced += spent - trial.spent
         kept = {stage.label for stage in trial.stages if stage.key in before}
         trial.rungs = [rung for rung in trial.rungs if rung.label in kept]
         trial.progress = _progress(trial)
@@ -181,12 +186,10 @@ class Ledger:
     def _apply_stage(self, record: Record) -> None:
         trial = self.trial(record["trial"])
         stage = trial.stage(record["label"])
-        stage.status = record["status"]
+        stage.status, trial.lineage = record["status"], self.lineage
         match record["status"]:
             case "running":
-                stage.earlier_s = stage.trained_s
-                stage.started_s, stage.ended_s = record["time_s"], None
-                stage.resumed_from = record["resumed_from"]
+                stage.start(record["time_s"], self._slot, resumed_from=record["resumed_from"])
             case "done":
                 stage.ended_s = record["time_s"]
         trial.progress = _progress(trial)
@@ -214,7 +217,7 @@ class Ledger:
             if stage.started_s is not None and stage.ended_s is None:
                 stage.ended_s = stage.last_known_s(record["time_s"])
         if self._running.pop(trial.number, None) is not None:
-            self._slot_s += trial.duration_s
+            self._spent += trial.spent
 
     def trial(self, number: int) -> Trial:
         """Return the trial or replicate of this number."""
@@ -251,9 +254,9 @@ class Ledger:
         return len(self._arms.get(arm, ()))
 
     @property
-    def slot_s(self) -> float:
-        """Return the seconds that trials and replicates have taken of a slot so far."""
-        return self._slot_s + sum(trial.duration_s for trial in self._running.values())
+    def spent(self) -> Spent:
+        """Return what trials and replicates have taken of slots so far."""
+        return sum((trial.spent for trial in self._running.values()), self._spent)
 
     def told(self) -> dict[int, Trial]:
         """Return what the sampler is told of, by number: known trials, then those of the study."""

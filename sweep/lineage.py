@@ -100,6 +100,17 @@ def code_commands(lineage: Mapping[str, Any], folder: StudyDir) -> list[str]:
     return found
 
 
+def commit_words(lineage: Mapping[str, Any]) -> str | None:
+    """Return the code of a lineage as people read it, or None where nothing is on record."""
+    git: Mapping[str, Any] = lineage.get("git") or {}
+    if not git:
+        return None
+    if not git["dirty"]:
+        return str(git["commit"][:SHA_CHARS])
+    which = f" ({git['changes'][:SHA_CHARS]})" if "changes" in git else ""
+    return f"{git['commit'][:SHA_CHARS]}, with changes that are in no commit{which}"
+
+
 def read_commit(folder: Path) -> Commit | None:
     """Return the commit a folder is at, or None outside git."""
     sha = _git(folder, "rev-parse", "HEAD")
@@ -123,17 +134,3 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
         return None  # no git: the record says so by having no commit
     is_diff = found.returncode == DIFFERS and "--no-index" in arguments
     return found.stdout if found.returncode == 0 or is_diff else None
-
-
-def cores_per_slot(lineage: Mapping[str, Any]) -> float | None:
-    """Return the cores a slot computed with; None where GPUs did, or nothing is on record."""
-    slots = lineage.get("slots")
-    if slots is None or slots["gpus_per_worker"]:
-        return None
-    return float(slots["workers"] * slots["cpus_per_worker"])
-
-
-def gpus_per_slot(lineage: Mapping[str, Any]) -> float:
-    """Return the GPUs that a running trial occupied; 0 where nothing is on record."""
-    slots = lineage.get("slots")
-    return 0.0 if slots is None else float(slots["workers"] * slots["gpus_per_worker"])

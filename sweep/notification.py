@@ -10,7 +10,6 @@ from typing import Any
 from sweep.agenda import why_over
 from sweep.hooks import LIMIT_S, call_hook, shown_hook
 from sweep.ledger import Ledger, Record
-from sweep.lineage import gpus_per_slot
 from sweep.naming import better, trial_name, with_unit
 from sweep.objectives import is_feasible
 from sweep.study import Study
@@ -44,12 +43,7 @@ def events_in(record: Record, ledger: Ledger, study: Study) -> Iterator[Event]:
             text = f"{study.name}: {trial_name(trial)} is the best so far, {value}"
             yield _event("new_best", text, time_s, ledger, study, trial)
     elif record["kind"] == "session" and record["event"] == "closed":
-        ended_by = why_over(
-            study,
-            ledger,
-            elapsed_s=ledger.elapsed_s,
-            gpus_per_slot=gpus_per_slot(ledger.lineage),
-        )
+        ended_by = why_over(study, ledger, elapsed_s=ledger.elapsed_s)
         if ended_by is not None:
             yield _event("done", f"{study.name} is done: {ended_by}", time_s, ledger, study, None)
 
@@ -99,12 +93,12 @@ class Notifier:
         for event in events_in(record, ledger, self._study):
             self._waiting.put(event)
 
-    def cannot_go_on(self, error: Exception, ledger: Ledger) -> None:
+    def cannot_go_on(self, reason: str, ledger: Ledger) -> None:
         """Have the hooks told that the study itself has failed: nobody may be looking."""
         self._has_failed = True
-        text = f"{self._study.name} cannot go on: {error}"
+        text = f"{self._study.name} cannot go on: {reason}"
         event = _event("failed", text, time.time(), ledger, self._study, None)
-        self._waiting.put({**event, "message": str(error)})
+        self._waiting.put({**event, "message": reason})
 
     def _work(self) -> None:
         while (event := self._waiting.get()) is not None:

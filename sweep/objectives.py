@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sweep.ledger import Ledger
+from sweep.slot_time import NOTHING, Spent
 from sweep.study import COST, Constraint, Objective, Target, split_metric
 from sweep.trials import StageEntry, Trial, TrialState
 
@@ -117,28 +118,28 @@ def _measured(trial: Trial, metric: str, ledger: Ledger) -> float:
     if metric == COST_EPOCHS:
         return float(sum(stage.epochs_planned for stage in trial.stages))
     if metric == COST_SLOT_S:
-        return sum(_slot_s(stage, ledger) or 0.0 for stage in trial.stages)
+        return sum((_spent_on(stage, ledger) or NOTHING).slot_s for stage in trial.stages)
     label, key = split_metric(metric)
     return trial.stage(label).epochs[-1].metrics[key]
 
 
-def slot_s(trial: Trial, ledger: Ledger) -> float | None:
+def spent_on(trial: Trial, ledger: Ledger) -> Spent | None:
     """Return what training a trial's stages took, or once took; None if that is not known."""
-    taken = [_slot_s(stage, ledger) for stage in trial.stages]
-    known = [seconds for seconds in taken if seconds is not None]
-    return sum(known) if len(known) == len(taken) else None
+    taken = [_spent_on(stage, ledger) for stage in trial.stages]
+    known = [spent for spent in taken if spent is not None]
+    return sum(known, NOTHING) if len(known) == len(taken) else None
 
 
-def _slot_s(stage: StageEntry, ledger: Ledger) -> float | None:
+def _spent_on(stage: StageEntry, ledger: Ledger) -> Spent | None:
     """Return what training a stage took, or what it took the trial of this study that trained it.
 
     What it cost another study is not known here.
     """
     if stage.status != "reused":
-        return stage.trained_s
+        return stage.spent
     return next(
         (
-            other.trained_s
+            other.spent
             for trial in ledger.everything()
             for other in trial.stages
             if other.key == stage.key and other.status == "done"

@@ -11,17 +11,17 @@ from rich.console import Console
 from hpe.data.catalog import open_data
 from hpe.data.opened import OpenedData
 from sweep.folders import RunsDir
+from sweep.grid import grid_size
 from sweep.job import Job
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
-from sweep.lineage import cores_per_slot
 from sweep.messages import counted, shown_path
 from sweep.report import result_view, write_report
 from sweep.report.history import epochs_from
 from sweep.report.reproduction import BEST
 from sweep.report.result import StudyResult, result_of
 from sweep.report.writing import PAGE, WEIGHTS
-from sweep.study import Study
+from sweep.study import Search, Study
 from sweep.tracking.pictures import trials_view
 from sweep.tracking.served_model import can_be_served
 from sweep.tracking.tracker import without_credentials
@@ -56,7 +56,6 @@ class Outcome:
             job.folder.report,
             store=StageStore(job.runs.stages),
             data=data,
-            cores_per_slot=cores_per_slot(ledger.lineage),
             places=job.options.places,
             records=read_journal(job.folder.journal),
         )
@@ -71,7 +70,6 @@ class Outcome:
                 ledger,
                 job.study,
                 epochs_of=epochs_from(StageStore(job.runs.stages)),
-                cores_per_slot=cores_per_slot(ledger.lineage),
             )
             return cls(job, result)
         try:
@@ -154,12 +152,19 @@ def next_steps(job: Job, tracked: Tracked) -> Iterator[tuple[str, str]]:
     if options.smoke:
         yield "in earnest", replace(options, smoke=False).again
         return
-    trials = job.scope.study.search.trials
-    if trials and has_best:
-        yield "search on", replace(options, trials=2 * trials).again
+    more = twice_as_many(job.scope.study.search)
+    if more is not None and has_best:
+        yield "search on", replace(options, trials=more).again
     if "full" in job.study.sizes and options.size != "full":
         sets = (*options.sets, f"name={job.study.name}_full")
         yield "larger", replace(options, size="full", sets=sets).again
+
+
+def twice_as_many(search: Search) -> int | None:
+    """Return twice as many trials, as far as a grid has points; None where there are no more."""
+    twice = 2 * search.trials
+    most = grid_size(search.grid) if search.grid else twice
+    return min(twice, most) if search.trials < most else None
 
 
 def _mlflow_steps(job: Job, tracked: Tracked) -> Iterator[tuple[str, str]]:

@@ -74,7 +74,7 @@ def _compute_as_then(record: TrialRecord) -> None:
 
     Libraries read them when they are loaded, and another number rounds sums differently.
     """
-    wanted = dict.fromkeys(THREADS, str(record.threads))
+    wanted = dict.fromkeys(THREADS, str(record.slot.threads))
     if __name__ == "__main__" and any(os.environ.get(k) != v for k, v in wanted.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
 

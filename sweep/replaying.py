@@ -50,8 +50,8 @@ class Here:
 
         A machine with some GPUs, but fewer than workers, has one worker on one of them.
         """
-        gpus = torch.cuda.device_count() if record.on_gpu else 0
-        size = 1 if 0 < gpus < record.workers else record.workers
+        gpus = torch.cuda.device_count() if record.slot.gpus else 0
+        size = 1 if 0 < gpus < record.slot.workers else record.slot.workers
         return WorkerGroup(size, "cuda" if gpus else "cpu", self.names)
 
 
@@ -152,7 +152,7 @@ def replay(
         tell(f"remark: {remark}")
     store = StageStore(folder)
     _bring_given_weights(record, here, store)
-    workers = f"{counted(group.size, 'worker')} with {counted(record.threads, 'thread')}"
+    workers = f"{counted(group.size, 'worker')} with {counted(record.slot.threads, 'thread')}"
     tell(f"training {name} again on {group.device}, {workers}")
     replayed = retrain(
         record,
@@ -163,7 +163,7 @@ def replay(
         open_data=lambda _: here.data,
     )
     if tolerance is None:
-        tolerance = GPU_TOLERANCE if record.on_gpu else 0.0
+        tolerance = GPU_TOLERANCE if record.slot.gpus else 0.0
     return Outcome(
         name,
         record.study.objective.metric,

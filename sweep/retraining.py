@@ -92,7 +92,7 @@ def retrain(
         phases: The phases by name.
         open_data: Opens the data set of a stage.
     """
-    room = CleanRoom(threads=record.threads)
+    room = CleanRoom(threads=record.slot.threads)
     epochs: dict[str, Epochs] = {}
     for stage in stages:
         entry = record.trial.stage(stage.label)
@@ -102,7 +102,7 @@ def retrain(
         work = Work(
             assignment=Assignment(trial=record.trial.number, attempt=1, stage=stage),
             store=store.root,
-            threads=record.threads,
+            threads=record.slot.threads,
             stop_after=None if fails_here else _stop_after(entry),
             lineage={"replayed": record.study.name, "trial": record.trial.number},
         )

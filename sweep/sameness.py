@@ -38,7 +38,7 @@ class Difference:
 
 def execution_then(record: TrialRecord) -> Execution:
     """Return what of the machine entered the keys of a recorded trial."""
-    return Execution(world_size=record.workers, device="cuda" if record.on_gpu else "cpu")
+    return Execution(world_size=record.slot.workers, device="cuda" if record.slot.gpus else "cpu")
 
 
 def differences(
@@ -77,6 +77,13 @@ def remarks(record: TrialRecord, machine: Mapping[str, Any]) -> Iterator[str]:
     for name in ("host", "system", "python"):
         if name in then and then[name] != machine.get(name):
             yield f"{name}: {then[name]} then, {machine.get(name)} here"
+    here = record.slot.threads
+    for stage in record.trial.stages:
+        if stage.started_s is None:
+            continue
+        trained_with = {slot.threads for slot in (stage.slot, *(slot for slot, _ in stage.earlier))}
+        for threads in sorted(trained_with - {here}):
+            yield f"threads: {stage.label} was trained with {threads} then, with {here} here"
 
 
 def _of_code(

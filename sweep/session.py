@@ -72,8 +72,7 @@ def _run(
     execution = Execution(
         job, records, console, see_machine(), _tracking_uri(job.options), storage, source
     )
-    gpus_per_slot = _gpus_per_slot(job)
-    if is_over(job.scope.study, past, elapsed_s=past.elapsed_s, gpus_per_slot=gpus_per_slot):
+    if is_over(job.scope.study, past, elapsed_s=past.elapsed_s):
         return execution.show_finished()
     with refusing():
         refuse_full_disk(job.scope.study.storage, job.runs.root)
@@ -155,15 +154,6 @@ def _profile(job: Job, ledger: Ledger, fit: SlotFit, console: Console) -> int:
         profile = profile_study(job, ledger, fit=fit, machine=see_machine(), console=console)
     console.print(f"\n{profile.text}", end="")
     return 0 if profile.is_complete else 1
-
-
-def _gpus_per_slot(job: Job) -> float:
-    """Return what GPU-hours are counted by; slots are looked at only where these are a budget."""
-    if job.scope.study.budget.gpu_h is None:
-        return 0.0
-    with refusing():
-        fit = _fit(job)
-    return fit.workers * fit.gpus_per_worker
 
 
 def _tracking_uri(options: Options) -> str:

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweep.agenda import ablations_left, gpu_hours, is_of, replicates_left, slot_hours
+from sweep.agenda import ablations_left, gpu_hours, is_of, replicates_left
 from sweep.ledger import Ledger
-from sweep.lineage import cores_per_slot, gpus_per_slot
 from sweep.messages import shown_duration
 from sweep.naming import better, shown_number, trial_name, with_unit
 from sweep.objectives import is_feasible
+from sweep.slot_time import Slot
 from sweep.study import Study
 from sweep.trials import CONTINUE, PAUSE, STOP, Trial, TrialState
 
@@ -231,16 +231,16 @@ def _spent(study: Study, ledger: Ledger) -> str | None:
 
 
 def _hours_of_slots(study: Study, ledger: Ledger) -> Iterator[str]:
-    gpus, cores = gpus_per_slot(ledger.lineage), cores_per_slot(ledger.lineage)
-    if gpus:
-        used_h = gpu_hours(ledger, gpus_per_slot=gpus)
+    now, spent = Slot.of(ledger.lineage), ledger.spent
+    if now.gpus or spent.gpu_s:
+        used_h = gpu_hours(ledger)
         if study.budget.gpu_h is None:
             yield f"{_hours(used_h)} GPU-hours used"
         else:
             left_h = max(0.0, study.budget.gpu_h - used_h)
             yield f"{_hours(left_h)} of {study.budget.gpu_h:g} GPU-hours left"
-    elif cores is not None:
-        yield f"{_hours(cores * slot_hours(ledger))} core-hours used"
+    if now.cores is not None or spent.core_s:
+        yield f"{_hours(spent.core_s / 3600)} core-hours used"
 
 
 def _hours(hours: float) -> str:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -77,13 +78,18 @@ class StatusPage:
             logger.warning("%s cannot be written: %s", self._folder.status, error)
             self._is_stale = False
 
+    def break_off(self, reason: str) -> None:
+        """Say that the session came to no end of its own, and why; as far as it can be written."""
+        with suppress(OSError):  # a full disk may be the reason
+            self._write("broken off", reason)
+
     def _write_if_due(self) -> None:
         now_s = self._clock()
         is_due = self._written_s is None or now_s - self._written_s >= EVERY_S
         if self._is_stale and is_due:
             self._write(None)
 
-    def _write(self, ending: str | None) -> None:
+    def _write(self, ending: str | None, reason: str = "") -> None:
         self._written_s, self._is_stale = self._clock(), False
         page = render_status(
             self._study,
@@ -91,6 +97,7 @@ class StatusPage:
             slots=self._slots if ending is None else {},
             num_slots=self._num_slots,
             ending=ending,
+            reason=reason,
             again=self._again,
             now_s=self._wall(),
         )
@@ -104,6 +111,7 @@ def render_status(
     slots: Mapping[str, str],
     num_slots: int,
     ending: str | None,
+    reason: str = "",
     again: str,
     now_s: float,
 ) -> str:
@@ -114,7 +122,8 @@ def render_status(
         ledger: What has happened.
         slots: What each slot is doing.
         num_slots: How many trials run at once.
-        ending: How the session ended (`closed` or `interrupted`); None while it runs.
+        ending: How the session ended (`closed`, `interrupted` or `broken off`); None while it runs.
+        reason: Why it was broken off.
         again: The command that continues the study.
         now_s: Unix time.
     """
@@ -123,6 +132,7 @@ def render_status(
     return _template().render(
         study=study,
         ending=ending,
+        reason=reason,
         again=again,
         report=REPORT,
         every_s=round(EVERY_S),

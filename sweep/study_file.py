@@ -175,6 +175,8 @@ def _rule(detail: Any) -> str:
             return "start with a letter or digit and have at most 64 letters, digits, '.', '_', '-'"
         case "too_short":
             return f"have at least {detail['ctx']['min_length']} item"
+        case "model_type" | "dict_type":
+            return "be keys with their values ({} for none)"
     text: str = detail["msg"]
     return text.removeprefix("Input should ")
 

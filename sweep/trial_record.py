@@ -10,6 +10,7 @@ from sweep.folders import RunsDir, StudyDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger, Record
 from sweep.references import told_numbers
+from sweep.slot_time import Slot
 from sweep.study import Study
 from sweep.trials import Trial
 
@@ -20,14 +21,17 @@ class TrialRecord:
 
     Attributes:
         study: The study as last recorded, with every arm it has had.
-        lineage: Of the session that trained the trial last.
         folder: Where the journal lies.
     """
 
     study: Study
     trial: Trial
-    lineage: Mapping[str, Any]
     folder: StudyDir
+
+    @property
+    def lineage(self) -> Mapping[str, Any]:
+        """Return that of the session which trained or reused a stage of it last."""
+        return self.trial.lineage
 
     @property
     def changes(self) -> Path | None:
@@ -43,24 +47,9 @@ class TrialRecord:
         return (arm.plan if arm is not None else None) or self.study.plan
 
     @property
-    def threads(self) -> int:
-        """Return the threads that a worker computed with."""
-        return int(self._slots.get("threads", 1))
-
-    @property
-    def workers(self) -> int:
-        """Return how many workers trained it together."""
-        return int(self._slots.get("workers", 1))
-
-    @property
-    def on_gpu(self) -> bool:
-        """Say whether it was trained on GPUs."""
-        return bool(self._slots.get("gpus_per_worker", 0))
-
-    @property
-    def _slots(self) -> Mapping[str, Any]:
-        slots: Mapping[str, Any] = self.lineage.get("slots") or {}
-        return slots
+    def slot(self) -> Slot:
+        """Return the slot that it was trained on last."""
+        return Slot.of(self.lineage)
 
 
 def journal_of(reference: str, runs: RunsDir) -> Path:
@@ -103,7 +92,6 @@ def read_trial(journal: Path, reference: str) -> TrialRecord:
     return TrialRecord(
         study=Study.model_validate(content),
         trial=trial,
-        lineage=_lineage(records, trial.number),
         folder=StudyDir(journal.parent),
     )
 
@@ -142,15 +130,3 @@ def _is_same_point(other: Trial, trial: Trial) -> bool:
     if other.arm != trial.arm or (other.without or ()) != (trial.without or ()):
         return False
     return trial.arm is not None or other.params == trial.params
-
-
-def _lineage(records: Sequence[Record], number: int) -> Mapping[str, Any]:
-    """Return the lineage in force when a stage of this trial was last trained or reused."""
-    current: Mapping[str, Any] = {}
-    found: Mapping[str, Any] | None = None
-    for record in records:
-        if record["kind"] == "study":
-            current = record["lineage"]
-        elif record["kind"] == "stage" and record["trial"] == number:
-            found = current
-    return current if found is None else found

@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from sweep.slot_time import NOTHING, Slot, Spent
+
 
 class TrialState(StrEnum):
     """What a trial is; the last three are ends."""
@@ -44,7 +46,8 @@ class StageEntry:
     resumed_from: int = 0
     started_s: float | None = None
     ended_s: float | None = None
-    earlier_s: float = 0.0  # spent by attempts before the one that started at started_s
+    slot: Slot = field(default_factory=Slot)  # that it was trained on, or is, since started_s
+    earlier: list[tuple[Slot, float]] = field(default_factory=list)  # attempts before, in seconds
     epochs: list[Epoch] = field(default_factory=list)
 
     @property
@@ -53,9 +56,26 @@ class StageEntry:
 
         As long as it has not ended they are counted up to its last epoch.
         """
+        return self._attempt_s + sum(seconds for _, seconds in self.earlier)
+
+    @property
+    def spent(self) -> Spent:
+        """Return the same with what the slots of each attempt held."""
+        earlier = (slot.spent(seconds) for slot, seconds in self.earlier)
+        return sum(earlier, self.slot.spent(self._attempt_s))
+
+    @property
+    def _attempt_s(self) -> float:
         if self.started_s is None:
             return 0.0
-        return self.earlier_s + max(0.0, self.last_known_s(self.started_s) - self.started_s)
+        return max(0.0, self.last_known_s(self.started_s) - self.started_s)
+
+    def start(self, time_s: float, slot: Slot, *, resumed_from: int) -> None:
+        """Take in that an attempt to train it began."""
+        if self.started_s is not None:
+            self.earlier.append((self.slot, self._attempt_s))
+        self.slot, self.started_s, self.ended_s = slot, time_s, None
+        self.resumed_from = resumed_from
 
     def last_known_s(self, otherwise: float) -> float:
         """Return until when it is known to have been trained: its end, or its last epoch."""
@@ -124,7 +144,8 @@ class Trial:
         others: Metric -> value of what else it is judged by (further objectives, constraints), once
             it is COMPLETE.
         progress: Share of the plan's epochs that were reached, in [0, 1].
-        replaced_s: Seconds spent on stages that it does not have any more.
+        replaced: What was spent on stages that it does not have any more.
+        lineage: Of the session that last trained or reused a stage of it, or else began it.
     """
 
     number: int
@@ -145,7 +166,8 @@ class Trial:
     objective: float | None = None
     others: Mapping[str, float] = field(default_factory=dict)
     progress: float = 0.0
-    replaced_s: float = 0.0
+    replaced: Spent = NOTHING
+    lineage: Mapping[str, Any] = field(default_factory=dict, repr=False)
     error_class: str | None = None
     message: str | None = None
     failed_in: str | None = None
@@ -171,4 +193,9 @@ class Trial:
     @property
     def duration_s(self) -> float:
         """Return the seconds that training took which was done for this trial."""
-        return self.replaced_s + sum(stage.trained_s for stage in self.stages)
+        return self.replaced.slot_s + sum(stage.trained_s for stage in self.stages)
+
+    @property
+    def spent(self) -> Spent:
+        """Return the same with what the slots held."""
+        return sum((stage.spent for stage in self.stages), self.replaced)

@@ -128,11 +128,6 @@ class Machinery:
     limit: Callable[[], int] | None = None
     terms: Terms | None = None
 
-    @property
-    def gpus_per_slot(self) -> float:
-        """Return how many GPUs a running trial occupies."""
-        return self.shape.workers * self.shape.gpus_per_worker
-
     def stages_of(self, point: Point, seed: int) -> tuple[Stage, ...]:
         """Return the stages that a point comes to here with this trial seed."""
         execution = Execution(
@@ -189,9 +184,7 @@ def run_study(
         book.listen(copy)
         for listener in listeners:
             book.listen(listener)
-        if not is_over(
-            study, book.ledger, elapsed_s=book.elapsed_s, gpus_per_slot=machinery.gpus_per_slot
-        ):
+        if not is_over(study, book.ledger, elapsed_s=book.elapsed_s):
             _run_rest(
                 study,
                 book=book,
@@ -228,7 +221,6 @@ def _run_rest(
         stages=StageStore(machinery.store_root),
         slots=pool,
         num_slots=machinery.slots,
-        gpus_per_slot=machinery.gpus_per_slot,
         store_root=str(machinery.store_root.resolve()),
         book=book,
         claims=claims,

@@ -65,8 +65,8 @@ def ablation_sentence(ablation: Ablation, study: Study) -> str:
         return f"Nothing is known yet of what the parts of {name} are worth."
     certain = sorted((e for e in told if e.is_separated), key=_size, reverse=True)
     parts = [
-        f"without {part_name(effect.names[0])} it is {'worse' if effect.mean > 0 else 'better'} "
-        f"by {with_unit(abs(effect.mean), metric, 3)}"
+        f"without {_shown(effect.names[0], ablation)} it is "
+        f"{'worse' if effect.mean > 0 else 'better'} by {with_unit(abs(effect.mean), metric, 3)}"
         for effect in certain
         if effect.mean is not None
     ]

@@ -12,7 +12,7 @@ from sweep.objectives import (
     bound_text,
     is_feasible,
     pareto_front,
-    slot_s,
+    spent_on,
     targets,
     values_of,
 )
@@ -57,9 +57,9 @@ def cost_front_chart(ledger: Ledger, study: Study, cost: Cost) -> Chart | None:
         update={"also": [Target(metric=metric, direction="minimize")]}
     )
     priced = [
-        replace(trial, others={**trial.others, metric: cost.in_unit(seconds)})
+        replace(trial, others={**trial.others, metric: cost.in_unit(taken)})
         for trial in ledger.in_state(TrialState.COMPLETE)
-        if (seconds := slot_s(trial, ledger)) is not None
+        if (taken := spent_on(trial, ledger)) is not None
     ]
     return _chart(priced, study.model_copy(update={"objective": objective}))
 

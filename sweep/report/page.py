@@ -23,6 +23,7 @@ from sweep.report.style import Chart
 from sweep.report.verdict import verdict_table
 from sweep.report.words import (
     STATE_WORDS,
+    codes_of,
     cost_sentence,
     counts,
     difference_text,
@@ -76,7 +77,7 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
     many_seeds = len(result.study.seeds.trials) > 1
     leaders = [row for row in result.rows if row.rank <= TOP or row.trial.arm is not None]
-    lineage = dict(ledger.lineage)
+    lineage = dict(ledger.lineage if result.best is None else result.best.lineage)
     packages, lock = (lineage.pop(name, None) or {} for name in ("packages", "lock"))
     last_s = max((record["time_s"] for record in ledger.sessions), default=0.0)
     return environment.get_template("index.html.jinja").render(
@@ -117,6 +118,7 @@ def render_page(result: StudyResult, ledger: Ledger, inputs: PageInputs) -> str:
         leaders=[_leader(row, result, many_seeds=many_seeds) for row in leaders],
         metric=metric_words(result.study.objective.metric),
         notes=[note["message"] for note in ledger.notes],
+        codes=codes_of(ledger),
         lineage=_lineage(result, lineage),
         packages=sorted(packages.items()),
         locked={LOCK: "".join(f"{name}=={version}\n" for name, version in lock.items()).encode()},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sweep.folders import StudyDir
 from sweep.journal import write_extract
-from sweep.ledger import Ledger, Record
+from sweep.ledger import Record
 from sweep.lineage import code_commands
 from sweep.messages import shown_path
 from sweep.options import command
@@ -51,7 +51,6 @@ class Reproduction:
 
 def write_reproduction(
     result: StudyResult,
-    ledger: Ledger,
     folder: Path,
     *,
     places: Sequence[str],
@@ -61,7 +60,6 @@ def write_reproduction(
 
     Args:
         result: What the study came to.
-        ledger: What happened in it.
         folder: The report's, which lies in the study's.
         places: Options by which commands find runs and data.
         records: All of the journal; without them there is no record of the best trial.
@@ -79,13 +77,14 @@ def write_reproduction(
         write_extract(record, records_of(records, number))
         replay = command(shown_path(record), str(number), *places, script="replay.py")
     study, kept, patch = StudyDir(folder.parent), StudyDir(folder), None
-    digest = (ledger.lineage.get("git") or {}).get("changes")
+    lineage = result.best.lineage
+    digest = (lineage.get("git") or {}).get("changes")
     if digest is not None and study.changes(digest).is_file():
         patch = kept.changes(digest)
         patch.parent.mkdir(exist_ok=True)
         shutil.copyfile(study.changes(digest), patch)
     return Reproduction(
-        code=code_commands(ledger.lineage, study if patch is None else kept),
+        code=code_commands(lineage, study if patch is None else kept),
         run=run,
         config=config,
         replay=replay,

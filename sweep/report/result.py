@@ -7,7 +7,6 @@ from sweep.ablation.variants import Ablation, ablation_of
 from sweep.agenda import why_over
 from sweep.candidates import Candidate, candidates, in_order
 from sweep.ledger import Ledger
-from sweep.lineage import gpus_per_slot
 from sweep.naming import trial_name
 from sweep.report.answer import Answer, answer
 from sweep.report.baseline import template_value
@@ -74,16 +73,13 @@ class StudyResult:
     ablation: Ablation | None = None
 
 
-def result_of(
-    ledger: Ledger, study: Study, *, epochs_of: EpochsOf, cores_per_slot: float | None
-) -> StudyResult:
+def result_of(ledger: Ledger, study: Study, *, epochs_of: EpochsOf) -> StudyResult:
     """Work out the result.
 
     Args:
         ledger: What happened.
         study: What was asked.
         epochs_of: Where epochs come from, reused stages included.
-        cores_per_slot: For the cost in core-seconds; None to count slot-seconds.
     """
     objective = study.objective
     rows = ranked(ledger, objective)
@@ -114,14 +110,13 @@ def result_of(
         blind=leader is not None
         and template is not None
         and is_blind(leader.mean, template, objective),
-        cost=cost_of(ledger, cores_per_slot=cores_per_slot),
+        cost=cost_of(ledger),
         failures=_failures(ledger),
         states={state: len(trials) for state in TrialState if (trials := ledger.in_state(state))},
         ended_by=why_over(
             study,
             ledger,
             elapsed_s=ledger.elapsed_s,
-            gpus_per_slot=gpus_per_slot(ledger.lineage),
         ),
         known=known_sentence(ledger),
         num_replicates=len(ledger.replicates),

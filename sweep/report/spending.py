@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.ledger import Ledger
-from sweep.report.cost import Cost
+from sweep.report.cost import GPU_HOURS, Cost
 from sweep.report.style import (
     ARMS,
     BEST,
@@ -20,6 +20,7 @@ from sweep.report.style import (
     legend,
     new_figure,
 )
+from sweep.slot_time import NOTHING, Spent
 from sweep.trials import Trial, TrialState
 
 ARM, SEARCH, REPLICATE, ABLATION = "arms", "search", "replicates", "ablation"
@@ -42,29 +43,29 @@ REPLACED = "begun and given up"
 
 @dataclass(frozen=True)
 class Spending:
-    """Seconds that slots spent on training.
+    """What slots spent on training.
 
     Attributes:
-        by_phase: Phase label -> kind -> seconds; without a zero.
-        saved: Phase label -> seconds that stages taken over from this study had cost it.
+        by_phase: Phase label -> kind -> what was spent; without what is nothing.
+        saved: Phase label -> what stages taken over from this study had cost it.
     """
 
-    by_phase: Mapping[str, Mapping[str, float]]
-    saved: Mapping[str, float]
+    by_phase: Mapping[str, Mapping[str, Spent]]
+    saved: Mapping[str, Spent]
 
     @property
-    def total_s(self) -> float:
+    def total(self) -> Spent:
         """Return all that was spent."""
-        return sum(sum(kinds.values()) for kinds in self.by_phase.values())
+        return sum((sum(kinds.values(), NOTHING) for kinds in self.by_phase.values()), NOTHING)
 
 
 def spending_of(ledger: Ledger) -> Spending:
     """Add up what was spent, each second once: on the phase and for what became of the trial."""
-    spent: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    saved: dict[str, float] = defaultdict(float)
+    spent: dict[str, dict[str, Spent]] = defaultdict(lambda: defaultdict(Spent))
+    saved: dict[str, Spent] = defaultdict(Spent)
     everything = ledger.everything()
-    cost_s = {
-        stage.key: stage.trained_s
+    cost = {
+        stage.key: stage.spent
         for trial in everything
         for stage in trial.stages
         if stage.status == "done"
@@ -72,23 +73,22 @@ def spending_of(ledger: Ledger) -> Spending:
     for trial in everything:
         kind = _kind(trial)
         for stage in trial.stages:
+            spent[stage.label][kind] += stage.spent
             if stage.status == "reused":
-                saved[stage.label] += cost_s.get(stage.key, 0.0)
-            else:
-                spent[stage.label][kind] += stage.trained_s
-        spent[REPLACED][kind] += trial.replaced_s
+                saved[stage.label] += cost.get(stage.key, NOTHING)
+        spent[REPLACED][kind] += trial.replaced
     by_phase = {
-        phase: {kind: seconds for kind, seconds in kinds.items() if seconds}
+        phase: {kind: taken for kind, taken in kinds.items() if taken}
         for phase, kinds in spent.items()
     }
     shown = {phase: kinds for phase, kinds in by_phase.items() if kinds or saved.get(phase)}
-    return Spending(shown, {phase: seconds for phase, seconds in saved.items() if seconds})
+    return Spending(shown, {phase: taken for phase, taken in saved.items() if taken})
 
 
 def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
     """Draw a bar per phase; None where nothing was spent."""
     found = spending_of(ledger)
-    if not found.total_s:
+    if not found.total:
         return None
     phases = list(dict.fromkeys([*found.by_phase, *found.saved]))
     kinds = [kind for kind in KINDS if any(kind in found.by_phase.get(p, {}) for p in phases)]
@@ -110,7 +110,7 @@ def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
     label(axes, x=cost.unit, y="")
     legend(axes)
     columns = [*kinds, *([SAVED] if found.saved else [])]
-    digits = 4 if cost.gpus else 1
+    digits = 4 if cost.unit == GPU_HOURS else 1
     return Chart(
         name="cost_ledger",
         title="Where the time went",
@@ -126,13 +126,13 @@ def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
 
 def _part(found: Spending, phase: str, kind: str, cost: Cost) -> float:
     if kind == SAVED:
-        return cost.in_unit(found.saved.get(phase, 0.0))
-    return cost.in_unit(found.by_phase.get(phase, {}).get(kind, 0.0))
+        return cost.in_unit(found.saved.get(phase, NOTHING))
+    return cost.in_unit(found.by_phase.get(phase, {}).get(kind, NOTHING))
 
 
 def _caption(found: Spending, cost: Cost) -> str:
     text = (
-        f"{cost.told(found.total_s)} of training by phase and by what they were for; completed "
+        f"{cost.told(found.total)} of training by phase and by what they were for; completed "
         "trials count as arms, search, replicates or ablation."
     )
     if found.saved:

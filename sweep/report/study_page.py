@@ -13,6 +13,7 @@ from sweep.report.result import StudyResult
 from sweep.report.verdict import verdict_table
 from sweep.report.words import (
     ALONE,
+    codes_of,
     counts,
     difference_text,
     interval_text,
@@ -137,9 +138,9 @@ def _cost(result: StudyResult, ledger: Ledger) -> Iterator[tuple[str, str]]:
     cost = result.cost
     stages = [stage for trial in ledger.everything() for stage in trial.stages]
     trained = sum(stage.status == "done" for stage in stages)
-    saved = f", which saved {_seconds(result, cost.saved_s)}" if cost.saved_s else ""
+    saved = f", which saved {cost.told(cost.saved)}" if cost.saved else ""
     yield "wall", shown_duration(cost.elapsed_s)
-    yield "training", _seconds(result, cost.trained_s)
+    yield "training", cost.told(cost.trained)
     yield "trials", counts(result)
     if ledger.replicates:
         yield "replicates", str(len(ledger.replicates))
@@ -148,19 +149,13 @@ def _cost(result: StudyResult, ledger: Ledger) -> Iterator[tuple[str, str]]:
         yield "begun with", result.known
 
 
-def _seconds(result: StudyResult, seconds: float) -> str:
-    return result.cost.told(seconds)
-
-
 def _origin(result: StudyResult, ledger: Ledger) -> Iterator[tuple[str, str]]:
     lineage, study = ledger.lineage, result.study
     if ledger.sessions:
         ended = datetime.fromtimestamp(ledger.sessions[-1]["time_s"], tz=UTC)
         yield "date", f"{ended:%-d %B %Y}"
-    git: Mapping[str, Any] = lineage.get("git") or {}
-    if git:
-        dirty = ", with changes that are in no commit" if git["dirty"] else ""
-        yield "commit", f"{git['commit'][:SHA_CHARS]}{dirty}"
+    if codes := codes_of(ledger):
+        yield "commit", "; ".join(codes)
     if hardware := _hardware(lineage.get("hardware") or {}):
         yield "hardware", hardware
     if slots := lineage.get("slots"):

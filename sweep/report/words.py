@@ -1,8 +1,11 @@
 """The sentences that the page and the screen share."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweep.ledger import Ledger
+from sweep.lineage import commit_words
 from sweep.messages import counted, shown_duration
 from sweep.naming import metric_words, short_names, shown_number, with_unit
 from sweep.report.comparison import PairedDifference
@@ -43,13 +46,22 @@ def template_sentence(result: StudyResult) -> str | None:
     return f"A fixed template pose that sees no input scores {template}, {leader.name} {value}."
 
 
+def codes_of(ledger: Ledger) -> list[str]:
+    """Return the code that trials were trained by; of several, with how many by each."""
+    trials = [trial for trial in ledger.everything() if trial.state is TrialState.COMPLETE]
+    found = Counter(words for trial in trials if (words := commit_words(trial.lineage)))
+    if len(found) < 2:
+        return list(found)
+    return [f"{words}: {counted(number, 'trial')}" for words, number in found.items()]
+
+
 def cost_sentence(result: StudyResult) -> str:
     """Say what training took, what reuse saved and what the search began with."""
     cost = result.cost
-    parts = [f"{cost.told(cost.trained_s)} of training in {shown_duration(cost.elapsed_s)}."]
+    parts = [f"{cost.told(cost.trained)} of training in {shown_duration(cost.elapsed_s)}."]
     if cost.num_reused:
         stages = "stage was" if cost.num_reused == 1 else "stages were"
-        saved = f", which saved {cost.number(cost.saved_s)} more" if cost.saved_s else ""
+        saved = f", which saved {cost.number(cost.saved)} more" if cost.saved else ""
         parts.append(f"{cost.num_reused} {stages} not trained again{saved}.")
     if cost.num_on_prefixes:
         trials = counted(cost.num_on_prefixes, "trial")

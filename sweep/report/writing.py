@@ -67,7 +67,6 @@ def write_report(
     *,
     store: Stages | None = None,
     data: OpenedData[Any] | None = None,
-    cores_per_slot: float | None = None,
     phases: Mapping[str, PhaseSpec] = PHASES,
     places: Sequence[str] = (),
     records: Sequence[Record] | None = None,
@@ -81,7 +80,6 @@ def write_report(
         store: For weights, predictions, and the epochs of reused stages; what needs it is left out
             without it.
         data: For the best composition on sample hands; left out without it.
-        cores_per_slot: For the cost in core-seconds.
         phases: What the plan's names mean.
         places: Options by which the commands that the page shows find runs and data.
         records: All of the journal, for what replaying the best trial takes; left out without them.
@@ -90,11 +88,11 @@ def write_report(
         Where things are, and the result.
     """
     epochs_of = epochs_from(store)
-    result = result_of(ledger, study, epochs_of=epochs_of, cores_per_slot=cores_per_slot)
+    result = result_of(ledger, study, epochs_of=epochs_of)
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     write_leaderboard(result.rows, folder / LEADERBOARD)
-    reproduction = write_reproduction(result, ledger, folder, places=places, records=records)
+    reproduction = write_reproduction(result, folder, places=places, records=records)
     weights = None
     if result.best is not None:
         weights = _write_weights(result.best, folder / WEIGHTS, store)

@@ -160,7 +160,7 @@ def trial_picture(trial: Trial, ledger: Ledger, *, many_seeds: bool) -> RunPictu
         "state": str(trial.state),
         "seed": str(trial.seed),
         "attempts": str(max(trial.attempt, 1)),
-        **commit_tag(ledger.lineage),
+        **commit_tag(trial.lineage),
     }
     if trial.arm is not None:
         tags["arm"] = trial.arm

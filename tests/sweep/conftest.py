@@ -29,6 +29,13 @@ class JournalScript:
         self.write("study", study=study, lineage=lineage)
         self.write("session", event="opened", host="lab", pid=1)
 
+    def slots(self, *, workers: int = 1, cores: int = 2, gpus: float = 0.0) -> "JournalScript":
+        """Have trials run on such slots from here on; of each worker its cores and GPUs."""
+        last = next(r for r in reversed(self.records) if r["kind"] == "study")
+        slots = {"workers": workers, "cpus_per_worker": cores, "gpus_per_worker": gpus}
+        self.write("study", study=last["study"], lineage={**last["lineage"], "slots": slots})
+        return self
+
     def write(self, kind: str, **values: Any) -> None:
         """Append a record and let a second pass."""
         self.records.append({"kind": kind, "time_s": self.time_s, **values})
@@ -139,6 +146,19 @@ def _study(**changes: Any) -> dict[str, Any]:
         "seeds": {"study": 0, "trials": [0]},
         **changes,
     }
+
+
+def of_two_versions(script: JournalScript) -> Records:
+    """Return a study whose best trial was trained by other code than those after it."""
+    script.trial(0, error_mm=40.0)
+    first = script.records[0]
+    git = {"commit": "fedcba987654" * 4, "dirty": False}
+    script.write("study", study=first["study"], lineage={**first["lineage"], "git": git})
+    script.write("session", event="opened", host="lab", pid=2)
+    script.trial(1, error_mm=50.0)
+    script.trial(2, error_mm=51.0)
+    script.write("session", event="closed", host="lab", pid=2)
+    return script.records
 
 
 @pytest.fixture

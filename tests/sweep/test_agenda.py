@@ -25,7 +25,7 @@ def ended(number, objective=1.0):
 
 
 def over(study, ledger):
-    return is_over(study, ledger, elapsed_s=0.0, gpus_per_slot=0.0)
+    return is_over(study, ledger, elapsed_s=0.0)
 
 
 def test_an_arm_that_was_added_later_runs_before_more_points():
@@ -87,17 +87,17 @@ def test_a_study_cut_down_to_one_arm_leaves_other_unfinished_trials_alone():
 def test_whichever_budget_is_used_up_first_is_named(budget, elapsed_s, gpus, reason):
     stage = {"label": "final", "key": "f", "phase": "final", "epochs": 1, "config": {}, "seed": 0}
     told = {"kind": "stage", "trial": 0, "label": "final", "resumed_from": 0}
+    slots = {"workers": 1, "gpus_per_worker": gpus}
     ledger = Ledger(
         [
+            {"kind": "study", "study": {}, "lineage": {"slots": slots}},
             {**begun(0), "stages": [stage]},
             {**told, "status": "running", "time_s": 0.0},
             {**told, "status": "done", "time_s": 1800.0},
             ended(0),
         ]
     )
-    found = budget_used_up(
-        make_study(budget=budget), ledger, elapsed_s=elapsed_s, gpus_per_slot=gpus
-    )
+    found = budget_used_up(make_study(budget=budget), ledger, elapsed_s=elapsed_s)
     assert found is None if reason is None else found.startswith(reason)
 
 
@@ -106,7 +106,7 @@ def test_a_target_of_a_study_that_maximizes_is_reached_from_below():
         budget={"target": 2.0}, objective={"metric": "final/val/x", "direction": "maximize"}
     )
     ledger = Ledger([begun(0), ended(0, objective=1.9)])
-    assert budget_used_up(study, ledger, elapsed_s=0.0, gpus_per_slot=0.0) is None
+    assert budget_used_up(study, ledger, elapsed_s=0.0) is None
     ledger.apply(begun(1))
     ledger.apply(ended(1, objective=2.1))
-    assert "trial 1" in budget_used_up(study, ledger, elapsed_s=0.0, gpus_per_slot=0.0)
+    assert "trial 1" in budget_used_up(study, ledger, elapsed_s=0.0)

@@ -276,7 +276,9 @@ def test_a_trial_that_is_still_out_of_memory_fails(tmp_path, batch, room, attemp
 
 
 def test_a_last_phase_without_the_objective_is_a_failure(tmp_path):
-    study = make_study(objective={"metric": "final/val/other"}, search={"trials": 0})
+    study = make_study(
+        objective={"metric": "final/val/other", "direction": "minimize"}, search={"trials": 0}
+    )
     trial = Play(study, tmp_path).run().trials[0]
     assert trial.state is TrialState.FAIL
     assert "did not report final/val/other" in trial.message
@@ -585,7 +587,7 @@ def test_a_larger_budget_continues_a_study_that_had_used_its_own_up(tmp_path):
 
 def test_why_a_study_ended_is_known_and_changes_when_it_goes_on(tmp_path):
     def why(study, ledger):
-        return why_over(study, ledger, elapsed_s=ledger.elapsed_s, gpus_per_slot=0.0)
+        return why_over(study, ledger, elapsed_s=ledger.elapsed_s)
 
     study = make_study(budget={"target": 1.4})
     play = Play(study, tmp_path).open()

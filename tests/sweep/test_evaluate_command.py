@@ -1,6 +1,7 @@
 """`sweep/evaluate.py` and `sweep/predict.py` on stages, finished and not, and what they refuse."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -205,3 +206,19 @@ def test_predict_draws_and_writes_json_and_says_where_it_started(runs, tmp_path,
     assert cv2.imread(str(out / "a.hand.png")).shape[1] > 1000
     assert predict.main([*arguments, "--box", "1,2"]) == 2
     assert "must be x,y,width,height" in capsys.readouterr().err
+
+
+def test_weights_of_one_name_and_the_official_labels_have_folders_of_their_own(tmp_path):
+    files = [tmp_path / name / "best.safetensors" for name in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    split = SimpleNamespace(settings={"name": "freihand"}, name="test")
+
+    def name(run, *options):
+        return evaluate._folder_name(evaluate._parser().parse_args([str(run), *options]), split)
+
+    names = [name(files[0]), name(files[1]), name(files[0], "--final")]
+    assert all(name.startswith("best-freihand-test-") for name in names)
+    assert len({*names}) == 3
+    assert name(files[0]) == names[0]

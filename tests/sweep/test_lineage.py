@@ -9,14 +9,13 @@ from hpe.data.hands import HandData
 from sweep.folders import StudyDir
 from sweep.lineage import (
     Commit,
-    cores_per_slot,
     describe,
-    gpus_per_slot,
     keep_changes,
     read_commit,
 )
 from sweep.machine import Machine
 from sweep.slot_fit import SlotFit
+from sweep.slot_time import Slot
 
 FIT = SlotFit(count=2, workers=2, cpus_per_worker=3, gpus_per_worker=0.0, threads=3)
 
@@ -97,14 +96,13 @@ def test_the_lineage_is_json_with_code_packages_data_hardware_and_slots():
     assert "sqlalchemy" not in lineage["packages"], "it comes with others"
     assert "SQLAlchemy" in lineage["lock"]
     assert lineage["hardware"]["cpus"] == 4
-    assert cores_per_slot(lineage) == 6.0
+    assert Slot.of(lineage) == Slot(workers=2, threads=3, cores=6.0)
 
 
 def test_cores_are_no_measure_of_cost_on_gpus_or_without_a_record():
-    assert cores_per_slot({}) is None
-    assert cores_per_slot({"slots": {"gpus_per_worker": 0.5}}) is None
+    assert Slot.of({}) == Slot()
+    assert Slot.of({"slots": {"cpus_per_worker": 2, "gpus_per_worker": 0.5}}).cores is None
 
 
 def test_the_gpus_of_a_slot_are_those_of_all_its_workers():
-    assert gpus_per_slot({}) == 0.0
-    assert gpus_per_slot({"slots": {"workers": 4, "gpus_per_worker": 0.5}}) == 2.0
+    assert Slot.of({"slots": {"workers": 4, "gpus_per_worker": 0.5}}).gpus == 2.0

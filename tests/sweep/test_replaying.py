@@ -212,6 +212,23 @@ def test_what_ran_on_a_gpu_is_refused_on_a_cpu_and_compared_within_a_tolerance(r
     assert replayed(runs, "1", anyway=True).tolerance == GPU_TOLERANCE
 
 
+def test_stages_that_were_trained_with_other_threads_are_remarked(runs):
+    first, then = (lineage(slots={"workers": 1, "threads": threads}) for threads in (2, 1))
+    records = list(toy_records())
+    number = max(record["number"] for record in records if record["kind"] == "trial")
+    place = next(
+        i
+        for i, record in enumerate(records)
+        if (record.get("trial"), record.get("label")) == (number, "final")
+    )
+    resumed = {"kind": "study", "study": STUDY, "lineage": then}
+    write(runs, [*records[:place], resumed, *records[place:]], lineage_of=first)
+    told = []
+    assert replayed(runs, str(number), told=told).holds
+    assert "remark: threads: draft was trained with 2 then, with 1 here" in told
+    assert not any("final was trained" in line for line in told)
+
+
 def test_fewer_gpus_than_workers_are_refused(runs, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     slots = {"workers": 2, "gpus_per_worker": 1, "threads": 1}

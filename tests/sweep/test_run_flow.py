@@ -2,26 +2,28 @@
 
 import contextlib
 import csv
+import html
 import json
 import re
 import secrets
 import shlex
 import socket
-from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 import yaml
 
-from sweep import execution, run, session
+from sweep import execution, run
 from sweep.agenda import next_due
 from sweep.cluster import ClusterLost, MachineFull
 from sweep.folders import RunsDir
 from sweep.journal import Journal, JournalNotWritten, read_journal
 from sweep.ledger import Ledger
 from sweep.lock import driver_lock
+from sweep.outcome import twice_as_many
 from sweep.points import arm_point
 from sweep.runs_lock import alone_in
+from sweep.study import Search
 from sweep.study_file import load_study
 from sweep.tracking import MlflowTracker
 from sweep.tuner import StudyInterrupted
@@ -240,6 +242,20 @@ def test_a_failed_trial_that_is_allowed_is_told_and_ends_with_0(called, training
     assert called("--set", "max_failed=0")[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("search", "trials"),
+    [
+        (Search(), None),
+        (Search(trials=6), 12),
+        (Search(sampler="grid", grid={"finetune/epochs": [1, 2, 3]}), None),
+        (Search(sampler="grid", grid={"finetune/epochs": [1, 2, 3]}, trials=1), 2),
+        (Search(sampler="grid", grid={"finetune/epochs": [1, 2, 3]}, trials=2), 3),
+    ],
+)
+def test_no_more_trials_are_offered_than_a_grid_has(search, trials):
+    assert twice_as_many(search) == trials
+
+
 @pytest.mark.parametrize(("signum", "code"), [(2, 130), (15, 143)])
 def test_an_interrupted_study_goes_on_where_it_was(signum, code, called, training):
     training.error = StudyInterrupted(signum)
@@ -271,6 +287,35 @@ def test_hooks_are_told_that_a_study_cannot_go_on(called, training, tmp_path):
     assert "trial" not in event
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoSlotLeft("every slot is broken."), "every slot is broken."),
+        (RuntimeError("a fault of ours"), "RuntimeError: a fault of ours"),
+    ],
+)
+def test_whatever_ends_a_session_is_on_its_page_which_refreshes_no_more(
+    called, training, error, said
+):
+    training.error = error
+    with contextlib.suppress(RuntimeError):
+        called()
+    page = html.unescape(called.folder.status.read_text())
+    assert f": {said}</p>" in page
+    assert "To continue: <code>python " in page
+    assert 'http-equiv="refresh"' not in page
+
+
+def test_hooks_are_told_of_a_fault_of_our_own(called, training, tmp_path):
+    heard = tmp_path / "heard.jsonl"
+    training.error = RuntimeError("a fault of ours")
+    with pytest.raises(RuntimeError):
+        called("--notify", shlex.join(["sh", "-c", f"(cat; echo) >> {heard}"]))
+    event = json.loads(heard.read_text().splitlines()[-1])
+    assert event["event"] == "failed"
+    assert event["message"] == "RuntimeError: a fault of ours"
+
+
 def test_f14_mlflow_gets_no_more_time_than_the_notice_of_a_signal_leaves(
     called, training, monkeypatch
 ):
@@ -299,16 +344,6 @@ def test_no_password_of_a_tracking_uri_is_written_or_said(called, monkeypatch, t
     for part in parts:
         assert part not in out + err
         assert not any(part.encode() in text for text in texts)
-
-
-@pytest.mark.parametrize(("gpu_h", "gpus_per_slot"), [(None, 0.0), (3.0, 1.0)])
-def test_slots_are_looked_at_only_where_gpu_hours_are_a_budget(monkeypatch, gpu_h, gpus_per_slot):
-    fit = SimpleNamespace(workers=2, gpus_per_worker=0.5)
-    monkeypatch.setattr(session, "_fit", lambda job: fit)
-    job = SimpleNamespace(
-        scope=SimpleNamespace(study=SimpleNamespace(budget=SimpleNamespace(gpu_h=gpu_h)))
-    )
-    assert session._gpus_per_slot(job) == gpus_per_slot
 
 
 def test_f12_a_second_driver_is_refused(called):

@@ -160,7 +160,8 @@ def test_a_studys_name_scores_all_its_finished_networks_on_photographs(runs, tmp
     shown = capsys.readouterr().out
     assert "renders, 2 trials that completed" in shown
     assert "per hand box" in shown
-    folder = runs.root / "evaluations" / "renders-coco_hands-val"
+    (folder,) = (runs.root / "evaluations").iterdir()
+    assert folder.name.startswith("renders-coco_hands-val-")
     told = json.loads((folder / "study.json").read_text())
     assert told["by"]["name"] == BOX
     assert {entry["name"] for entry in told["ranked"]} == {"arm wide", "arm speck"}
@@ -169,6 +170,11 @@ def test_a_studys_name_scores_all_its_finished_networks_on_photographs(runs, tmp
     assert evaluate.main(["renders/1", *options, "--out", str(runs.root / "one")]) == 0
     alone = json.loads((runs.root / "one" / "scores.json").read_text())["scores"]
     assert {s["name"]: s["value"] for s in alone}[BOX] == pytest.approx(float(rows[1][BOX]))
+    others = [["--limit", "1"], ["--by", BOX], ["--rotations", "2"]]
+    for other in [[], *others]:
+        assert evaluate.main(["renders", *options, *other]) == 0
+    written = list((runs.root / "evaluations").iterdir())
+    assert len(written) == 1 + len(others)
 
 
 @pytest.mark.parametrize(

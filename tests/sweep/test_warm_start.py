@@ -226,7 +226,7 @@ def test_known_trials_guide_and_count_for_nothing(source, tmp_path):
     ledger = Play(study, tmp_path, known=taken(source)).run()
     assert list(ledger.trials) == [0, 1, 2, 3]
     assert len(ledger.known) == 12
-    result = result_of(ledger, study, epochs_of=lambda _: [], cores_per_slot=None)
+    result = result_of(ledger, study, epochs_of=lambda _: [])
     assert len(result.rows) == 4
     assert known_sentence(ledger) == "12 trials known from first"
     assert "It began with 12 trials known from first" in cost_sentence(result)

@@ -140,11 +140,11 @@ def test_it_may_be_asked_for_when_the_study_is_long_over(tmp_path):
     without = study_of(ablation={})
     Play(without, tmp_path).run()
     ledger = Ledger(read_journal(tmp_path / "journal.jsonl"))
-    assert not is_over(study_of(), ledger, elapsed_s=0, gpus_per_slot=0)
+    assert not is_over(study_of(), ledger, elapsed_s=0)
     assert not changes(without.model_dump(mode="json"), study_of())
     ledger = Play(study_of(), tmp_path).run()
     assert len(ledger.replicates) == 12
-    reason = why_over(study_of(), ledger, elapsed_s=0, gpus_per_slot=0)
+    reason = why_over(study_of(), ledger, elapsed_s=0)
     assert reason.endswith("(4 trials, 12 trainings of the ablation)")
 
 

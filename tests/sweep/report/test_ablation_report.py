@@ -3,6 +3,8 @@
 import csv
 import os
 import random
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,8 +57,25 @@ def result_with(ledger, worths):
     return told_of(ledger)
 
 
+def test_parts_of_one_short_name_are_told_by_their_whole_paths(ledger):
+    found = result_with(ledger, {"blur": 3.0, "noise": 5.0}).ablation
+    twin = {"compose/augment/noise": "weigh/augment/blur"}
+
+    def renamed(names):
+        return tuple(twin.get(name, name) for name in names)
+
+    found = SimpleNamespace(
+        source=found.source,
+        singles=[renamed(names) for names in found.singles],
+        effects=[replace(effect, names=renamed(effect.names)) for effect in found.effects],
+    )
+    sentence = ablation_sentence(found, STUDY)
+    assert "without compose/augment/blur it is worse by" in sentence
+    assert "without weigh/augment/blur it is worse by" in sentence
+
+
 def told_of(ledger):
-    return result_of(ledger, STUDY, epochs_of=lambda stage: stage.epochs, cores_per_slot=None)
+    return result_of(ledger, STUDY, epochs_of=lambda stage: stage.epochs)
 
 
 @pytest.fixture

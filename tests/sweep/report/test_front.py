@@ -101,13 +101,13 @@ def test_a_study_with_one_objective_has_no_such_picture(searched_records):
 
 
 def test_a_study_of_one_objective_is_drawn_against_what_its_trials_took(journal_script):
-    script = journal_script(arms={"peclr": {}})
+    script = journal_script(arms={"peclr": {}}).slots(cores=2)
     script.trial(0, arm="peclr", error_mm=54.0)
     taken = {"pretrain": "00pretrain".ljust(64, "0")}
     script.trial(1, error_mm=50.0, reused=("pretrain",), keys=taken)
     script.trial(2, error_mm=40.0, reused=("pretrain",))  # another study trained that
     ledger = Ledger(script.records)
-    cost = cost_of(ledger, cores_per_slot=2.0)
+    cost = cost_of(ledger)
     chart = cost_front_chart(ledger, study_of(script), cost)
     objective, paid = "finetune/val/root_epe_mm", "cost/core-seconds"
     assert chart.columns == ("trial", "arm", objective, paid, "feasible", "pareto")
@@ -122,5 +122,5 @@ def test_a_study_of_one_objective_is_drawn_against_what_its_trials_took(journal_
 
 def test_a_study_that_names_its_cost_is_drawn_once(script):
     ledger = Ledger(script.records)
-    cost = cost_of(ledger, cores_per_slot=None)
+    cost = cost_of(ledger)
     assert cost_front_chart(ledger, study_of(script), cost) is None

@@ -16,7 +16,7 @@ from tests.sweep.engine_fakes import Play, make_study
 
 
 def method(ledger: Ledger, study: Study, *, phases=PHASES):
-    result = result_of(ledger, study, epochs_of=lambda stage: stage.epochs, cores_per_slot=None)
+    result = result_of(ledger, study, epochs_of=lambda stage: stage.epochs)
     return method_of(result, ledger, phases)
 
 

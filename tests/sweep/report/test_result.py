@@ -9,6 +9,7 @@ from sweep.ledger import Ledger
 from sweep.report import result_view
 from sweep.report.history import epochs_from
 from sweep.report.result import result_of
+from sweep.slot_time import Spent
 from sweep.study import Study
 
 
@@ -22,10 +23,10 @@ class OneStage:
         return [{"epoch": 1, "metrics": self._metrics}]
 
 
-def result(records, *, store=None, cores=2.0):
+def result(records, *, store=None):
     ledger = Ledger(records)
     study = Study.model_validate(ledger.study)
-    return result_of(ledger, study, epochs_of=epochs_from(store), cores_per_slot=cores)
+    return result_of(ledger, study, epochs_of=epochs_from(store))
 
 
 def shown(records, width=120):
@@ -62,14 +63,14 @@ def test_a_metric_without_a_template_is_never_blind(searched_records):
 
 
 def test_cost_counts_training_once_and_what_reuse_saved(journal_script):
-    script = journal_script()
+    script = journal_script().slots(cores=2)
     keys = {"pretrain": "p" * 64}
     script.trial(0, keys=keys)
     script.trial(1, keys=keys, reused=("pretrain",))
     cost = result(script.records).cost
-    assert cost.trained_s == (5 + 4) + 4
-    assert (cost.num_reused, cost.saved_s, cost.num_reused_elsewhere) == (1, 5.0, 0)
-    assert (cost.unit, cost.in_unit(cost.trained_s)) == ("core-seconds", 26.0)
+    assert cost.trained.slot_s == (5 + 4) + 4
+    assert (cost.num_reused, cost.saved.slot_s, cost.num_reused_elsewhere) == (1, 5.0, 0)
+    assert (cost.unit, cost.in_unit(cost.trained)) == ("core-seconds", 26.0)
 
 
 def test_the_cost_says_how_many_trials_went_on_from_a_finished_prefix(journal_script):
@@ -88,9 +89,9 @@ def test_the_cost_says_how_many_trials_went_on_from_a_finished_prefix(journal_sc
 def test_a_stage_of_another_study_saves_an_unknown_amount(journal_script):
     script = journal_script()
     script.trial(0, reused=("pretrain",))
-    cost = result(script.records, cores=None).cost
-    assert (cost.num_reused, cost.saved_s, cost.num_reused_elsewhere) == (1, 0.0, 1)
-    assert (cost.unit, cost.in_unit(4.0)) == ("slot-seconds", 4.0)
+    cost = result(script.records).cost
+    assert (cost.num_reused, bool(cost.saved), cost.num_reused_elsewhere) == (1, False, 1)
+    assert (cost.unit, cost.in_unit(Spent(4.0))) == ("slot-seconds", 4.0)
 
 
 def test_failures_are_counted_by_cause(searched_records):

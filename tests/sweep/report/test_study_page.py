@@ -8,12 +8,13 @@ from sweep.report.result import result_of
 from sweep.report.study_page import study_page
 from sweep.report.words import ALONE
 from sweep.study import Study
+from tests.sweep.conftest import of_two_versions
 
 
 def page(records, *, changed=()):
     ledger = Ledger(records)
     study = Study.model_validate(ledger.study)
-    result = result_of(ledger, study, epochs_of=epochs_from(None), cores_per_slot=2.0)
+    result = result_of(ledger, study, epochs_of=epochs_from(None))
     return study_page(result, ledger, changed=changed)
 
 
@@ -47,13 +48,14 @@ def test_a_search_shows_the_best_points_and_every_arm_without_intervals(searched
 
 def test_cost_and_origin_are_those_of_the_journal(searched_records):
     machine = {"cpus": 2, "memory_bytes": 25_300_000_000, "gpus": []}
-    searched_records[0]["lineage"]["hardware"] = machine
+    slots = {"count": 2, "workers": 1, "cpus_per_worker": 1, "gpus_per_worker": 0.0}
+    searched_records[0]["lineage"] |= {"hardware": machine, "slots": slots}
     text = page(searched_records)
     cost = dict(rows_of(text, "## What it cost"))
     assert cost["trials"] == "10 trials: 7 completed, 2 stopped early, 1 failed"
     # 3 of arms, 8 of points that ran through, 2 of those stopped while finetuning, 1 of trial 9
     assert cost["stages"].startswith("14 trained, 1 reused")
-    assert cost["training"].endswith("core-seconds")
+    assert cost["training"] == "66 core-seconds"
     origin = dict(rows_of(text, "## Where the numbers come from"))
     assert origin["commit"] == "0123abcd0123"
     assert origin["date"] == "15 January 2027"
@@ -71,6 +73,11 @@ def test_cost_and_origin_are_those_of_the_journal(searched_records):
 )
 def test_a_page_says_whether_the_study_can_be_run_as_it_was(compared_records, changed, told):
     assert page(compared_records, changed=changed).endswith(f"{told}\n")
+
+
+def test_trials_of_two_versions_of_the_code_are_told_apart(journal_script):
+    text = page(of_two_versions(journal_script()))
+    assert "| commit | 0123abcd0123: 1 trial; fedcba987654: 2 trials |" in text
 
 
 def test_uncommitted_changes_are_said(compared_records):

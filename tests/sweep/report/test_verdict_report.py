@@ -46,7 +46,7 @@ def failed(ledger: Ledger, *, arm: str | None, after: int = 0) -> Ledger:
 
 
 def told(ledger: Ledger, study: Study = STUDY):
-    return result_of(ledger, study, epochs_of=lambda stage: stage.epochs, cores_per_slot=None)
+    return result_of(ledger, study, epochs_of=lambda stage: stage.epochs)
 
 
 def test_a_winner_is_told_with_its_lead_over_the_strongest_control(ledger):

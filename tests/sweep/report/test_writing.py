@@ -22,6 +22,7 @@ from sweep.report import write_report
 from sweep.study import Study
 from sweep.study_file import load_study
 from sweep.trial_record import read_trial
+from tests.sweep.conftest import of_two_versions
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +120,7 @@ def test_every_figure_is_a_picture_with_its_data(realistic, data, tmp_path):
 
 
 def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data, tmp_path):
-    report = write(realistic, tmp_path, store=Store(), data=data, cores_per_slot=1.0)
+    report = write(realistic, tmp_path, store=Store(), data=data)
     page = report.page.read_text()
     assert re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]", re.sub(r"base64,[^\"]+", "", page)) == []
     assert set(re.findall(r'src="([^:"]*:)', page)) == {"data:"}
@@ -131,7 +132,7 @@ def test_the_page_answers_first_and_asks_the_network_for_nothing(realistic, data
         "Which augmentations help?",
         report.result.answer.sentence,
         "no interval is possible",
-        "core-seconds of training",
+        "slot-seconds of training",
         "A fixed template pose",
         "diverged",
         "slot 1 was replaced",
@@ -231,6 +232,17 @@ def test_the_commands_come_with_the_code_the_file_and_the_numbers_to_expect(
     assert read_trial(beside, str(report.result.best.number)).changes == patch
     assert "Expect val root EPE 54.00 mm, the mean of trial seeds 0, 1, 2." in page
     assert "Expect val root EPE 53.00 mm, of trial seed 0 alone." in page
+
+
+def test_the_code_is_that_which_trained_the_best_whatever_trained_others_later(
+    tmp_path, journal_script
+):
+    page = write(of_two_versions(journal_script()), tmp_path / "report").page.read_text()
+    assert "<code>git checkout 0123abcd0123</code>" in page
+    assert "The code that trained trial 0" in page
+    told = "Trials were trained by 2 versions of the code: 0123abcd0123: 1 trial; fedcba987654: 2"
+    assert told in page
+    assert "<td>git/commit</td><td><code>0123abcd" in page
 
 
 def test_what_is_off_is_folded_and_the_configuration_stands_first(tmp_path, searched_records):

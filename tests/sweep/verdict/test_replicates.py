@@ -92,7 +92,7 @@ def test_who_cannot_win_any_more_leaves_and_its_rounds_are_not_run(tmp_path):
     assert race.ended_by is not None
     assert race.left
     assert len(ledger.replicates) < 5 * 12
-    assert why_over(study, ledger, elapsed_s=0, gpus_per_slot=0).endswith(
+    assert why_over(study, ledger, elapsed_s=0).endswith(
         f"({len(ledger.trials)} trials, {len(ledger.replicates)} replicates)"
     )
 
