@@ -22,9 +22,9 @@ slot whose stages end at once and cost 10 and 1. Each study has the cost of 40 f
 however it spends it. The regret is what the point with the best measured error lacks to the
 optimum, without noise. Every seed is a problem of its own, the same for all methods. The ratio is
 that of mean regrets, its 95 % interval from 10,000 paired bootstrap samples over seeds. "As good
-at" is the cost at which the mean regret first is as low as plain TPE's at its end. The last column
-is the cost to the same score, as `to_the_same_score.py` counts it, over plain TPE's: to the worse
-of both regrets at the end, seed by seed, summed.
+at" is the cost at which the mean regret first is as low as plain TPE's at its end. The last columns
+are the cost to the same score over plain TPE's, as `to_the_same_score.py` counts it: to the worse
+of both best measured errors at the end, seed by seed, summed, and the interval of that ratio.
 
 The last two rows have rungs, after a quarter and a half of each phase, where the better half of the
 trials goes on (`asha`; from the second trial that comes to one). Both phases have four epochs
@@ -82,8 +82,18 @@ FAILS_FROM, FAILED_MM = 0.25, 1000.0
 RUNGS = {"rule": "asha", "proxy": True, "rungs": [0.25, 0.5], "keep": 0.5, "grace": 2}
 RESAMPLES = 10_000
 
-Regrets = np.ndarray
-"""Regret in mm after each unit of cost, infinite before the first trial has ended."""
+
+@dataclass(frozen=True)
+class Played:
+    """What a study came to, after each unit of cost; infinite before the first trial has ended.
+
+    Attributes:
+        regrets: What the point with the best measured error lacks to the optimum, in mm.
+        scores: The best measured error, in mm.
+    """
+
+    regrets: np.ndarray
+    scores: np.ndarray
 
 
 # The planted problem
@@ -322,7 +332,7 @@ class Unwritten(Journal):
         pass
 
 
-def play(seed: int, *, share: float, reuse: float, rungs: bool = False) -> Regrets:
+def play(seed: int, *, share: float, reuse: float, rungs: bool = False) -> Played:
     """Run one study until its budget is spent."""
     stages = Stages(plant(seed, share, fails=rungs))
     epochs = {f"{label}/epochs": EPOCHS for label in PHASES} if rungs else {}
@@ -342,16 +352,15 @@ def play(seed: int, *, share: float, reuse: float, rungs: bool = False) -> Regre
     )
     conductor, book = conductor_of(study, SPACE, stages)
     conductor.open({})
-    regrets = np.full(BUDGET + 1, np.inf)
-    best_mm = np.inf
+    played = Played(np.full(BUDGET + 1, np.inf), np.full(BUDGET + 1, np.inf))
     while True:
         number, last = run_trial(conductor, stages)
         if stages.spent > BUDGET:
-            return regrets
+            return played
         objective = book.ledger.trials[number].objective
-        if objective is not None and objective < best_mm:
-            best_mm = objective
-            regrets[math.ceil(stages.spent) :] = stages.regret_mm(last)
+        if objective is not None and objective < played.scores[-1]:
+            played.scores[math.ceil(stages.spent) :] = objective
+            played.regrets[math.ceil(stages.spent) :] = stages.regret_mm(last)
 
 
 def conductor_of(study: Study, space: Space, stages: Stages) -> tuple[Conductor, Book]:
@@ -412,16 +421,15 @@ def cost_to_reach(regrets: np.ndarray, level: float) -> str:
     return f"{reached[0]} ({reached[0] / BUDGET:.0%})" if len(reached) else "-"
 
 
-def cost_to_the_worse(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return what it costs to come to the worse of both regrets at the end, over what it cost them.
+def costs_to_the_worse(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what it costs both, by seed, to come to the worse of their best scores at the end.
 
     Args:
-        ours: Regret by seed and cost.
+        ours: Best score so far, by seed and cost.
         theirs: Likewise.
     """
     worse = np.maximum(ours[:, -1], theirs[:, -1])[:, None]
-    costs = [np.argmax(regrets <= worse, axis=1).sum() for regrets in (ours, theirs)]
-    return float(costs[0] / costs[1])
+    return np.argmax(ours <= worse, axis=1), np.argmax(theirs <= worse, axis=1)
 
 
 def main() -> None:
@@ -434,27 +442,33 @@ def main() -> None:
     )
     print(
         f"{'finetuning has':>15} {'search':>12} {'regret':>7} {'median':>7} {'ratio':>6} "
-        f"{'95 % interval':>14} {'better':>7} {'as good at':>12} {'same score':>11}"
+        f"{'95 % interval':>14} {'better':>7} {'as good at':>12} {'same score':>11} "
+        f"{'95 % interval':>14}"
     )
     spawn = get_context("spawn")
     problems = [(name, share, False, REUSE) for name, share in SHARES.items()]
     problems += [(f"{name}, rungs", SHARES[name], True, (0.0, 0.75)) for name in WITH_RUNGS]
     with ProcessPoolExecutor(max_workers=2, mp_context=spawn) as processes:
         for name, share, rungs, probabilities in problems:
-            of_plain: np.ndarray | None = None
+            plain: Sequence[np.ndarray] | None = None
             for reuse in probabilities:
                 run = partial(play, share=share, reuse=reuse, rungs=rungs)
-                regrets = np.array(list(processes.map(run, range(seeds))))
-                of_plain = regrets if of_plain is None else of_plain
-                ours, theirs = regrets[:, -1], of_plain[:, -1]
+                played = list(processes.map(run, range(seeds)))
+                regrets = np.array([each.regrets for each in played])
+                scores = np.array([each.scores for each in played])
+                plain = (regrets, scores) if plain is None else plain
+                ours, theirs = regrets[:, -1], plain[0][:, -1]
                 low, high = ratio_interval(ours, theirs)
+                costs = costs_to_the_worse(scores, plain[1])
+                least, most = ratio_interval(*costs)
                 print(
                     f"{name:>15} {f'reuse {reuse:g}' if reuse else 'plain TPE':>12} "
                     f"{ours.mean():>7.2f} {np.median(ours):>7.2f} "
                     f"{ours.mean() / theirs.mean():>6.2f} {f'{low:.2f} to {high:.2f}':>14} "
                     f"{(ours < theirs).mean():>7.0%} "
                     f"{cost_to_reach(regrets, theirs.mean()) if reuse else '':>12} "
-                    f"{cost_to_the_worse(regrets, of_plain):>11.2f}",
+                    f"{costs[0].sum() / costs[1].sum():>11.2f} "
+                    f"{f'{least:.2f} to {most:.2f}':>14}",
                     flush=True,
                 )
 

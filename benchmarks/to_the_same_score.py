@@ -20,8 +20,9 @@ score is the validation error of a trial that was trained to its end. The score 
 the engine and one peer, the worse of their two best ones after that time, so that both have come to
 it; its cost is the time until then times two cores. The ratio is that of summed costs, the interval
 from 10,000 bootstrap samples over seeds. Nobody who searches knows, though, that what there is will
-not be improved on, and stops then. So the last line says, for all seeds together, after what time
-the mean of the engine's best ones is as low as the mean of the peer's when its time was over.
+not be improved on, and stops then. So the last lines of a peer say, for all seeds together, after
+what time the mean of the engine's best ones is as low as the mean of the peer's when its time was
+over, and the other way round.
 
     python benchmarks/to_the_same_score.py [--seeds 5] [--seconds 300] [--peers function] [--write]
 
@@ -170,13 +171,14 @@ def table(searches: Sequence[Mapping[str, Search]], seconds: float) -> Iterator[
         for seed, (pair, (our, their)) in enumerate(rows, start=FIRST_SEED):
             yield f"{seed:>4}{worse(pair):>10.1f}{our:>10.0f}{their:>10.0f}"
         yield f"ratio: {ours.sum() / theirs.sum():.2f} ({low:.2f} to {high:.2f})"
-        level = float(np.mean([of[peer].best for of in searches]))
-        reached_s = seconds_to_mean([of["engine"] for of in searches], level)
-        after = "never" if reached_s is None else f"after {SLOTS * reached_s:.0f}"
-        yield (
-            f"mean best {level:.1f} mm, which {peer} has after {SLOTS * seconds:.0f} core-seconds: "
-            f"the engine {after}"
-        )
+        for one, other in ((peer, "engine"), ("engine", peer)):
+            level = float(np.mean([of[one].best for of in searches]))
+            reached_s = seconds_to_mean([of[other] for of in searches], level)
+            after = "never" if reached_s is None else f"after {SLOTS * reached_s:.0f}"
+            yield (
+                f"mean best {level:.1f} mm, which {one} has after {SLOTS * seconds:.0f} "
+                f"core-seconds: {other} {after}"
+            )
 
 
 def seconds_to_mean(searches: Sequence[Search], level: float) -> float | None:

@@ -8,8 +8,10 @@ from trainables.rhythm import REPORT_EVERY_S
 from trainables.worker_group import HANG_S
 
 ACCELERATOR_LABEL = "ray.io/accelerator-type"
+"""What Ray calls the type of a machine's GPUs."""
+
 NODE_LABEL = "ray.io/node-id"
-"""What Ray calls the type of a machine's GPUs, and the machine itself."""
+"""What it calls the machine itself."""
 
 
 @dataclass(frozen=True)
