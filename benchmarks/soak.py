@@ -62,6 +62,7 @@ from sweep.folders import RunsDir
 NAME = "soak"
 NOTICE_S = 10.0
 OUTAGE_S = (5.0, 15.0)
+LOG_CHARS = 3000
 LOST_S = 300.0  # for a driver to notice that its cluster is gone
 STRUCK = (-signal.SIGKILL, 128 + signal.SIGTERM)
 """What the command ends with that was killed or terminated."""
@@ -151,7 +152,8 @@ class Soak:
             if code == 0:
                 break
             if code not in (LOST if self.is_lost else STRUCK):
-                raise RuntimeError(f"the command ended with {code}; see {self.runs}/driver.log")
+                said = (self.runs / "driver.log").read_text()[-LOG_CHARS:]
+                raise RuntimeError(f"the command ended with {code}:\n{said}")
         for outage in self.outages:
             outage.join()
 

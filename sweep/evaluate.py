@@ -31,6 +31,7 @@ from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
 )
 from hpe.evaluation.scored_hands import Looking, ScoredHands, sides_of  # noqa: E402 - the same
 from hpe.evaluation.split_scores import SplitScores  # noqa: E402 - the same
+from hpe.whole_file import sha256_of  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.evaluation_data import EvaluationData, chosen_settings, ready_data  # noqa: E402 - the same
 from sweep.evaluation_files import (  # noqa: E402 - the same
@@ -283,7 +284,7 @@ def _folder_name(options: argparse.Namespace, split: OpenedSplit) -> str:
     parts += ["mirrored"] if options.mirrored else []
     parts += [f"by-{options.by}"] if options.by is not None else []
     unsaid = {
-        "file": str(file.resolve()) if file.is_file() else None,
+        "run": sha256_of(file) if file.is_file() else options.run,
         "data": split.settings,
         "place": None if options.data_dir is None else str(options.data_dir.resolve()),
     }

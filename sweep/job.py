@@ -91,9 +91,14 @@ def _checked(
     if options.arm is not None:
         scope = check_study(_one_arm(study, options.arm), has_files=has_files)
     if options.smoke:
-        whole = check_study(smoke_study(whole), has_files=has_files)
-        scope = check_study(smoke_study(scope), has_files=has_files)
+        whole, scope = (_smoke(checked, has_files=has_files) for checked in (whole, scope))
     return whole, scope
+
+
+def _smoke(checked: CheckedStudy, *, has_files: bool) -> CheckedStudy:
+    """Return the study cut to what shows that it works, with the notices of the whole one."""
+    cut = check_study(smoke_study(checked), has_files=has_files)
+    return replace(cut, notices=checked.notices)
 
 
 def _one_arm(study: Study, name: str) -> Study:

@@ -1,6 +1,7 @@
 """What a trial is judged by: the objective, further ones beside it, and constraints."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from sweep.ledger import Ledger
 from sweep.slot_time import NOTHING, Spent
@@ -70,6 +71,19 @@ def violations(trial: Trial, objective: Objective) -> dict[str, float]:
 def is_feasible(trial: Trial, objective: Objective) -> bool:
     """Say whether a complete trial keeps every constraint."""
     return all(excess <= 0 for excess in violations(trial, objective).values())
+
+
+def breaks_on_average(trials: Sequence[Trial], objective: Objective) -> bool:
+    """Say whether complete trials of one point break a constraint by their mean.
+
+    Seconds of slots are left out: they hang on which stages were there already, and on faults.
+    """
+    return bool(trials) and any(
+        fmean(_excess(_value(trial, constraint.metric, objective), constraint) for trial in trials)
+        > 0
+        for constraint in objective.constraints
+        if constraint.metric != COST_SLOT_S
+    )
 
 
 def bound_text(constraint: Constraint) -> str:

@@ -134,6 +134,11 @@ def check_objective(study: Study) -> None:
         raise ValueError(f"objective/also: each metric once, got {', '.join(twice)} again.")
     for target in targets(study.objective):
         direction = known_direction(target.metric)
+        if direction is None and "direction" not in target.model_fields_set:
+            raise ValueError(
+                f"objective/direction: the name {target.metric} does not say whether more of it is "
+                f"better or less; set it to minimize or maximize."
+            )
         if direction not in (None, target.direction):
             raise ValueError(
                 f"objective/direction: by its name {target.metric} is a number to {direction}, got "

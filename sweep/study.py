@@ -64,7 +64,7 @@ class Target(Config):
     """
 
     metric: str
-    direction: Direction
+    direction: Direction = "minimize"  # refused as a study is checked where the name does not say
 
     @model_validator(mode="before")
     @classmethod
@@ -73,15 +73,8 @@ class Target(Config):
         if not isinstance(data, dict) or data.get("direction") is not None:
             return data
         metric = data.get("metric")
-        if not isinstance(metric, str):
-            return data  # the field says what is wrong
-        direction = known_direction(metric)
-        if direction is None:
-            raise ValueError(
-                f"the name {metric} does not say whether more of it is better or less; set "
-                f"direction to minimize or maximize."
-            )
-        return {**data, "direction": direction}
+        known = known_direction(metric) if isinstance(metric, str) else None
+        return data if known is None else {**data, "direction": known}
 
 
 def known_direction(metric: str) -> Direction | None:
@@ -191,7 +184,7 @@ class Final(Config):
 
     Attributes:
         top_k: How many points run again; 0 for no replicates.
-        seeds: With how many fresh trial seeds, at most, each does.
+        seeds: With how many fresh trial seeds, at most, each does; to be said where points do.
     """
 
     top_k: NonNegativeInt = 0

@@ -27,7 +27,7 @@ from sweep.data_fit import (
 )
 from sweep.early_stop_check import check_early_stop
 from sweep.grid import space_of
-from sweep.messages import about
+from sweep.messages import about, counted
 from sweep.partial_space import without_phases
 from sweep.points import Point, arm_point, searched_point, shared_settings
 from sweep.reuse_check import check_reuse
@@ -261,6 +261,11 @@ def _check_search(study: Study) -> None:
             f"ablation/seeds tells, got {study.ablation.interactions} and "
             f"{study.ablation.seeds} seeds; set 0, or both."
         )
+    if study.final.top_k > 0 and "seeds" not in study.final.model_fields_set:
+        raise ValueError(
+            f"final/seeds: the best {study.final.top_k} are to run again, but it is not said on "
+            f"how many fresh seeds; {FINAL_SEEDS} find a lead of one standard deviation."
+        )
     if study.final.model_fields_set == {"seeds"}:
         raise ValueError(
             f"final/top_k: {study.final.seeds} fresh seeds are given, but not how many of the best "
@@ -313,10 +318,11 @@ def _arms_told_apart_by(
 
 def _notices(study: Study, left_out: Sequence[str]) -> Iterator[str]:
     if study.final.top_k > 0 and study.final.seeds <= MIN_ROUNDS:
+        what = "only what differs by several standard deviations"
+        apart = "nothing" if study.final.seeds == 1 else f"{what}, and nobody leaves the race early"
         yield (
-            f"final/seeds: {study.final.seeds} fresh seeds tell apart only what differs by several "
-            f"standard deviations, and nobody leaves the race early; {FINAL_SEEDS} find a lead of "
-            f"one."
+            f"final/seeds: {counted(study.final.seeds, 'fresh seed')} can tell apart {apart}; "
+            f"{FINAL_SEEDS} find a lead of one."
         )
     if left_out:
         yield (

@@ -1,6 +1,5 @@
 """Train one assignment on one worker: from wherever it last stopped, until told to abandon it."""
 
-import errno
 import math
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from trainables.assignment import (
     Stage,
 )
 from trainables.manifest import CorruptStage
+from trainables.out_of_reach import is_out_of_reach
 from trainables.pulse import Pulse
 from trainables.rhythm import Rhythm
 from trainables.saved_states import History
@@ -36,19 +36,6 @@ MESSAGE_CHARS = 6000
 CPU_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "not enough memory: you tried")
 CUDA_TROUBLE = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error", "NCCL error")
 
-OUT_OF_REACH = frozenset(
-    {
-        errno.EIO,
-        errno.ESTALE,
-        errno.EREMOTEIO,
-        errno.ENOTCONN,
-        errno.ETIMEDOUT,
-        errno.ENOSPC,
-        errno.EDQUOT,
-    }
-)
-"""A file system that fails for a while, or is full: nothing a trial's settings could be blamed
-for."""
 LOADER_GONE = "RuntimeError: DataLoader worker (pid"
 
 
@@ -250,11 +237,11 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, StageFormat):
         return Failure("code", str(error), recycle=False)
     if isinstance(error, DataUnavailable):
-        error_class = STORAGE if any(map(_is_out_of_reach, _chain(error))) else "data"
+        error_class = STORAGE if any(map(is_out_of_reach, _chain(error))) else "data"
         told = error.__cause__ or error
         return Failure(error_class, f"{type(told).__name__}: {told}", recycle=False)
     if isinstance(error, OSError):
-        return Failure(STORAGE if _is_out_of_reach(error) else "data", text, recycle=False)
+        return Failure(STORAGE if is_out_of_reach(error) else "data", text, recycle=False)
     if isinstance(error, RuntimeError) and text.startswith(LOADER_GONE):
         return Failure(WORKER_LOST, text, recycle=False)
     on_cuda = isinstance(error, torch.AcceleratorError) or (
@@ -272,17 +259,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__
-
-
-def _is_out_of_reach(error: BaseException) -> bool:
-    """Say whether a file system failed, and not what lies on it.
-
-    A child process that loads data passes an error on as text, without its number.
-    """
-    return isinstance(error, OSError) and (
-        error.errno in OUT_OF_REACH
-        or any(f"[Errno {number}]" in str(error) for number in OUT_OF_REACH)
-    )
 
 
 def _is_out_of_memory(error: BaseException, text: str) -> bool:

@@ -1,6 +1,6 @@
 """What a study cost, and what training nothing twice saved."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweep.ledger import Ledger
 from sweep.slot_time import NOTHING, Spent
@@ -53,6 +53,11 @@ class Cost:
     def shown(self, value: float) -> str:
         """Return a number of the unit as a person reads it."""
         return f"{value:.3g}" if self.unit == GPU_HOURS and value < 100 else f"{value:,.0f}"
+
+    @property
+    def comparable(self) -> "Cost":
+        """Return the same in a unit that all sessions have: slot-seconds if not all had GPUs."""
+        return replace(self, trained=Spent(self.trained.slot_s)) if self._is_mixed else self
 
     @property
     def _is_mixed(self) -> bool:

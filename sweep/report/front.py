@@ -29,7 +29,7 @@ from sweep.report.style import (
     legend,
     new_figure,
 )
-from sweep.study import Study, Target
+from sweep.study import COST, Study, Target
 from sweep.trials import Trial, TrialState
 
 NAMED = 8
@@ -52,7 +52,8 @@ def cost_front_chart(ledger: Ledger, study: Study, cost: Cost) -> Chart | None:
     """
     if study.objective.also:
         return None
-    metric = f"cost/{cost.unit}"
+    cost = cost.comparable
+    metric = f"{COST}/{cost.unit}"
     objective = study.objective.model_copy(
         update={"also": [Target(metric=metric, direction="minimize")]}
     )

@@ -87,7 +87,7 @@ def spending_of(ledger: Ledger) -> Spending:
 
 def spending_chart(ledger: Ledger, cost: Cost) -> Chart | None:
     """Draw a bar per phase; None where nothing was spent."""
-    found = spending_of(ledger)
+    found, cost = spending_of(ledger), cost.comparable
     if not found.total:
         return None
     phases = list(dict.fromkeys([*found.by_phase, *found.saved]))

@@ -221,13 +221,7 @@ def _sentence(replication: Replication, verdict: Verdict, objective: Objective) 
             f"control: {_uncompared(replication, verdict.unknown)}.{known}"
         )
     if not verdict.leads:
-        controls = [entrant.name for entrant in race.going if entrant.is_control]
-        why = (
-            f"to compare it with {listed(controls)} takes two fresh seeds or more"
-            if controls
-            else "the study has no control to compare it with"
-        )
-        return f"{name} leads with {value} {metric}; {why}."
+        return f"{name} leads with {value} {metric}; {_why_alone(replication)}."
     first = verdict.leads[0]
     lead = _lead(first, objective)
     if first.high < 0:
@@ -245,6 +239,16 @@ def _sentence(replication: Replication, verdict: Verdict, objective: Objective) 
         f"{name} wins with {value} {metric}, ahead of {first.control}, {_standing(first, race)}, "
         f"by {lead}.{more}"
     )
+
+
+def _why_alone(replication: Replication) -> str:
+    """Say why there is no control that a winner could be compared with."""
+    race = replication.race
+    if going := [entrant.name for entrant in race.going if entrant.is_control]:
+        return f"to compare it with {listed(going)} takes two fresh seeds or more"
+    if replication.barred or any(entrant.is_control for entrant in race.entrants):
+        return "no control keeps the constraints, so that there is none to compare it with"
+    return "the study has no control to compare it with"
 
 
 def _no_winner(replication: Replication, verdict: Verdict, objective: Objective) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sweep.ledger import Ledger, Record
 from sweep.messages import counted
-from sweep.tracking.faults import Refused, Unreachable
+from sweep.tracking.faults import Refused, Unreachable, Unread
 from sweep.tracking.memory import Upload, recall, remember, upload_of
 from sweep.tracking.pictures import STUDY
 from sweep.tracking.writer import Drawn, History, RunWriter, journal_id
@@ -87,6 +87,7 @@ class MlflowTracker:
         journal = journal_id(past[0]) if past else None
         self._memory = recall(memory, uri=uri, journal=journal, num_past=len(past))
         self._recalled = self._memory.written
+        self._must_put_away = self._recalled < self._received
         for record in past[: self._recalled]:
             self._writer.remember(record)
         self._queue.extend(past[self._recalled :])
@@ -169,7 +170,8 @@ class MlflowTracker:
                 self._write_what_is_there()
             except Exception as error:  # noqa: BLE001  a thread's edge: MLflow may raise anything
                 self._note_trouble(error)
-                self._store = None
+                if not isinstance(error, Unread):
+                    self._store = None
                 self._pause(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             else:
@@ -211,13 +213,19 @@ class MlflowTracker:
         if self._store is None:
             self._store = self._open()
             self._memory.experiment_id = self._store.experiment_id
-        self._writer.flush(self._store)
-        self._memory.written = self._received_and_folded()
+        unread = self._writer.flush(self._store)
+        if self._must_put_away and not self._queue:
+            self._writer.put_away_unknown(self._store)
+            self._must_put_away = False
+        if unread is None:
+            self._memory.written = self._received_and_folded()
         self._remember()
         while self._uploads and not self._queue:
             self._send(self._uploads[0], self._store)
             self._remember()
             self._uploads.popleft()
+        if unread is not None:
+            raise unread
 
     def _send(self, upload: Upload, store: "RunStore") -> None:
         if STUDY not in store.runs or self._memory.files.get(upload.name) == upload.digest:
@@ -266,7 +274,7 @@ class MlflowTracker:
         text = str(error) if is_known else f"{type(error).__name__}: {error}"
         message = CREDENTIALS.sub("//", text)[:MESSAGE_CHARS]
         if self._trouble is None:
-            is_unread = isinstance(error, OSError) and not isinstance(error, Unreachable)
+            is_unread = isinstance(error, Unread)
             logger.warning(
                 "MLflow at %s %s (%s). Training goes on; they will follow.",
                 without_credentials(self._uri),

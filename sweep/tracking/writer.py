@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sweep.ledger import Ledger, Record
-from sweep.tracking.faults import Refused, Unreachable
+from sweep.tracking.faults import Refused, Unread
 from sweep.tracking.metrics_table import NAME as METRICS
 from sweep.tracking.metrics_table import metrics_table
 from sweep.tracking.pictures import (
@@ -25,6 +26,7 @@ from sweep.tracking.pictures import (
 )
 from sweep.trials import Epoch, StageEntry
 from trainables.manifest import CorruptStage
+from trainables.out_of_reach import is_out_of_reach
 from trainables.stages import PICTURES
 
 if TYPE_CHECKING:
@@ -109,15 +111,18 @@ class RunWriter:
             self._settings_due[trial.number] = None
             self._mark_ended(trial.number)
 
-    def flush(self, store: "RunStore") -> None:
+    def flush(self, store: "RunStore") -> Unread | None:
         """Write every run that changed; what was written is not written again after a failure.
+
+        Returns:
+            Why some runs could not be written: what is kept of their stages is out of reach for
+            now. All else was; call again later.
 
         Raises:
             Unreachable: If MLflow does not answer; call again later.
-            OSError: If what is kept of some stages cannot be read just now; all else was written.
         """
         if self.ledger.study is None:
-            return
+            return None
         if STUDY not in store.runs:
             self._changed[STUDY] = None
             self._kept.pop(STUDY, None)
@@ -125,28 +130,38 @@ class RunWriter:
             store.discard(key)
             self._kept.pop(key, None)
             del self._outdated[key]
-        unread: OSError | None = None
+        unread: Unread | None = None
         for key in sorted(self._changed, key=_parents_first):
             try:
                 self._write(store, key)
-            except Unreachable:
-                raise
-            except OSError as error:
+            except Unread as error:
                 unread = error
             else:
                 del self._changed[key]
         for number in list(self._settings_due):
             self._write_settings(store, number)
             del self._settings_due[number]
-        if unread is not None:
-            raise unread
+        return unread
+
+    def put_away_unknown(self, store: "RunStore") -> None:
+        """Put runs away of which the journal knows nothing: it came back from an older copy.
+
+        Raises:
+            Unreachable: If MLflow does not answer; call again later.
+        """
+        known = {STUDY}
+        for trial in self.ledger.everything():
+            begun = (stage.label for stage in trial.stages if stage.status != "planned")
+            known |= {trial_key(trial.number), *(phase_key(trial.number, each) for each in begun)}
+        for key in store.runs.keys() - known:
+            store.discard(key)
 
     def _write(self, store: "RunStore", key: str) -> None:
         if key in self._given_up:
             return
         try:
             picture = self._picture(key)
-        except OSError:
+        except Unread:
             raise
         except Exception as error:  # noqa: BLE001  one run's fault, whichever, stops no other run
             self._give_up(key, f"MLflow goes without run {key}: {type(error).__name__}: {error}")
@@ -199,7 +214,8 @@ class RunWriter:
         """Return where the pictures of a stage's epochs lie; of one that draws none, nothing."""
         if self._drawn is None or not stage.config.get(DRAWN_EVERY):
             return {}
-        return self._drawn(stage.key)
+        with _reading():
+            return self._drawn(stage.key)
 
     def _write_settings(self, store: "RunStore", number: int) -> None:
         """Keep a trial's settings with its run, if it has one that MLflow takes."""
@@ -239,7 +255,8 @@ class RunWriter:
         if self._history is None or reused_s is None:
             return []
         try:
-            history = self._history(stage_key)
+            with _reading():
+                history = self._history(stage_key)
         except (FileNotFoundError, CorruptStage):
             return []  # cleaned or damaged since; the objective is in the journal
         return [Epoch(entry["epoch"], entry["metrics"], reused_s) for entry in history]
@@ -255,6 +272,21 @@ def journal_id(first: Record) -> str:
     """Return what tells a journal from an earlier one of its study: its first record's digest."""
     text = json.dumps(dict(first), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise what says that a file system does not answer as something to be tried again.
+
+    Raises:
+        Unread: If so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_out_of_reach(error):
+            raise Unread(str(error)) from error
+        raise
 
 
 def _parents_first(key: str) -> tuple[bool, int, str]:

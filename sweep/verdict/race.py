@@ -8,8 +8,8 @@ and however often the driver was ended.
   when it is not ahead of the best control after a third of the rounds or after the last. A control
   leaves when the best control is better in the same test. None of this can make a candidate win
   falsely.
-- Whoever breaks a constraint of the study leaves: it is no answer to the question, and no control
-  that an answer would have to be better than.
+- From the fourth round on, or after the last, whoever breaks a constraint of the study by its mean
+  leaves: it is no answer to the question, and no control that an answer has to be better than.
 - The race ends early when the one candidate left is better than every control left by Dunnett's
   test at 0.2 %, the share of the error that looks before the end may spend (after Haybittle, 1971,
   and Peto et al., 1976: strict looks before the end cost the last one next to nothing).
@@ -19,8 +19,9 @@ and however often the driver was ended.
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from scipy import stats
 
@@ -28,7 +29,7 @@ from hpe.metrics.direction import Direction
 from sweep.verdict.dunnett import dunnett_quantile
 
 MIN_ROUNDS = 4
-"""Before this many rounds nobody leaves, but who fails or breaks a constraint."""
+"""Before this many rounds nobody leaves, but who fails."""
 
 LEAVE_ERROR = 0.05
 INTERIM_ERROR = 0.002
@@ -36,6 +37,9 @@ FUTILITY_SHARE = 1 / 3
 
 Values = Mapping[str, Sequence[float | None]]
 """Name -> its objective in each round it has finished, in order; None where its trial failed."""
+
+Breaking = Mapping[str, tuple[bool, ...]]
+NOBODY: Breaking = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def run_race(
     *,
     rounds: int,
     direction: Direction,
-    broken: Mapping[str, int] | None = None,
+    breaking: Breaking = NOBODY,
 ) -> Race:
     """Return how far a race has come.
 
@@ -107,7 +111,7 @@ def run_race(
             race have not finished do not count yet.
         rounds: Rounds at most.
         direction: Which values are better.
-        broken: Name -> first round, counted from 1, in which it broke a constraint.
+        breaking: Name -> of each round whether it breaks a constraint by its mean until then.
     """
     race = Race(tuple(entrants), 0, {}, _why_not(entrants, rounds))
     signed = _higher_is_better(values, direction)
@@ -115,8 +119,7 @@ def run_race(
         finished = race.rounds + 1
         if any(len(values.get(entrant.name, ())) < finished for entrant in race.going):
             break
-        barred = {e.name for e in race.going if (broken or {}).get(e.name) == finished}
-        leaving = _leaving(race.going, signed, finished, rounds, barred)
+        leaving = _leaving(race.going, signed, finished, rounds, breaking)
         race = replace(race, rounds=finished, left={**race.left, **leaving})
         race = replace(race, ended_by=_ended_by(race, signed, rounds))
     return race
@@ -150,10 +153,15 @@ def _why_not(entrants: Sequence[Entrant], rounds: int) -> str | None:
 
 
 def _leaving(
-    going: Sequence[Entrant], values: Signed, finished: int, rounds: int, barred: Collection[str]
+    going: Sequence[Entrant], values: Signed, finished: int, rounds: int, breaking: Breaking
 ) -> dict[str, Left]:
     """Return who leaves after this round, and why."""
-    leaving = {name: Left(finished, "it breaks a constraint", barred=True) for name in barred}
+    is_early = finished < min(MIN_ROUNDS, rounds)
+    leaving = {
+        entrant.name: Left(finished, "it breaks a constraint", barred=True)
+        for entrant in going
+        if not is_early and any(breaking.get(entrant.name, ())[finished - 1 : finished])
+    }
     for entrant in going:
         if values[entrant.name][finished - 1] is None:
             leaving[entrant.name] = Left(finished, "its trial failed", failed=True)
@@ -203,8 +211,11 @@ def _ended_by(race: Race, values: Signed, rounds: int) -> str | None:
         return "no candidate is left"
     if race.rounds == rounds:
         return f"all {rounds} rounds are run"
-    if race.rounds < MIN_ROUNDS or len(candidates) > 1 or not controls:
+    if race.rounds < MIN_ROUNDS or len(candidates) > 1:
         return None
+    if not controls:
+        has_had = any(entrant.is_control for entrant in race.entrants)
+        return "no control is left" if has_had else None
     quantile = dunnett_quantile(1 - INTERIM_ERROR, candidates=entered, df=race.rounds - 1)
     row = _row(values[candidates[0]], race.rounds)
     leads = (paired_t(_minus(row, _row(values[name], race.rounds))) for name in controls)

@@ -1,13 +1,13 @@
 """Which points run again on fresh seeds for the verdict, and what they have reached there."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 
 from sweep.candidates import candidates, failed_arms, in_order, keeps_constraints
 from sweep.ledger import Ledger
 from sweep.naming import trial_name
-from sweep.objectives import is_feasible
+from sweep.objectives import breaks_on_average
 from sweep.study import Objective, Study
 from sweep.trials import Trial, TrialState
 from sweep.verdict.race import Entrant, Race, Values, run_race
@@ -55,7 +55,7 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
     The best `final.top_k` searched points of those that completed with every trial seed and keep
     the constraints, and all arms that did, which are the controls. Everyone in a round has the
     same trial seed, which the search has not used: arms may share stages, replicates of one point
-    cannot. Who breaks a constraint on a fresh seed leaves the race.
+    cannot. Who breaks a constraint by its mean over fresh seeds leaves the race.
     """
     if study.final.top_k == 0 or ledger.is_searching:
         return None
@@ -79,28 +79,23 @@ def replication_of(study: Study, ledger: Ledger) -> Replication | None:
         for name, source in sources.items()
     }
     values = {name: finished_rounds(trials) for name, trials in ran.items()}
-    broken = {
-        name: number
-        for name, trials in ran.items()
-        if (number := _first_that_breaks(trials, study.objective)) is not None
-    }
+    breaking = {name: _breaking(trials, study.objective) for name, trials in ran.items()}
     direction = study.objective.direction
-    race = run_race(entrants, values, rounds=len(seeds), direction=direction, broken=broken)
+    race = run_race(entrants, values, rounds=len(seeds), direction=direction, breaking=breaking)
     barred = tuple(c.name for c in found if c.arm in study.arms and c not in kept)
     missing = _missing(study, ledger, {*sources, *barred})
     return Replication(sources, seeds, begun, values, race, missing, barred)
 
 
-def _first_that_breaks(trials: Iterable[Trial | None], objective: Objective) -> int | None:
-    """Return the first round, counted from 1, in which a trial breaks a constraint."""
-    broken = (
-        number
-        for number, trial in enumerate(trials, start=1)
-        if trial is not None
-        and trial.state is TrialState.COMPLETE
-        and not is_feasible(trial, objective)
+def _breaking(trials: Sequence[Trial | None], objective: Objective) -> tuple[bool, ...]:
+    """Return of each round whether a constraint is broken by the mean until then."""
+    if not objective.constraints:
+        return ()
+    complete = [t if t is not None and t.state is TrialState.COMPLETE else None for t in trials]
+    return tuple(
+        breaks_on_average([t for t in complete[:rounds] if t is not None], objective)
+        for rounds in range(1, len(complete) + 1)
     )
-    return next(broken, None)
 
 
 def _missing(study: Study, ledger: Ledger, accounted: Collection[str]) -> dict[str, str]:

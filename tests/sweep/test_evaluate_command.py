@@ -212,7 +212,7 @@ def test_weights_of_one_name_and_the_official_labels_have_folders_of_their_own(t
     files = [tmp_path / name / "best.safetensors" for name in ("one", "two")]
     for file in files:
         file.parent.mkdir()
-        file.touch()
+        file.write_text(str(file))
     split = SimpleNamespace(settings={"name": "freihand"}, name="test")
 
     def name(run, *options):
@@ -222,3 +222,4 @@ def test_weights_of_one_name_and_the_official_labels_have_folders_of_their_own(t
     assert all(name.startswith("best-freihand-test-") for name in names)
     assert len({*names}) == 3
     assert name(files[0]) == names[0]
+    assert name("renders/1") != name("renders-1")

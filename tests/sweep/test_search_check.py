@@ -2,9 +2,8 @@
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from pydantic import ValidationError
 
-from sweep.search_check import check_sampler
+from sweep.search_check import check_objective, check_sampler
 from sweep.study import Search, Study, Target
 from sweep.study_check import check_study
 
@@ -202,6 +201,7 @@ def test_a_direction_that_is_left_out_is_read_off_the_name(metric, direction):
 
 def test_a_name_that_does_not_say_its_direction_wants_one():
     content = {"metric": "finetune/val/sharpness"}
-    with pytest.raises(ValidationError, match="the name finetune/val/sharpness does not say"):
-        Target.model_validate(content)
-    assert Target.model_validate({**content, "direction": "maximize"}).direction == "maximize"
+    said = "objective/direction: the name finetune/val/sharpness does not say whether"
+    with pytest.raises(ValueError, match=said):
+        check_objective(make_study(objective=content))
+    check_objective(make_study(objective={**content, "direction": "maximize"}))

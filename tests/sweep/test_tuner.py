@@ -111,7 +111,9 @@ def test_a_study_on_one_slot_is_what_follows_from_its_seed_though_a_tune_actor_i
     assert journal_of(tmp_path) == records, "a finished study is not run again"
 
 
-def test_two_slots_need_two_actors_and_a_finished_study_leaves_nothing(tmp_path, monkeypatch):
+def test_two_slots_need_no_more_actors_than_two_and_a_finished_study_leaves_nothing(
+    tmp_path, monkeypatch
+):
     take_in, pids = StudyScheduler.on_trial_result, set()
 
     def noting(self, controller, trial, result):
@@ -123,7 +125,7 @@ def test_two_slots_need_two_actors_and_a_finished_study_leaves_nothing(tmp_path,
     ledger = run(study, tmp_path, slots=2)
     assert len(ledger.trials) == 2 * 2 + 6 * 2
     assert not ledger.in_state(TrialState.RUNNING)
-    assert len(pids) <= 2  # one may pass on the reports of both slots until the other comes
+    assert 1 <= len(pids) <= 2  # one may pass on the reports of both slots until the other comes
     ends = [record["trial"] for record in journal_of(tmp_path) if record["kind"] == "end"]
     assert sorted(ends) == list(ledger.trials)
     assert all(group["state"] == "REMOVED" for group in placement_group_table().values())

@@ -10,6 +10,7 @@ from sweep.report.comparison import best_value
 from sweep.report.cost import cost_of
 from sweep.report.front import cost_front_chart, front_chart
 from sweep.report.ranking import ranked, write_leaderboard
+from sweep.report.spending import spending_chart
 from sweep.study import Study
 
 OBJECTIVE = {
@@ -118,6 +119,18 @@ def test_a_study_of_one_objective_is_drawn_against_what_its_trials_took(journal_
         (1, 50.0, 2 * taken_s[1]),
     ]
     assert front_chart(ledger, study_of(script)) is None
+
+
+def test_where_not_all_sessions_had_gpus_trials_are_compared_in_seconds(journal_script):
+    script = journal_script().slots(gpus=1.0)
+    script.trial(0, error_mm=40.0)
+    script.slots(cores=2).trial(1, error_mm=60.0)
+    ledger = Ledger(script.records)
+    chart = cost_front_chart(ledger, study_of(script), cost_of(ledger))
+    assert chart.columns[3] == "cost/slot-seconds"
+    assert [row[3] for row in chart.rows] == [9.0, 9.0]
+    drawn = spending_chart(ledger, cost_of(ledger))
+    assert sum(sum(row[1:]) for row in drawn.rows) == 18.0
 
 
 def test_a_study_that_names_its_cost_is_drawn_once(script):

@@ -1,5 +1,6 @@
 """The mirror in MLflow: complete, idempotent, and never in the way."""
 
+import errno
 import hashlib
 import json
 import time
@@ -341,6 +342,42 @@ def test_what_stands_for_a_forgotten_trial_is_put_away(
     assert len(held()) == len(runs) == 3
     assert runs["phase"].data.tags["mlflow.parentRunId"] == runs["trial"].info.run_id
     assert runs["trial"].data.params == {k: str(v) for k, v in new.get("params", {}).items()}
+
+
+def test_runs_of_trials_that_an_older_copy_of_the_journal_does_not_know_are_put_away(
+    start, held, tmp_path, journal_script
+):
+    script = journal_script()
+    script.trial(0)
+    for number in (1, 2):
+        script.trial(number, params={"pretrain/x": number / 10})
+    assert start(script.records).close(60) == 0
+    (tmp_path / "tracking.json").unlink()
+    older = journal_script()
+    older.trial(0)
+    older.trial(1, params={"pretrain/x": 0.5}, state="PRUNED", stop_at=("pretrain", 1))
+    assert start(older.records).close(60) == 0
+    keys = {run.data.tags["run_key"] for run in held()}
+    assert keys == {"study", "0", "0/pretrain", "0/finetune", "1", "1/pretrain"}
+    ids = {run.info.run_id for run in held()}
+    parents = {run.data.tags.get("mlflow.parentRunId") for run in held()}
+    assert parents - {None} <= ids
+
+
+def test_a_report_gets_there_though_a_stage_is_out_of_reach(start, held, tmp_path, journal_script):
+    script = journal_script()
+    script.trial(0, reused=("pretrain",))
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("found")
+
+    def history(key):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    tracker = start(script.records, history=history)
+    tracker.add_folder(tmp_path / "report", "report")
+    assert tracker.close(3) > 0
+    assert tracker.owed == (f"the last {len(script.records)} records",)
+    assert "Stale file handle" in tracker.trouble
 
 
 def begun(script, *, loss, **trial):

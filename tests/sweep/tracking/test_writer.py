@@ -146,12 +146,27 @@ def test_a_stage_that_cannot_be_read_just_now_stops_no_other_and_is_told_of_late
     writer, store = RunWriter(history), FakeStore()
     for record in script.records:
         writer.fold(record)
-    with pytest.raises(OSError, match="Remote I/O error"):
-        writer.flush(store)
+    assert "Remote I/O error" in str(writer.flush(store))
     assert set(store.runs) == {STUDY, "0", "0/finetune", "1", "1/pretrain", "1/finetune"}
-    writer.flush(store)
+    assert writer.flush(store) is None
     assert [point.value for point in store.runs["0/pretrain"].points] == [1.0]
     assert writer.refused == []
+
+
+def test_a_stage_that_can_never_be_read_is_given_up_and_told(journal_script):
+    script = journal_script()
+    script.trial(0, reused=("pretrain",))
+
+    def history(key):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    writer, store = RunWriter(history), FakeStore()
+    for record in script.records:
+        writer.fold(record)
+    assert writer.flush(store) is None
+    assert "0/finetune" in store.runs
+    (message,) = writer.refused
+    assert message.startswith("MLflow goes without run 0/pretrain: PermissionError")
 
 
 def test_settings_that_are_refused_stop_no_other(journal_script):

@@ -109,16 +109,32 @@ def test_a_race_too_short_for_leaving_is_not_won_by_who_is_behind_a_control(roun
     assert found.left["a"].after == rounds
 
 
-def test_who_breaks_a_constraint_leaves_and_is_nobody_to_be_ahead_of():
+def with_breaking(rounds=8, **breaking):
     values = {"a": raised(9.0), "b": raised(5.0)[::-1], "control": raised(7.0), "other": NOISE}
-    found = run_race(
-        (A, B, CONTROL, OTHER),
-        values,
-        rounds=8,
-        direction="maximize",
-        broken={"a": 2, "control": 1},
+    return run_race(
+        (A, B, CONTROL, OTHER), values, rounds=rounds, direction="maximize", breaking=breaking
     )
-    assert found.left["control"].after == 1
-    assert found.left["a"].after == 2
+
+
+def test_who_breaks_a_constraint_leaves_and_is_nobody_to_be_ahead_of():
+    found = with_breaking(a=(True,) * 8, control=(True,) * 8)
     assert all(found.left[name].barred for name in ("a", "control"))
+    assert {found.left[name].after for name in ("a", "control")} == {4}
     assert found.ended_by == "b is ahead beyond doubt"
+
+
+def test_who_breaks_a_constraint_in_a_round_or_two_stays():
+    once = (True, True, True, *[False] * 5)
+    assert not any(left.barred for left in with_breaking(a=once, control=once).left.values())
+
+
+def test_a_race_that_is_shorter_judges_constraints_after_its_last_round():
+    found = with_breaking(rounds=2, a=(True, True), b=(True, False))
+    assert (found.left["a"].after, found.left["a"].barred) == (2, True)
+    assert not found.left["b"].barred
+
+
+def test_without_any_control_left_one_candidate_has_nothing_more_to_run_for():
+    barred = (True,) * 8
+    found = with_breaking(a=barred, control=barred, other=barred)
+    assert (found.rounds, found.ended_by) == (4, "no control is left")

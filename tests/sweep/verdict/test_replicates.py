@@ -9,7 +9,7 @@ from sweep.continuation import changes
 from sweep.journal import read_journal
 from sweep.ledger import FIRST_REPLICATE, Ledger
 from sweep.naming import trial_name
-from sweep.study import Study
+from sweep.study import Constraint, Study
 from sweep.study_check import check_study
 from sweep.trials import TrialState
 from sweep.verdict.replicates import final_seeds, replication_of
@@ -148,7 +148,8 @@ def checked(content, **changes):
 @pytest.mark.parametrize(
     ("final", "said"),
     [
-        ({"top_k": 2}, r"final/top_k: .* the study has no space"),
+        ({"top_k": 2, "seeds": 5}, r"final/top_k: .* the study has no space"),
+        ({"top_k": 2}, r"final/seeds: the best 2 are to run again, but it is not said on how many"),
         ({"seeds": 24}, r"final/top_k: 24 fresh seeds are given, but not how many"),
     ],
 )
@@ -163,8 +164,10 @@ def test_replicates_may_be_switched_off_beside_their_seeds():
 
 def test_that_few_seeds_tell_little_is_said():
     (notice,) = checked(SEARCHED, final={"top_k": 2, "seeds": 3}).notices
-    assert notice.startswith("final/seeds: 3 fresh seeds tell apart only")
-    assert checked(SEARCHED, final={"top_k": 2}).notices == ()
+    assert notice.startswith("final/seeds: 3 fresh seeds can tell apart only what differs by")
+    (notice,) = checked(SEARCHED, final={"top_k": 2, "seeds": 1}).notices
+    assert notice.startswith("final/seeds: 1 fresh seed can tell apart nothing;")
+    assert checked(SEARCHED, final={"top_k": 2, "seeds": 5}).notices == ()
 
 
 def bounded(**bound):
@@ -183,15 +186,30 @@ def test_an_arm_that_breaks_a_constraint_is_no_control(tmp_path):
     ]
 
 
-def test_who_breaks_a_constraint_on_a_fresh_seed_leaves(tmp_path):
-    study = make_study(final=FINAL, objective=bounded(at_most=6))
+@pytest.mark.parametrize(
+    ("metric", "values", "barred"),
+    [
+        ("cost/epochs", (6.0, 6.0, 6.0), False),
+        ("cost/epochs", (7.0, 6.0, 4.0), False),
+        ("cost/epochs", (6.0, 6.0, 7.0), True),
+        ("cost/slot_s", (7.0, 7.0, 7.0), False),
+    ],
+)
+def test_who_breaks_a_constraint_by_its_mean_over_fresh_seeds_leaves(
+    tmp_path, metric, values, barred
+):
+    study = make_study(final=FINAL, objective=bounded(at_most=1000))
     ledger = Play(study, tmp_path).run()
-    assert not any(left.barred for left in replication_of(study, ledger).race.left.values())
+    for trial in ledger.everything():
+        trial.others = {metric: 6.0}
     for trial in ledger.replicates.values():
-        if trial.arm == "published" and trial.seed == 1001:
-            trial.others = {"cost/epochs": 7.0}
-    left = replication_of(study, ledger).race.left["arm published"]
-    assert (left.barred, left.after) == (True, 2)
+        if trial.arm == "published":
+            trial.others = {metric: values[trial.seed - 1000]}
+    constraint = Constraint(metric=metric, at_most=6.0)
+    objective = study.objective.model_copy(update={"constraints": [constraint]})
+    found = replication_of(study.model_copy(update={"objective": objective}), ledger)
+    left = found.race.left.get("arm published")
+    assert (left is not None and left.barred) is barred
 
 
 def test_replicates_survive_being_read_again(tmp_path):
