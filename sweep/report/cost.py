@@ -43,7 +43,9 @@ class Cost:
 
     def told(self, spent: Spent) -> str:
         """Return what was spent in the unit, as a person reads it, with what that leaves out."""
-        beside = f" and {spent.core_s:,.0f} core-seconds without a GPU" if self._is_mixed else ""
+        beside = ""
+        if self._is_mixed and spent.core_s:
+            beside = f" and {spent.core_s:,.0f} core-seconds without a GPU"
         return f"{self.number(spent)} {self.unit}{beside}"
 
     def number(self, spent: Spent) -> str:

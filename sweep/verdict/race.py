@@ -5,14 +5,15 @@ look at finished rounds alone, so that a race is the same however its trials wer
 and however often the driver was ended.
 
 - A candidate leaves when the leading candidate is better in a paired t test (one-sided, 5 %), and
-  when it is not ahead of the best control after a third of the rounds or after the last. A control
-  leaves when the best control is better in the same test. None of this can make a candidate win
-  falsely.
+  when it is not ahead of the best control after a third of the rounds (with several controls 45 %)
+  or after the last. A control leaves when the best control is better in the same test. None of this
+  can make a candidate win falsely.
 - From the fourth round on, or after the last, whoever breaks a constraint of the study by its mean
   leaves: it is no answer to the question, and no control that an answer has to be better than.
-- The race ends early when the one candidate left is better than every control left by Dunnett's
-  test at 0.2 %, the share of the error that looks before the end may spend (after Haybittle, 1971,
-  and Peto et al., 1976: strict looks before the end cost the last one next to nothing).
+- Once one candidate is left, a control leaves that it is better than by Dunnett's test at 0.2 %,
+  the share of the error that looks before the end may spend (after Haybittle, 1971, and Peto et
+  al., 1976: strict looks before the end cost the last one next to nothing). The race ends with the
+  last control.
 
 `benchmarks/verdict.py` measures what this saves and what it costs.
 """
@@ -34,6 +35,9 @@ MIN_ROUNDS = 4
 LEAVE_ERROR = 0.05
 INTERIM_ERROR = 0.002
 FUTILITY_SHARE = 1 / 3
+FUTILITY_SHARE_OF_SEVERAL = 0.45
+"""The share of the rounds after which a candidate leaves that is not ahead of the control, and of
+the best of several, of which one is ahead by luck more easily."""
 
 Values = Mapping[str, Sequence[float | None]]
 """Name -> its objective in each round it has finished, in order; None where its trial failed."""
@@ -119,9 +123,9 @@ def run_race(
         finished = race.rounds + 1
         if any(len(values.get(entrant.name, ())) < finished for entrant in race.going):
             break
-        leaving = _leaving(race.going, signed, finished, rounds, breaking)
+        leaving = _leaving(race, signed, finished, rounds, breaking)
         race = replace(race, rounds=finished, left={**race.left, **leaving})
-        race = replace(race, ended_by=_ended_by(race, signed, rounds))
+        race = replace(race, ended_by=_ended_by(race, rounds))
     return race
 
 
@@ -153,9 +157,10 @@ def _why_not(entrants: Sequence[Entrant], rounds: int) -> str | None:
 
 
 def _leaving(
-    going: Sequence[Entrant], values: Signed, finished: int, rounds: int, breaking: Breaking
+    race: Race, values: Signed, finished: int, rounds: int, breaking: Breaking
 ) -> dict[str, Left]:
     """Return who leaves after this round, and why."""
+    going, entered = race.going, sum(not entrant.is_control for entrant in race.entrants)
     is_early = finished < min(MIN_ROUNDS, rounds)
     leaving = {
         entrant.name: Left(finished, "it breaks a constraint", barred=True)
@@ -174,10 +179,14 @@ def _leaving(
         for is_control in (False, True)
     )
     reasons: dict[str, str] = {}
-    if finished == rounds or finished >= max(MIN_ROUNDS, FUTILITY_SHARE * rounds):
+    share = FUTILITY_SHARE if len(controls) == 1 else FUTILITY_SHARE_OF_SEVERAL
+    if finished == rounds or finished >= max(MIN_ROUNDS, share * rounds):
         reasons |= _behind(points, controls)
     if MIN_ROUNDS <= finished < rounds:
         reasons |= _beaten(points, finished) | _beaten(controls, finished)
+        left = [name for name in points if name not in reasons]
+        if len(left) == 1:
+            reasons |= _overtaken(left[0], points[left[0]], controls, entered)
     return leaving | {name: Left(finished, reason) for name, reason in reasons.items()}
 
 
@@ -203,23 +212,24 @@ def _behind(points: Rows, controls: Rows) -> dict[str, str]:
     }
 
 
-def _ended_by(race: Race, values: Signed, rounds: int) -> str | None:
-    entered = sum(not entrant.is_control for entrant in race.entrants)
+def _overtaken(name: str, ahead: Sequence[float], controls: Rows, entered: int) -> dict[str, str]:
+    """Return the controls that the one candidate left is better than beyond doubt."""
+    quantile = dunnett_quantile(1 - INTERIM_ERROR, candidates=entered, df=len(ahead) - 1)
+    return {
+        control: f"{name} is ahead of it beyond doubt"
+        for control, row in controls.items()
+        if paired_t(_minus(ahead, row)) > quantile
+    }
+
+
+def _ended_by(race: Race, rounds: int) -> str | None:
     candidates = [entrant.name for entrant in race.going if not entrant.is_control]
-    controls = [entrant.name for entrant in race.going if entrant.is_control]
     if not candidates:
         return "no candidate is left"
     if race.rounds == rounds:
         return f"all {rounds} rounds are run"
-    if race.rounds < MIN_ROUNDS or len(candidates) > 1:
-        return None
-    if not controls:
-        has_had = any(entrant.is_control for entrant in race.entrants)
-        return "no control is left" if has_had else None
-    quantile = dunnett_quantile(1 - INTERIM_ERROR, candidates=entered, df=race.rounds - 1)
-    row = _row(values[candidates[0]], race.rounds)
-    leads = (paired_t(_minus(row, _row(values[name], race.rounds))) for name in controls)
-    return f"{candidates[0]} is ahead beyond doubt" if all(t > quantile for t in leads) else None
+    had, have = (any(e.is_control for e in of) for of in (race.entrants, race.going))
+    return "no control is left" if had and not have and len(candidates) == 1 else None
 
 
 def _row(values: Sequence[float | None], finished: int) -> list[float]:

@@ -66,11 +66,11 @@ def test_the_race_is_over_when_no_candidate_is_left():
     assert (found.rounds, found.ended_by) == (4, "no candidate is left")
 
 
-def test_it_ends_early_when_the_last_candidate_is_ahead_of_every_control_beyond_doubt():
+def test_it_ends_early_when_the_last_candidate_has_overtaken_every_control():
     values = {"a": raised(9.0), "b": raised(0.0)[::-1], "control": raised(0.0)}
     values["control"][0] += 0.05
     found = race(values)
-    assert (found.rounds, found.ended_by) == (4, "a is ahead beyond doubt")
+    assert (found.rounds, found.ended_by) == (4, "no control is left")
 
 
 def test_a_control_leaves_that_another_one_beats():
@@ -89,7 +89,7 @@ def test_who_failed_leaves_and_says_so():
 def test_where_less_is_better_the_signs_are_turned():
     values = {"a": raised(-9.0), "b": raised(0.0)[::-1], "control": raised(0.0)}
     values["control"][0] += 0.05
-    assert race(values, direction="minimize").ended_by == "a is ahead beyond doubt"
+    assert race(values, direction="minimize").ended_by == "no control is left"
 
 
 def test_all_rounds_are_the_end_and_none_is_no_race():
@@ -120,7 +120,7 @@ def test_who_breaks_a_constraint_leaves_and_is_nobody_to_be_ahead_of():
     found = with_breaking(a=(True,) * 8, control=(True,) * 8)
     assert all(found.left[name].barred for name in ("a", "control"))
     assert {found.left[name].after for name in ("a", "control")} == {4}
-    assert found.ended_by == "b is ahead beyond doubt"
+    assert found.ended_by == "no control is left"
 
 
 def test_who_breaks_a_constraint_in_a_round_or_two_stays():
@@ -138,3 +138,18 @@ def test_without_any_control_left_one_candidate_has_nothing_more_to_run_for():
     barred = (True,) * 8
     found = with_breaking(a=barred, control=barred, other=barred)
     assert (found.rounds, found.ended_by) == (4, "no control is left")
+
+
+def test_a_control_leaves_that_the_last_candidate_has_overtaken_and_the_others_stay():
+    close = [8.9, 8.7, 9.2, 9.0, 8.8, 9.3, 8.7, 9.1]
+    values = {"a": raised(9.0), "control": close, "other": NOISE[::-1]}
+    found = race(values, entrants=(A, CONTROL, OTHER))
+    assert found.left["other"].reason == "a is ahead of it beyond doubt"
+    assert found.left["other"].after == 4
+    assert "control" not in found.left
+    assert found.ended_by == "all 8 rounds are run"
+
+
+def test_while_candidates_compete_none_of_them_overtakes_a_control():
+    values = {"a": raised(9.0), "b": raised(9.0)[::-1], "control": NOISE[::-1]}
+    assert race(values).left == {}
