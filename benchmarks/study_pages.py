@@ -46,11 +46,7 @@ def page_of(folder: StudyDir, runs: RunsDir) -> str | None:
     if content is None:
         return None
     study, ledger = Study.model_validate(content), Ledger(records)
-    result = result_of(
-        ledger,
-        study,
-        epochs_of=epochs_from(StageStore(runs.stages)),
-    )
+    result = result_of(ledger, study, epochs_of=epochs_from(StageStore(runs.stages)))
     if result.ended_by is None:
         return None
     return study_page(result, ledger, changed=changed_since(study))

@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -65,6 +64,7 @@ from sweep.study_scoring import (  # noqa: E402 - the same
     write_scored_study,
 )
 from sweep.submission import Submission, submit, told_limited  # noqa: E402 - the same
+from trainables.keys import canonical_json  # noqa: E402 - the same
 
 USES = {"train": "trained on", "val": "for choosing", "test": "held out"}
 PLAIN_WIDTH = 150  # where there is no terminal that has a width of its own
@@ -288,8 +288,7 @@ def _folder_name(options: argparse.Namespace, split: OpenedSplit) -> str:
         "data": split.settings,
         "place": None if options.data_dir is None else str(options.data_dir.resolve()),
     }
-    text = json.dumps(unsaid, sort_keys=True, default=str)
-    parts.append(hashlib.sha256(text.encode()).hexdigest()[:NAME_DIGITS])
+    parts.append(hashlib.sha256(canonical_json(unsaid).encode()).hexdigest()[:NAME_DIGITS])
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-.")
 
 

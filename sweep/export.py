@@ -133,11 +133,8 @@ def _result(journal: Path, store: StageStore) -> StudyResult:
     ledger = Ledger(read_journal(journal))
     if ledger.study is None:
         raise ValueError(f"{journal}: no study has begun there yet.")
-    return result_of(
-        ledger,
-        Study.model_validate(ledger.study),
-        epochs_of=epochs_from(store),
-    )
+    study = Study.model_validate(ledger.study)
+    return result_of(ledger, study, epochs_of=epochs_from(store))
 
 
 def _best(result: StudyResult) -> str:

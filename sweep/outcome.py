@@ -66,11 +66,8 @@ class Outcome:
         """Use the report there is, if it is of the whole journal."""
         page = job.folder.report / PAGE
         if page.exists() and page.stat().st_mtime >= job.folder.journal.stat().st_mtime:
-            result = result_of(
-                ledger,
-                job.study,
-                epochs_of=epochs_from(StageStore(job.runs.stages)),
-            )
+            epochs_of = epochs_from(StageStore(job.runs.stages))
+            result = result_of(ledger, job.study, epochs_of=epochs_of)
             return cls(job, result)
         try:
             data = open_data(job.scope.data, job.data_root)

@@ -67,17 +67,26 @@ class Cost:
         return bool(self.trained.gpu_s and self.trained.core_s)
 
 
+def spent_by_stage(ledger: Ledger) -> dict[str, Spent]:
+    """Return stage key -> what training it took this study, of those that it finished."""
+    return {
+        stage.key: stage.spent
+        for trial in ledger.everything()
+        for stage in trial.stages
+        if stage.status == "done"
+    }
+
+
 def cost_of(ledger: Ledger) -> Cost:
     """Add up what the study's stages took."""
-    trials = ledger.everything()
+    trials, known = ledger.everything(), spent_by_stage(ledger)
     stages = [stage for trial in trials for stage in trial.stages]
-    first = {stage.key: stage.spent for stage in stages if stage.status == "done"}
     reused = [stage.key for stage in stages if stage.status == "reused"]
     return Cost(
         trained=sum((trial.spent for trial in trials), NOTHING),
-        saved=sum((first.get(key, NOTHING) for key in reused), NOTHING),
+        saved=sum((known.get(key, NOTHING) for key in reused), NOTHING),
         num_reused=len(reused),
-        num_reused_elsewhere=sum(key not in first for key in reused),
+        num_reused_elsewhere=sum(key not in known for key in reused),
         num_on_prefixes=sum(trial.prefix_of is not None for trial in ledger.trials.values()),
         elapsed_s=ledger.elapsed_s,
     )

@@ -113,11 +113,7 @@ def result_of(ledger: Ledger, study: Study, *, epochs_of: EpochsOf) -> StudyResu
         cost=cost_of(ledger),
         failures=_failures(ledger),
         states={state: len(trials) for state in TrialState if (trials := ledger.in_state(state))},
-        ended_by=why_over(
-            study,
-            ledger,
-            elapsed_s=ledger.elapsed_s,
-        ),
+        ended_by=why_over(study, ledger, elapsed_s=ledger.elapsed_s),
         known=known_sentence(ledger),
         num_replicates=len(ledger.replicates),
         replication=replication,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.ledger import Ledger
-from sweep.report.cost import GPU_HOURS, Cost
+from sweep.report.cost import GPU_HOURS, Cost, spent_by_stage
 from sweep.report.style import (
     ARMS,
     BEST,
@@ -63,19 +63,13 @@ def spending_of(ledger: Ledger) -> Spending:
     """Add up what was spent, each second once: on the phase and for what became of the trial."""
     spent: dict[str, dict[str, Spent]] = defaultdict(lambda: defaultdict(Spent))
     saved: dict[str, Spent] = defaultdict(Spent)
-    everything = ledger.everything()
-    cost = {
-        stage.key: stage.spent
-        for trial in everything
-        for stage in trial.stages
-        if stage.status == "done"
-    }
-    for trial in everything:
+    known = spent_by_stage(ledger)
+    for trial in ledger.everything():
         kind = _kind(trial)
         for stage in trial.stages:
             spent[stage.label][kind] += stage.spent
             if stage.status == "reused":
-                saved[stage.label] += cost.get(stage.key, NOTHING)
+                saved[stage.label] += known.get(stage.key, NOTHING)
         spent[REPLACED][kind] += trial.replaced
     by_phase = {
         phase: {kind: taken for kind, taken in kinds.items() if taken}
