@@ -20,9 +20,9 @@ score is the validation error of a trial that was trained to its end. The score 
 the engine and one peer, the worse of their two best ones after that time, so that both have come to
 it; its cost is the time until then times two cores. The ratio is that of summed costs, the interval
 from 10,000 bootstrap samples over seeds. Nobody who searches knows, though, that what there is will
-not be improved on, and stops then. So the last lines of a peer say, for all seeds together, after
-what time the mean of the engine's best ones is as low as the mean of the peer's when its time was
-over, and the other way round.
+not be improved on, and stops then; and which score that is, is chance. So below it stand the means
+over seeds of the best errors, while time goes by, and after what share of its time one's mean is as
+low as the other's when all of the time is over, with its interval from as many samples.
 
     python benchmarks/to_the_same_score.py [--seeds 5] [--seconds 300] [--peers function] [--write]
 
@@ -42,7 +42,7 @@ from pathlib import Path
 
 import numpy as np
 from crash_sessions import started_driver
-from prefix_search import ratio_interval
+from prefix_search import RESAMPLES, ratio_interval
 from result_table import show_result
 from score_drivers import DATA, NAME, SLOTS
 
@@ -55,6 +55,7 @@ FIRST_SEED = 20
 COLUMNS = ("s until it began", "trained to the end", "best error in mm")
 START_S = 120.0  # for the first trial to begin
 LOOK_S = 2.0
+STEPS = 10  # of the time, of which the table has a line each
 Score = tuple[float, float]
 """(seconds, error in mm) of a trial that was trained to its end."""
 
@@ -171,21 +172,50 @@ def table(searches: Sequence[Mapping[str, Search]], seconds: float) -> Iterator[
         for seed, (pair, (our, their)) in enumerate(rows, start=FIRST_SEED):
             yield f"{seed:>4}{worse(pair):>10.1f}{our:>10.0f}{their:>10.0f}"
         yield f"ratio: {ours.sum() / theirs.sum():.2f} ({low:.2f} to {high:.2f})"
-        for one, other in ((peer, "engine"), ("engine", peer)):
-            level = float(np.mean([of[one].best for of in searches]))
-            reached_s = seconds_to_mean([of[other] for of in searches], level)
-            after = "never" if reached_s is None else f"after {SLOTS * reached_s:.0f}"
-            yield (
-                f"mean best {level:.1f} mm, which {one} has after {SLOTS * seconds:.0f} "
-                f"core-seconds: {other} {after}"
-            )
+        yield ""
+        yield "mean of the best errors in mm after so many core-seconds"
+        yield f"{'':>6}{'engine':>10}{peer:>10}"
+        for share in np.arange(1, STEPS + 1) / STEPS:
+            means = [mean_best([pair[side] for pair in pairs], share * seconds) for side in (0, 1)]
+            yield f"{SLOTS * share * seconds:>6.0f}" + "".join(f"{mean:>10.1f}" for mean in means)
+        for one, other, sides in (("engine", peer, (0, 1)), (peer, "engine", (1, 0))):
+            share, low, high = map(as_share, share_to_the_mean(pairs, sides, seconds))
+            yield f"share of the time until {one} has {other}'s last mean: {share} ({low} to {high})"
 
 
-def seconds_to_mean(searches: Sequence[Search], level: float) -> float | None:
-    """Return when the mean of the bests of several searches first is this low; None: never."""
-    times = sorted(at_s for search in searches for at_s, _ in search.scores)
-    means = ((at_s, np.mean([search.best_after(at_s) for search in searches])) for at_s in times)
-    return next((at_s for at_s, mean in means if mean <= level), None)
+def mean_best(searches: Sequence[Search], seconds: float) -> float:
+    """Return the mean of the lowest errors by then; infinity while one has none."""
+    return float(np.mean([search.best_after(seconds) for search in searches]))
+
+
+def share_to_the_mean(
+    pairs: Sequence[Sequence[Search]], sides: tuple[int, int], seconds: float
+) -> tuple[float, float, float]:
+    """Return the share of its time after which one's mean best is as low as the other's in the end.
+
+    Args:
+        pairs: By seed.
+        sides: Which of a pair it is, and which the other.
+        seconds: That each had.
+
+    Returns:
+        The share, and its 95 % interval over seeds; infinity: it never comes to it.
+    """
+    one, other = ([pair[side] for pair in pairs] for side in sides)
+    times = np.array(sorted(at_s for search in one for at_s, _ in search.scores))
+    bests = np.array([[search.best_after(at_s) for at_s in times] for search in one])
+    levels = np.array([search.best for search in other])
+    rows = np.random.default_rng(0).integers(0, len(pairs), (RESAMPLES, len(pairs)))
+    rows = np.concatenate([[range(len(pairs))], rows])
+    reached = bests[rows].mean(1) <= levels[rows].mean(1)[:, None]
+    shares = np.where(reached.any(1), times[reached.argmax(1)] / seconds, math.inf)
+    low, high = np.quantile(shares[1:], (0.025, 0.975), method="nearest")
+    return float(shares[0]), float(low), float(high)
+
+
+def as_share(share: float) -> str:
+    """Return a share of the time as the table has it."""
+    return f"{share:.2f}" if math.isfinite(share) else "never"
 
 
 def worse(pair: Sequence[Search]) -> float:
