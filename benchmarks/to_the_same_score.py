@@ -180,7 +180,9 @@ def table(searches: Sequence[Mapping[str, Search]], seconds: float) -> Iterator[
             yield f"{SLOTS * share * seconds:>6.0f}" + "".join(f"{mean:>10.1f}" for mean in means)
         for one, other, sides in (("engine", peer, (0, 1)), (peer, "engine", (1, 0))):
             share, low, high = map(as_share, share_to_the_mean(pairs, sides, seconds))
-            yield f"share of the time until {one} has {other}'s last mean: {share} ({low} to {high})"
+            yield (
+                f"share of the time until {one} has {other}'s last mean: {share} ({low} to {high})"
+            )
 
 
 def mean_best(searches: Sequence[Search], seconds: float) -> float:
