@@ -123,7 +123,11 @@ def run_as_the_command(study: Study, machinery: Machinery, runs: RunsDir) -> Non
     folder = runs.study(study.name)
     with open_book(folder) as book, local_cluster(cpus=2):
         tracker = MlflowTracker(
-            study=study.name, uri=runs.mlflow_uri, memory=folder.tracking, past=book.past
+            study=study.name,
+            uri=runs.mlflow_uri,
+            memory=folder.tracking,
+            artifacts=runs.mlflow_artifacts.absolute(),
+            past=book.past,
         )
         try:
             run_study(
