@@ -50,6 +50,8 @@ class Ledger:
         ablations: The `ablation` records, by the trial that they are of.
         known: Trials of another study that the sampler is told of as well, and nothing else is, by
             number; `source` is the record of what was taken of it.
+        first_spent: Stage key -> what training it took the trial that finished it first, and stays
+            so if it is lost and trained again: what a trial is said to have cost does not change.
         lineage: Of the last session; a trial has that of the session it was trained in.
         elapsed_s: Seconds in which a driver was at work, over all sessions.
     """
@@ -65,6 +67,7 @@ class Ledger:
         self.source: Record | None = None
         self.sessions: list[Record] = []
         self.notes: list[Record] = []
+        self.first_spent: dict[str, Spent] = {}
         self._searched: list[Trial] = []
         self._arms: dict[str, set[int]] = {}
         self._running: dict[int, Trial] = {}
@@ -192,6 +195,7 @@ class Ledger:
                 stage.start(record["time_s"], self._slot, resumed_from=record["resumed_from"])
             case "done":
                 stage.ended_s = record["time_s"]
+                self.first_spent.setdefault(stage.key, stage.spent)
         trial.progress = _progress(trial)
 
     def _apply_epoch(self, record: Record) -> None:

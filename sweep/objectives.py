@@ -149,14 +149,4 @@ def _spent_on(stage: StageEntry, ledger: Ledger) -> Spent | None:
 
     What it cost another study is not known here.
     """
-    if stage.status != "reused":
-        return stage.spent
-    return next(
-        (
-            other.spent
-            for trial in ledger.everything()
-            for other in trial.stages
-            if other.key == stage.key and other.status == "done"
-        ),
-        None,
-    )
+    return ledger.first_spent.get(stage.key) if stage.status == "reused" else stage.spent

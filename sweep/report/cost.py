@@ -67,19 +67,9 @@ class Cost:
         return bool(self.trained.gpu_s and self.trained.core_s)
 
 
-def spent_by_stage(ledger: Ledger) -> dict[str, Spent]:
-    """Return stage key -> what training it took this study, of those that it finished."""
-    return {
-        stage.key: stage.spent
-        for trial in ledger.everything()
-        for stage in trial.stages
-        if stage.status == "done"
-    }
-
-
 def cost_of(ledger: Ledger) -> Cost:
     """Add up what the study's stages took."""
-    trials, known = ledger.everything(), spent_by_stage(ledger)
+    trials, known = ledger.everything(), ledger.first_spent
     stages = [stage for trial in trials for stage in trial.stages]
     reused = [stage.key for stage in stages if stage.status == "reused"]
     return Cost(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.ledger import Ledger
-from sweep.report.cost import GPU_HOURS, Cost, spent_by_stage
+from sweep.report.cost import GPU_HOURS, Cost
 from sweep.report.style import (
     ARMS,
     BEST,
@@ -63,13 +63,12 @@ def spending_of(ledger: Ledger) -> Spending:
     """Add up what was spent, each second once: on the phase and for what became of the trial."""
     spent: dict[str, dict[str, Spent]] = defaultdict(lambda: defaultdict(Spent))
     saved: dict[str, Spent] = defaultdict(Spent)
-    known = spent_by_stage(ledger)
     for trial in ledger.everything():
         kind = _kind(trial)
         for stage in trial.stages:
             spent[stage.label][kind] += stage.spent
             if stage.status == "reused":
-                saved[stage.label] += known.get(stage.key, NOTHING)
+                saved[stage.label] += ledger.first_spent.get(stage.key, NOTHING)
         spent[REPLACED][kind] += trial.replaced
     by_phase = {
         phase: {kind: taken for kind, taken in kinds.items() if taken}

@@ -49,6 +49,22 @@ def test_a_reused_stage_costs_what_it_once_took(journal_script):
     assert second["cost/slot_s"] == first["cost/slot_s"] > ledger.trials[1].duration_s
 
 
+def test_a_stage_that_was_lost_and_trained_again_costs_what_it_first_took(journal_script):
+    script = journal_script()
+    keys = {"pretrain": "p" * 64}
+    script.trial(0, keys=keys)
+    script.trial(1, keys=keys)
+    done = [record for record in script.records if record.get("status") == "done"]
+    again = next(r for r in done if (r["trial"], r["label"]) == (1, "pretrain"))
+    again["time_s"] += 100.0
+    script.trial(2, keys=keys, reused=("pretrain",))
+    ledger = Ledger(script.records)
+    first, again, taken_over = (
+        others_at_end(t, OBJECTIVE, ledger)["cost/slot_s"] for t in ledger.trials.values()
+    )
+    assert taken_over == first == again - 100.0
+
+
 def test_a_metric_that_was_not_reported_is_missed_by_name(journal_script):
     script = journal_script()
     script.trial(0)
