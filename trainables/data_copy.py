@@ -19,18 +19,28 @@ def put_data(root: Path, uri: str, *, digest: str) -> bool:
         root: The data set's folder.
         uri: Where it goes.
         digest: What identifies its content.
+
+    Raises:
+        ValueError: If a file of it cannot be read here; what the storage has is left as it is.
+        OSError: If the storage does not answer.
     """
     there = RemoteFolder.at(uri)
     if there.has(CONTENTS) and json.loads(there.read(CONTENTS))["digest"] == digest:
         return False
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    files = {path.relative_to(root).as_posix(): _sha256_of(path) for path in paths}
     there.delete(CONTENTS)
-    files = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        name = path.relative_to(root).as_posix()
-        there.put(path, f"files/{name}")
-        files[name] = sha256_of(path)
+    for name in files:
+        there.put(root / name, f"files/{name}")
     there.write(CONTENTS, json.dumps({"digest": digest, "files": files}).encode())
     return True
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise ValueError(f"{path}: this file of the data set cannot be read: {error}") from error
 
 
 def bring_data(uri: str, root: Path) -> None:

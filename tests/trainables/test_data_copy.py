@@ -1,9 +1,11 @@
 """Data sets in remote storage: brought whole, checked, and once per machine."""
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from trainables import data_copy
 from trainables.data_copy import CONTENTS, bring_data, put_data
 from trainables.remote_folder import RemoteFolder
 
@@ -40,6 +42,23 @@ def test_it_is_put_once_and_again_when_it_changed(data, uri, tmp_path):
     assert put_data(data, uri, digest="d2")
     bring_data(uri, tmp_path / "there")
     assert content(tmp_path / "there") == content(data)
+
+
+def test_a_file_that_cannot_be_read_is_told_and_leaves_what_is_there(
+    data, uri, tmp_path, monkeypatch
+):
+    put_data(data, uri, digest="d1")
+    before = content(data)
+
+    def failing(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(data_copy, "sha256_of", failing)
+        with pytest.raises(ValueError, match=r"index\.json: this file .* cannot be read"):
+            put_data(data, uri, digest="d2")
+    bring_data(uri, tmp_path / "there")
+    assert content(tmp_path / "there") == before
 
 
 def test_what_is_on_the_machine_already_stays(data, uri):
