@@ -77,7 +77,8 @@ def check_for_elsewhere(study: Study, options: Options) -> None:
     Raises:
         ValueError: If the study or an option cannot work.
     """
-    _checked(study, options, has_files=False)
+    _, scope = _checked(study, options, has_files=False)
+    data_root(scope.data, data_dir=options.data_dir, made_dir=RunsDir(options.runs_dir).data)
 
 
 def _checked(

@@ -9,6 +9,7 @@ import pytest
 
 from sweep import launch as launching
 from sweep import run
+from sweep.job import check_for_elsewhere
 from sweep.launch import launch
 from sweep.lineage import PROJECT
 from sweep.options import parse_options
@@ -204,6 +205,7 @@ def _nothing_runs(monkeypatch, tmp_path):
         (["quickstart", "--set", "pretrain/epochs=-2"], "pretrain/epochs"),
         (["quickstart", "--arm", "simclear"], "--arm simclear: the study has no such arm"),
         (["quickstart", "--size", "huge"], "--size huge: quickstart has no such size"),
+        (["simclr_composition", "--size", "full"], "freihand is not made here: give the folder"),
     ],
 )
 def test_a_study_that_cannot_run_brings_no_cluster_up(cluster, capsys, typed, message):
@@ -255,7 +257,7 @@ def test_documented_commands_are_understood():
     assert len(runs) == 2
     for words in runs:
         options = parse_options(words)
-        load_study(options.study, size=options.size)
+        check_for_elsewhere(load_study(options.study, size=options.size), options)
         assert (ROOT / options.cluster).is_file()
     copies = words_after("python sweep/copy.py")
     assert len(copies) == 3
