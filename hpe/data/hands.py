@@ -23,9 +23,10 @@ class HandSample:
         visible: Whether a joint is annotated; everything scored or trained on is weighted by it.
         foreground: Hand (and arm) pixels, for replacing the background; None where unknown.
         unique_id: Samples with one id are versions of one photograph and stay in one split.
-        has_depth: Whether `joints_m` says where joints are in space, the wrist and the scale bone
-            included. Where it does not, only keypoints count; what is in `joints_m` still projects
-            onto them under `intrinsics`, such as (u, v, 1) under the identity (`flat_sample`).
+        has_depth: Whether `joints_m` says where joints are in space, and first those that hands are
+            measured by: the wrist, and the first bones of the middle and the index finger. Where it
+            does not, only keypoints count; what is in `joints_m` still projects onto them under
+            `intrinsics`, such as (u, v, 1) under the identity (`flat_sample`).
         sequence: The recording it comes from, for scores by sequence; None where unknown.
     """
 

@@ -31,6 +31,7 @@ from hpe.data.sample_folder import annotations_of_samples, require_no_final, spl
 from hpe.data.splits import require_training_share
 from hpe.geometry.camera import project
 from hpe.geometry.skeleton import SCALE_BONE, WRIST
+from hpe.geometry.target_space import UNIT_BONE
 
 FOLDER_NAMES = ("interhand", "InterHand", "InterHand2.6M", SAMPLES)
 """What the data set's folder is called inside a folder of data sets."""
@@ -131,7 +132,7 @@ def read_hand(index: Index, row: int) -> HandSample:
         visible=np.array(visible),
         foreground=None,
         unique_id=int(moment),
-        has_depth=bool(visible[[WRIST, *SCALE_BONE]].all()),
+        has_depth=bool(visible[[WRIST, *SCALE_BONE, *UNIT_BONE]].all()),
         sequence=arrays["sequence_name"][arrays["sequence"][row]].decode(),
     )
     return sample if is_right else mirrored(sample)

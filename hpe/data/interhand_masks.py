@@ -106,8 +106,10 @@ def open_interhand_masks(config: InterHandMasksConfig, root: Path) -> Segmentati
     train_rows, test_rows = _held_out(config, train, train_rows)
     if config.train_on == "minitrain":
         train_rows = _mini(train_rows)
-    tested = np.unique(train.arrays["moment_name"][test_rows])
-    unlabelled = _without_masks(config, indices, tested)
+    scored = [train.arrays["moment_name"][test_rows]]
+    if config.train_on != "trainval":  # else what validates is trained on with its masks
+        scored.append(indices["val"].arrays["moment_name"])
+    unlabelled = _without_masks(config, indices, np.unique(np.concatenate(scored)))
     chosen: dict[str, Chosen] = {
         "unlabelled": (indices["complete"], unlabelled),
         "train": (train, train_rows),
@@ -209,14 +211,14 @@ def _held_out(
 def _without_masks(
     config: InterHandMasksConfig,
     indices: dict[List, Index],
-    tested: Shaped[np.ndarray, " moments"],
+    scored: Shaped[np.ndarray, " moments"],
 ) -> Int[np.ndarray, " rows"]:
     """Return the rows of the complete list that no list of pictures with masks has.
 
     Args:
         config: The settings.
         indices: The lists.
-        tested: Names of moments that other cameras may have seen too, which are kept for testing.
+        scored: Names of moments that others are scored on, which other cameras may have seen too.
     """
     complete = indices["complete"]
     rows = _usable(config, complete)
@@ -226,7 +228,7 @@ def _without_masks(
         if name in ("train", "val", "trainval")
     ]
     rows = rows[~np.isin(complete.arrays["key"][rows], np.concatenate(paired))]
-    rows = rows[~np.isin(complete.arrays["moment_name"][rows], tested)]
+    rows = rows[~np.isin(complete.arrays["moment_name"][rows], scored)]
     return _mini(rows) if config.unpaired == "mini" else rows
 
 

@@ -238,10 +238,11 @@ def test_joints_that_are_not_annotated_are_invisible_and_project_to_something(ro
         assert sample.has_depth
 
 
-def test_without_wrist_or_scale_bone_only_keypoints_count(root):
+@pytest.mark.parametrize("joint", [20, 11, 10, 7, 6])
+def test_without_a_joint_that_hands_are_measured_by_only_keypoints_count(root, joint):
     def hide(content):
         for moment in content["2"].values():
-            moment["joint_valid"][20] = moment["joint_valid"][41] = [False]
+            moment["joint_valid"][joint] = moment["joint_valid"][joint + 21] = [False]
 
     edit(root, "joint_3d", hide)
     assert not any(s.has_depth for s in all_samples(open_interhand(InterHandConfig(), root)))

@@ -356,6 +356,18 @@ def test_no_camera_of_a_moment_that_is_tested_on_is_among_the_pictures_without_m
     assert tested
 
 
+@pytest.mark.parametrize(("train_on", "left"), [("train", 1), ("trainval", 2)])
+def test_no_camera_of_a_moment_that_is_validated_on_is_either(tmp_path, train_on, left):
+    few(tmp_path)
+    path = tmp_path / "datalist_train_complete.json"
+    entries = json.loads(path.read_text())
+    (validated,) = json.loads((tmp_path / "datalist_val_mp.json").read_text())
+    entries[-1].update({name: validated[name] for name in ("capture", "frame")})
+    path.write_text(json.dumps(entries))
+    splits = prepared(tmp_path, InterHandMasksConfig(train_on=train_on, test_share=0)).splits
+    assert len(splits["unlabelled"]) == left
+
+
 def test_lists_that_are_pickles_are_not_read_and_the_command_is_told(tmp_path):
     few(tmp_path)
     for name in ("datalist_train_mp", "path2id_val"):
