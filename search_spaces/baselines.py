@@ -142,7 +142,7 @@ def _s0() -> Iterator[tuple[str, Baseline]]:
         peclr(("Ro", "C", "CJ")),
         trained(encoder="resnet18", batch=512, accumulate=4, epochs=300),
         PECLR_TRAINING,
-        DOWNSTREAM,
+        NIPS_DOWNSTREAM,
     )
     for percent in LABEL_SHARES_PERCENT:
         yield from with_full(
@@ -178,19 +178,30 @@ def _s1() -> Iterator[tuple[str, Baseline]]:
             SIMCLR_TRAINING,
             DOWNSTREAM,
         )
-    short = trained(encoder="resnet18", batch=512, accumulate=4, epochs=26, warmup_epochs=3)
+    yield from _cross_data()
+
+
+def _cross_data() -> Iterator[tuple[str, Baseline]]:
+    """Yield what is pretrained on mixtures; how many passes are the same steps, a study says."""
     for downstream in ("frozen", "trainable"):
+        head = {"finetune/train_encoder": downstream == "trainable"}
         yield from with_full(
             f"s1_cross_data_sim_{downstream}",
             f"S1, CROSS_DATA_SIM: SimCLR with CJ, RC, C; encoder {downstream} downstream",
-            {
-                **simclr(("CJ", "RC", "C")),
-                "finetune/train_encoder": downstream == "trainable",
-            },
-            short,
+            {**simclr(("CJ", "RC", "C")), **head},
+            trained(encoder="resnet18", batch=512, accumulate=4, epochs=None, warmup_epochs=None),
             SIMCLR_TRAINING,
             {**DOWNSTREAM, "finetune/epochs": 100},
-            {"finetune/train_encoder": downstream == "trainable"},
+            head,
+        )
+        yield from with_full(
+            f"s0_cross_data_{downstream}",
+            f"S0, CROSS_DATA: PeCLR; encoder {downstream} downstream",
+            {**peclr(CHOSEN_PECLR), **head},
+            trained(encoder="resnet50", batch=128, accumulate=16, epochs=None, warmup_epochs=None),
+            PECLR_TRAINING,
+            DOWNSTREAM,
+            head,
         )
 
 

@@ -1,9 +1,10 @@
 """S2's experiments by their names, for a study's arms to start from.
 
 A baseline says what its experiment is about; the one with `_full` adds how it was trained: encoder
-with ImageNet weights, 224 px, batch, Adam at 1e-4, epochs, and what S2 does its own way: views of
-whole pictures about their middle, targets of the camera as it is, bins counted from their edge, and
-a translation that is the same every time.
+with ImageNet weights, 224 px, batch, Adam at 1e-4, epochs, and what S2 does its own way: colours
+that its EfficientNets get as they are (its ResNets get them normalised here), views of whole
+pictures about their middle, targets of the camera as it is, bins counted from their edge, and a
+translation that is the same every time.
 
 Known of f014 to f016 and s003 to s005 is that they regularise ResNets with standard deviations of 1
 or 2 in batches of 8 to 24; which has which, and that both losses weigh 0.5, is taken here. Known of
@@ -120,7 +121,7 @@ def _efficient() -> Iterator[tuple[str, Baseline]]:
             f"S2, {name}: {about}",
             settings,
             TRAINING,
-            _encoder(f"efficientnet_{encoder}"),
+            _efficientnet(encoder),
         )
 
 
@@ -157,7 +158,7 @@ def _submitted() -> Iterator[tuple[str, Baseline]]:
     turned = composed(("rotation",), phase=PHASE, of=S2_AUGMENTATIONS)
     every = composed(EVERY, phase=PHASE, of=S2_AUGMENTATIONS)
     final = {**TRAINING, **SCHEDULE}
-    b3, b4, b6 = (_encoder(f"efficientnet_{size}") for size in ("b3", "b4", "b6"))
+    b3, b4, b6 = (_efficientnet(size) for size in ("b3", "b4", "b6"))
     moved = FIXED_TRANSLATION
     yield from with_full(
         "s2_f029", "S2, f029: every augmentation", {**_decoder(), **every}, TRAINING, moved, b3
@@ -188,7 +189,7 @@ def _submitted() -> Iterator[tuple[str, Baseline]]:
 def _series() -> Iterator[tuple[str, Baseline]]:
     """Yield what is left of the s-series."""
     turned = composed(("rotation",), phase=PHASE, of=S2_AUGMENTATIONS)
-    b4 = _encoder("efficientnet_b4")
+    b4 = _efficientnet("b4")
     yield from with_full(
         "s2_s002", "S2, s002: 5 blocks, 224 bins", {**_decoder(blocks=5), **turned}, TRAINING, b4
     )
@@ -209,3 +210,8 @@ def _decoder(**settings: Any) -> dict[str, Any]:
 
 def _encoder(name: str) -> Settings:
     return {f"{PHASE}/encoder/name": name}
+
+
+def _efficientnet(size: str) -> Settings:
+    """Return an EfficientNet as S2 has it, on pictures that are not normalised."""
+    return _encoder(f"s2_efficientnet_{size}")

@@ -48,7 +48,12 @@ AUGMENTATIONS: Mapping[str, Settings] = {
         "hsv_jitter/channels": "as_published",
     },
     "SF": {"sobel/enabled": True, "sobel/prob": 0.5},
-    "CO": {"cut_out/enabled": True, "cut_out/prob": 0.5, "cut_out/max_share": 0.16},
+    "CO": {
+        "cut_out/enabled": True,
+        "cut_out/prob": 0.5,
+        "cut_out/max_share": 0.16,
+        "cut_out/centers": "as_published",
+    },
     "GB": {"blur/enabled": True, "blur/prob": 0.5, "blur/max_sigma": 2.0},
     "GN": {
         "noise/enabled": True,

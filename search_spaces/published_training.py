@@ -21,10 +21,18 @@ class Baseline:
 
 
 def trained(
-    *, encoder: str, batch: int, accumulate: int, epochs: int | None, warmup_epochs: int = 10
+    *,
+    encoder: str,
+    batch: int,
+    accumulate: int,
+    epochs: int | None,
+    warmup_epochs: int | None = 10,
 ) -> dict[str, Any]:
-    """Return how S0 and S1 pretrain: Adam behind LARS, cosine after a rise, rate x sqrt(batch)."""
-    length = {} if epochs is None else {"pretrain/epochs": epochs}
+    """Return how S0 and S1 pretrain: Adam behind LARS, cosine after a rise, rate x sqrt(batch).
+
+    None leaves epochs or the rise to the study.
+    """
+    length = {"pretrain/epochs": epochs, "pretrain/optimizer/warmup_epochs": warmup_epochs}
     return {
         "pretrain/image_px": 128,
         "pretrain/encoder/name": encoder,
@@ -36,8 +44,7 @@ def trained(
         "pretrain/optimizer/lr": 1e-4,
         "pretrain/optimizer/sqrt_scaling": True,
         "pretrain/optimizer/weight_decay": 1e-6,
-        "pretrain/optimizer/warmup_epochs": warmup_epochs,
-        **length,
+        **{path: value for path, value in length.items() if value is not None},
     }
 
 
@@ -45,6 +52,7 @@ POSE_TRAINING: Settings = {
     "finetune/image_px": 128,
     "finetune/batch_size": 128,
     "finetune/loss/depth_weight": 5.0,
+    "finetune/loss/compat": "s0",
     "finetune/optimizer/sqrt_scaling": True,
     "finetune/optimizer/warmup_epochs": 0,  # S0 warms up behind LARS only
 }

@@ -52,7 +52,11 @@ _HRNET: Settings = {
     **trained(encoder="hrnet_w32", batch=128, accumulate=16, epochs=100),
     "pretrain/encoder/init": "random",
 }
-_HEATMAP_DOWNSTREAM: Settings = {**DOWNSTREAM, "finetune/head/kind": "heatmap"}
+_HEATMAP_DOWNSTREAM: Settings = {
+    **DOWNSTREAM,
+    "finetune/head/kind": "heatmap",
+    "finetune/head/compat": "s0",
+}
 
 
 def relative_baselines() -> Iterator[tuple[str, Baseline]]:

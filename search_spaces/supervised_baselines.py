@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from search_spaces.published_augmentations import Settings, composed
 from search_spaces.published_methods import (
     CHOSEN_PECLR,
+    CHOSEN_SIMCLR,
     CHOSEN_SUPERVISED,
     PECLR_TRAINING,
+    SIMCLR_TRAINING,
     peclr,
+    simclr,
 )
 from search_spaces.published_training import (
     DOWNSTREAM,
@@ -24,6 +27,7 @@ from search_spaces.published_training import (
 DEPTHS = (18, 34, 50, 101, 152)
 LABEL_EFF_PERCENT = (10, 20, 40, 80, 95)
 E34_EPOCHS = tuple(range(10, 101, 10))  # S0's checkpoints 9 to 99, counted from 0
+SIMCLR_EPOCHS = tuple(range(25, 226, 25))  # 24 to 224 of 1000
 
 _HEATMAP: Settings = {
     "finetune/encoder/name": "hrnet_w32",
@@ -103,10 +107,11 @@ def by_depth() -> Iterator[tuple[str, Baseline]]:
 
 
 def by_length() -> Iterator[tuple[str, Baseline]]:
-    """Yield E34: the downstream score after every tenth of 100 epochs of pretraining.
+    """Yield E34, and experiment 1 of S0's notes: the downstream score while pretraining goes on.
 
     Epochs on one horizon have one learning rate, whatever the number of them, so that each arm's
     encoder is the checkpoint of the longest one. About a budget, they have no variant without.
+    Which composition and encoder experiment 1 had is not known; it has those chosen for SimCLR.
     """
     for epochs in E34_EPOCHS:
         yield (
@@ -120,6 +125,22 @@ def by_length() -> Iterator[tuple[str, Baseline]]:
                     **DOWNSTREAM,
                     "pretrain/epochs": epochs,
                     "pretrain/optimizer/horizon_epochs": 100,
+                },
+            ),
+        )
+    for epochs in SIMCLR_EPOCHS:
+        yield (
+            f"s0_simclr_epoch_{epochs:03d}_full",
+            Baseline(
+                f"S0, experiment 1: SimCLR as it is after {epochs} of 1000 epochs, trained as "
+                "published",
+                {
+                    **simclr(CHOSEN_SIMCLR),
+                    **RESNET50,
+                    **SIMCLR_TRAINING,
+                    **DOWNSTREAM,
+                    "pretrain/epochs": epochs,
+                    "pretrain/optimizer/horizon_epochs": 1000,
                 },
             ),
         )

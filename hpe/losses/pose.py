@@ -38,7 +38,7 @@ def pose_25d_loss(
 
     Args:
         keypoints_px: Predicted keypoints.
-        depth_rel: Predicted depths behind the root, in bone lengths.
+        depth_rel: Predicted depths behind the root, in lengths of a bone.
         true_keypoints_px: Their targets.
         true_depth_rel: Their targets.
         valid: Joints that count; all others get weight and gradient 0. A batch without a valid

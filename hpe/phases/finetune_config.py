@@ -1,5 +1,7 @@
 """Settings of supervised finetuning, and what follows from them alone."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from hpe.augment.composition import CompositionConfig
@@ -27,9 +29,12 @@ class PoseLossConfig(Config):
 
     Attributes:
         depth_weight: S0's alpha.
+        compat: `s0` counts depth errors in lengths of root to index MCP, by which S0 divides
+            depths, and not of the shorter bone that the head predicts them in.
     """
 
     depth_weight: float = Field(5.0, ge=0)
+    compat: Literal["none", "s0"] = "none"
 
 
 class FinetuneConfig(Config):
@@ -82,6 +87,16 @@ class FinetuneConfig(Config):
     @model_validator(mode="after")
     def _keeps_by_a_metric_it_has(self) -> "FinetuneConfig":
         self.keep.require_metric(finetune_metrics(self))
+        return self
+
+    @model_validator(mode="after")
+    def _counts_its_own_labels_as_the_true_ones(self) -> "FinetuneConfig":
+        if self.semi_supervised.enabled and self.loss.compat != "none":
+            raise ValueError(
+                f"loss/compat={self.loss.compat} needs the true length of a bone, which the "
+                f"network's own labels do not have, but semi_supervised/weight is "
+                f"{self.semi_supervised.weight:g}; set one of them to none or 0"
+            )
         return self
 
     @model_validator(mode="after")

@@ -12,8 +12,8 @@ from hpe.augment.composition import Composition, CompositionConfig, build_compos
 from hpe.data.hands import HandSplit
 from hpe.geometry.decoding import encode_pose
 from hpe.geometry.palm import Root, root_valid, with_root
-from hpe.geometry.root_depth import to_25d
-from hpe.geometry.skeleton import SCALE_BONE, WRIST
+from hpe.geometry.root_depth import bone_length_m, to_25d
+from hpe.geometry.skeleton import FINGERS, SCALE_BONE, WRIST
 from hpe.phases.loaders import Batch, Row, load, one_pass
 from hpe.phases.phase import tell_nobody
 from hpe.phases.precision import EncodedHead, Numerics
@@ -21,6 +21,7 @@ from hpe.phases.randomness import Draw, view_rng
 
 CROP_CACHE_BYTES = 2**30  # about 155,000 crops at 48 px, 7,000 at 224 px
 EVALUATION_BATCH = 256
+S0_BONE = (WRIST, FINGERS["index"][0])
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class PoseTargets:
         keypoints_px: In pixels of the network's input.
         depth_rel: Depth behind the root in lengths of the scale bone.
         root_depth: Depth of the root in lengths of the scale bone.
+        depth_unit: How long the scale bone is in lengths of root to index MCP, by which S0 divides.
         valid: Joints to train on.
         depth_valid: Those of them whose depth is known.
         root_valid: Samples whose root depth is known.
@@ -68,6 +70,7 @@ class PoseTargets:
     keypoints_px: Float[Tensor, "batch 21 2"]
     depth_rel: Float[Tensor, "batch 21"]
     root_depth: Float[Tensor, " batch"]
+    depth_unit: Float[Tensor, " batch"]
     valid: Bool[Tensor, "batch 21"]
     depth_valid: Bool[Tensor, "batch 21"]
     root_valid: Bool[Tensor, " batch"]
@@ -80,10 +83,12 @@ def pose_targets(batch: Batch, device: torch.device, *, root: Root = "wrist") ->
     pose = to_25d(joints_m, batch["intrinsics"])
     has_depth = batch["has_depth"]
     measured = valid[:, [WRIST, *SCALE_BONE]].all(dim=1)
+    unit = pose.scale_m / bone_length_m(joints_m, bone=S0_BONE)
     return PoseTargets(
         keypoints_px=pose.keypoints_px.float().to(device),
         depth_rel=pose.depth_rel.float().to(device),
         root_depth=(joints_m[:, WRIST, 2] / pose.scale_m).float().to(device),
+        depth_unit=torch.where(has_depth, unit, 1.0).float().to(device),
         valid=valid.to(device),
         depth_valid=(valid & has_depth[:, None]).to(device),
         root_valid=(measured & has_depth).to(device),

@@ -165,11 +165,12 @@ def _part_losses(
     weight = run.config.loss.depth_weight
     output = network_output(run, part)
     keypoints_px, depth_rel = decode_pose(output, image_px=run.config.image_px)
+    unit = targets.depth_unit[:, None] if run.config.loss.compat == "s0" else 1.0
     terms = pose_25d_loss(
         keypoints_px,
-        depth_rel,
+        unit * depth_rel,
         true_keypoints_px=targets.keypoints_px,
-        true_depth_rel=targets.depth_rel,
+        true_depth_rel=unit * targets.depth_rel,
         valid=targets.valid,
         depth_valid=targets.depth_valid,
         depth_weight=weight,

@@ -37,7 +37,7 @@ def test_in_full_it_trains_as_s2_does(name):
 
 def test_the_submitted_model_is_known_in_all_its_parts():
     config = config_of("f033_full")
-    assert config.encoder.name == "efficientnet_b4"
+    assert config.encoder.name == "s2_efficientnet_b4"
     assert (config.decoder.kind, config.decoder.blocks, config.decoder.width) == ("f1", 4, 128)
     assert (config.batch_size, config.epochs) == (32, 145)
     assert config.optimizer.schedule == "multistep"

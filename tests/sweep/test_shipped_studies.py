@@ -173,7 +173,7 @@ def test_s2_is_trained_as_published_and_compared_with_every_augmentation():
     arms = full_arms("paper_s2")
     turned, every = (arms[name]["encoder_decoder"] for name in ("turned", "every_augmentation"))
     for config in (turned, every):
-        assert config.encoder.name == "efficientnet_b4"
+        assert config.encoder.name == "s2_efficientnet_b4"
         assert (config.image_px, config.batch_size, config.epochs) == (224, 32, 145)
         assert (config.decoder.width, config.decoder.blocks) == (128, 4)
         assert config.steps_per_epoch is None

@@ -130,6 +130,30 @@ def test_targets_of_a_palm_are_those_of_its_joints(make_inputs):
     assert torch.equal(mean_pose(rows, image_px=36, root="palm"), expected)
 
 
+@pytest.mark.parametrize("root", ["wrist", "palm"])
+def test_s0_counts_depth_errors_in_lengths_of_root_to_index_knuckle(make_inputs, root):
+    rows = rows_of(make_inputs())
+    joints_m = with_root(rows["joints_m"], root)
+    targets = pose_targets(rows, CPU, root=root)
+    s0_m = (joints_m[:, 5] - joints_m[:, 0]).norm(dim=-1)
+    behind_m = joints_m[..., 2] - joints_m[:, :1, 2]
+    torch.testing.assert_close(
+        targets.depth_unit[:, None] * targets.depth_rel, (behind_m / s0_m[:, None]).float()
+    )
+
+
+def test_depth_errors_are_trained_on_in_the_unit_that_is_set(make_inputs):
+    still = {"optimizer": {"lr": 1e-12}, "steps_per_epoch": 1}
+    ours, s0 = (
+        next(finetune(settings(loss={"compat": compat}, **still), make_inputs())).metrics
+        for compat in ("none", "s0")
+    )
+    unit = pose_targets(rows_of(make_inputs()), CPU).depth_unit
+    assert ours["train/loss_2d_px"] == s0["train/loss_2d_px"]
+    ratio = s0["train/loss_depth"] / ours["train/loss_depth"]
+    assert float(unit.min()) - 1e-6 <= ratio <= float(unit.max()) + 1e-6 < 1.0
+
+
 def test_before_learning_the_head_says_the_mean_palm(make_inputs):
     config = settings(
         head={"root": "palm"}, optimizer={"lr": 1e-12, "warmup_epochs": 2}, steps_per_epoch=1
@@ -154,6 +178,7 @@ def test_samples_without_depth_teach_and_score_keypoints_alone(make_inputs):
     rows["has_depth"][:2] = False
     targets = pose_targets(rows, CPU)
     assert not targets.depth_valid[:2].any() and targets.depth_valid[2:].all()
+    assert targets.depth_unit[:2].eq(1).all() and targets.depth_unit[2:].lt(1).all()
     assert targets.valid.all() and not targets.root_valid[:2].any()
     output = perfect_output(rows, "wrist")
     output[:2] += 0.5

@@ -117,6 +117,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(changes, make_inputs, drain)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"loss": {"compat": "s0"}}, "needs the true length of a bone"),
         ({"augment": {}}, "both views of a hand would be the same"),
         ({"semi_supervised": {"weight": -1.0}}, "greater than or equal to 0"),
         ({"semi_supervised": {"weight": 1.0, "start_share": 1.0}}, "less than 1"),
