@@ -1,10 +1,11 @@
 """`--gc`: delete from a runs folder what no study needs any more; without `--yes`, only say what.
 
 What the trials of any study name, and what that was built on, stays. A study that was deleted or
-started over names nothing. With `--storage`, what studies of other heads need stays too
-(`sweep.remote_collection`).
+started over names nothing. With `--storage`, what studies of other heads need stays too, and
+whatever changed within the last hour (`sweep.remote_collection`).
 """
 
+import math
 import re
 import shutil
 from collections import Counter
@@ -21,6 +22,7 @@ from sweep.remote_collection import (
     delete_remote,
     reachable_elsewhere,
     remote_waste,
+    settled_before_s,
 )
 from sweep.runs_lock import alone_in
 from sweep.shared_storage import SharedStorage, storage_of
@@ -87,8 +89,9 @@ def collect(runs: RunsDir, *, delete: bool) -> Collection:
         if delete:
             for waste in collection.waste:
                 _delete(waste.path)
-            for locks in (LOCKS, CLAIMS):  # nobody holds any of them now
-                shutil.rmtree(runs.stages / locks, ignore_errors=True)
+            if not runs.stages.is_symlink():  # else other heads may hold some of them
+                for locks in (LOCKS, CLAIMS):
+                    shutil.rmtree(runs.stages / locks, ignore_errors=True)
             if collection.storage is not None:
                 delete_remote(collection.storage, collection.remote)
     return collection
@@ -99,7 +102,9 @@ def _plan(runs: RunsDir) -> Collection:
     try:
         reachable = reachable_stages(runs)
         needed = reachable if storage is None else reachable | reachable_elsewhere(storage)
+        settled_s = math.inf
         if storage is not None and not storage.is_remote:
+            settled_s = settled_before_s(storage)
             storage = None  # the folder itself is what heads share
         remote = () if storage is None else remote_waste(storage, needed)
     except OSError as error:
@@ -107,7 +112,7 @@ def _plan(runs: RunsDir) -> Collection:
     except ValueError as error:
         raise ValueError(f"{error}\nNothing was deleted.") from error
     stays = needed if storage is None else reachable  # of a cache others need nothing
-    waste = [*_stage_waste(runs, stays), *_scratch(runs)]
+    waste = [*_stage_waste(runs, stays, settled_s=settled_s), *_scratch(runs)]
     return Collection(waste=waste, reachable=reachable, storage=storage, remote=remote)
 
 
@@ -141,11 +146,14 @@ def _describe_waste(waste: Sequence[Waste] | Sequence[RemoteWaste], verb: str) -
             yield f"  {len(alike)} {reason}: {shown_size(sum(alike))}"
 
 
-def _stage_waste(runs: RunsDir, reachable: Reachable) -> Iterator[Waste]:
+def _stage_waste(runs: RunsDir, reachable: Reachable, *, settled_s: float) -> Iterator[Waste]:
+    """Yield what can go of the stages, of those that changed before this time."""
     if not runs.stages.is_dir():
         return
     store, named = StageStore(runs.stages), reachable.named
     for path in sorted(runs.stages.iterdir()):
+        if _changed_s(path) >= settled_s:
+            continue
         if is_temporary(path):
             yield _waste(path, SURPLUS)
         elif _SET_ASIDE.fullmatch(path.name):
@@ -191,6 +199,17 @@ def _size(path: Path) -> int:
     if path.is_symlink() or path.is_file():
         return path.lstat().st_size
     return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+
+
+def _changed_s(path: Path) -> float:
+    """Return when a file, or anything of a folder, was changed last, in seconds since 1970.
+
+    Infinity for what is being changed by another head just now.
+    """
+    try:
+        return max(found.lstat().st_mtime for found in (path, *path.rglob("*")))
+    except FileNotFoundError:
+        return math.inf
 
 
 def _delete(path: Path) -> None:

@@ -20,6 +20,8 @@ from sweep.ledger import Ledger
 from sweep.lock import driver_lock
 from sweep.messages import shown_path
 from sweep.places import Place
+from sweep.reachability import given_stages, stages_of
+from sweep.references import told_numbers
 from sweep.runs_lock import in_use
 from sweep.shared_storage import STAGES
 from sweep.study import NAME_PATTERN
@@ -140,19 +142,20 @@ def _send(place: Place, names: Sequence[str], source: Path) -> None:
 
 
 def _named(study: StudyDir, wanted: Wanted) -> set[str]:
-    """Return the stages that a study's trials name, or one trial of it."""
+    """Return the stages that a study names, or one trial of it."""
     if not study.journal.exists():
         raise ValueError(f"{wanted.study}: there is no such study where it is copied from.")
     records = read_journal(study.journal)
-    trials = Ledger(records).trials
-    if wanted.trial is not None and wanted.trial not in trials:
-        raise ValueError(f"{wanted.study}/{wanted.trial}: the study has {len(trials)} trials.")
-    chosen = trials.values() if wanted.trial is None else [trials[wanted.trial]]
-    keys = {stage.key for trial in chosen for stage in trial.stages}
-    for record in records:
-        if record["kind"] == "study":
-            keys.update(record["study"].get("from_weights", {}).values())
-    return {key for key in keys if _KEY.fullmatch(key)}
+    ledger = Ledger(records)
+    if wanted.trial is None:
+        keys = stages_of(ledger)
+    else:
+        trial = ledger.find(wanted.trial)
+        if trial is None:
+            name, told = f"{wanted.study}/{wanted.trial}", told_numbers(ledger)
+            raise ValueError(f"{name}: there is no such trial; it has {told}.")
+        keys = {stage.key for stage in trial.stages}
+    return {key for key in keys | given_stages(records) if _KEY.fullmatch(key)}
 
 
 def _with_parents(

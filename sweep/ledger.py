@@ -227,6 +227,10 @@ class Ledger:
         """Return the trial or replicate of this number."""
         return self.trials[number] if number in self.trials else self.replicates[number]
 
+    def find(self, number: int) -> Trial | None:
+        """Return the trial or replicate of this number, if there is one."""
+        return self.trials.get(number, self.replicates.get(number))
+
     def everything(self) -> list[Trial]:
         """Return all trials and replicates."""
         return [*self.trials.values(), *self.replicates.values()]

@@ -1,13 +1,13 @@
 """Which stages of a runs folder its studies still need, read off their journals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.folders import RunsDir, StudyDir
+from sweep.folders import RunsDir
 from sweep.journal import read_journal
-from sweep.ledger import Ledger
-from sweep.trials import Trial, TrialState
+from sweep.ledger import Ledger, Record
+from sweep.trials import Trial
 from trainables.manifest import CorruptStage
 from trainables.stages import StageStore
 
@@ -53,27 +53,33 @@ def reachable_stages(runs: RunsDir) -> Reachable:
     for study in runs.studies():
         if not study.journal.exists():
             continue
-        named, needed = _named_and_needed(study)
+        named, needed = _named_and_needed(read_journal(study.journal))
         finished[study.root.name] = _with_ancestors(named, store)
         unfinished |= needed
     return Reachable(finished=finished, unfinished=frozenset(unfinished))
 
 
-def _named_and_needed(study: StudyDir) -> tuple[set[str], set[str]]:
-    """Return the keys that a study's trials name, and those that a trial has still to train."""
-    records = read_journal(study.journal)
-    named: set[str] = set()
-    for record in records:
-        if record["kind"] == "study":
-            named.update(record["study"].get("from_weights", {}).values())
-    needed: set[str] = set()
+def given_stages(records: Iterable[Record]) -> set[str]:
+    """Return the keys of the weights that a journal's study was given."""
+    return {
+        key
+        for record in records
+        if record["kind"] == "study"
+        for key in record["study"].get("from_weights", {}).values()
+    }
+
+
+def stages_of(ledger: Ledger) -> set[str]:
+    """Return the keys that a study's trials name, and those of others' that it may take over."""
+    trials = [*ledger.everything(), *_known_prefixes(ledger)]
+    return {stage.key for trial in trials for stage in trial.stages}
+
+
+def _named_and_needed(records: Sequence[Record]) -> tuple[set[str], set[str]]:
+    """Return the keys that a study names, and those that a trial has still to train."""
     ledger = Ledger(records)
-    for trial in [*ledger.everything(), *_known_prefixes(ledger)]:
-        keys = {stage.key for stage in trial.stages}
-        named |= keys
-        if trial.state is TrialState.RUNNING:
-            needed |= keys
-    return named, needed
+    needed = {stage.key for trial in ledger.running() for stage in trial.stages}
+    return given_stages(records) | stages_of(ledger), needed
 
 
 def _known_prefixes(ledger: Ledger) -> list[Trial]:

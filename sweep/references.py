@@ -42,10 +42,10 @@ def recorded_trial(runs: RunsDir, study: str, number: int) -> tuple[Ledger, Tria
     if not journal.is_file():
         raise ValueError(f"{runs.root} has no study {study!r}.")
     ledger = Ledger(read_journal(journal))
-    known = {trial.number: trial for trial in ledger.everything()}
-    if number not in known:
+    trial = ledger.find(number)
+    if trial is None:
         raise ValueError(f"{study} has no trial {number}; it has {told_numbers(ledger)}.")
-    return ledger, known[number]
+    return ledger, trial
 
 
 def told_numbers(ledger: Ledger) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hpe.whole_file import is_temporary
 from sweep.folders import RunsDir
 from sweep.reachability import Reachable, reachable_stages
 from sweep.shared_storage import STAGES, STUDIES, SharedStorage
@@ -58,6 +59,14 @@ def reachable_elsewhere(storage: SharedStorage) -> Reachable:
         return reachable_stages(runs)
 
 
+def settled_before_s(storage: SharedStorage) -> float:
+    """Return since when what changed stays, as its study may not have told of it yet.
+
+    In seconds since 1970 by the storage's own clock; minus infinity where it has none.
+    """
+    return RemoteFolder.at(storage.below(STAGES)).clock_s() - GRACE_S
+
+
 def remote_waste(storage: SharedStorage, needed: Reachable) -> Sequence[RemoteWaste]:
     """Return what can go of the stages in a storage.
 
@@ -66,7 +75,7 @@ def remote_waste(storage: SharedStorage, needed: Reachable) -> Sequence[RemoteWa
         needed: What the studies of all heads need.
     """
     there = RemoteFolder.at(storage.below(STAGES))
-    now_s = there.clock_s()
+    settled_s = settled_before_s(storage)
     stages: dict[str, list[Entry]] = defaultdict(list)
     for entry in there.entries():
         key = entry.name.partition("/")[0]
@@ -75,7 +84,7 @@ def remote_waste(storage: SharedStorage, needed: Reachable) -> Sequence[RemoteWa
     return [
         waste
         for key, entries in sorted(stages.items())
-        if max(entry.changed_s for entry in entries) < now_s - GRACE_S
+        if max(entry.changed_s for entry in entries) < settled_s
         for waste in _waste_of(key, entries, needed)
     ]
 
@@ -101,9 +110,13 @@ def _waste_of(key: str, entries: Sequence[Entry], needed: Reachable) -> Iterator
         return
     if damaged:
         yield _waste(damaged, DAMAGED)
-    states = [entry for entry in entries if entry.name.startswith(f"{key}/{STATES}/")]
-    if is_finished and states:
-        yield _waste(states, SURPLUS)
+    surplus = [
+        entry
+        for entry in entries
+        if entry.name.startswith(f"{key}/{STATES}/") or is_temporary(Path(entry.name))
+    ]
+    if is_finished and surplus:
+        yield _waste(surplus, SURPLUS)
 
 
 def _waste(entries: Sequence[Entry], reason: str, *, first: str | None = None) -> RemoteWaste:

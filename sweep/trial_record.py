@@ -110,13 +110,12 @@ def _find(ledger: Ledger, reference: str) -> Trial:
     number, comma, seed = reference.partition(",")
     if not number.isdigit() or (comma and not seed.isdigit()):
         raise ValueError(f"{reference}: must be a trial's number, or number,seed such as 7,1003.")
-    known = {trial.number: trial for trial in ledger.everything()}
-    if int(number) not in known:
+    trial = ledger.find(int(number))
+    if trial is None:
         raise ValueError(f"there is no trial {number}; there are {told_numbers(ledger)}.")
-    trial = known[int(number)]
     if not comma:
         return trial
-    same = [other for other in known.values() if _is_same_point(other, trial)]
+    same = [other for other in ledger.everything() if _is_same_point(other, trial)]
     for other in same:
         if other.seed == int(seed):
             return other

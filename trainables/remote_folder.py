@@ -5,14 +5,14 @@ import hashlib
 import math
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyarrow import ArrowException, ArrowInvalid
+from pyarrow import ArrowException, ArrowInvalid, NativeFile
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
-from hpe.whole_file import replacing
+from hpe.whole_file import is_temporary, replacing
 
 SCHEMES = ("s3", "gs", "file")
 CHUNK_BYTES = 8 << 20
@@ -77,8 +77,9 @@ class Entry:
 class RemoteFolder:
     """Named files below a URI; names have `/` between their parts.
 
-    An object is there whole or not at all. Every method raises OSError where the storage does not
-    answer or does not allow it, as `numbered` says.
+    A file is there whole or not at all, and one that is put again is the old one until it is the
+    new one. Every method raises OSError where the storage does not answer or does not allow it, as
+    `numbered` says.
     """
 
     files: FileSystem
@@ -116,8 +117,8 @@ class RemoteFolder:
         return bool(self.files.get_file_info(self._path(name)).type == FileType.File)
 
     def names(self) -> list[str]:
-        """Return the names of all files, in order."""
-        return [entry.name for entry in self.entries()]
+        """Return the names of all files, in order; what a killed writer left is none."""
+        return [entry.name for entry in self.entries() if not is_temporary(Path(entry.name))]
 
     @numbered()
     def entries(self) -> list[Entry]:
@@ -157,15 +158,13 @@ class RemoteFolder:
     @numbered()
     def write(self, name: str, content: bytes) -> None:
         """Put a small file."""
-        self._make_parent(name)
-        with self.files.open_output_stream(self._path(name)) as file:
+        with self._written(name) as file:
             file.write(content)
 
     @numbered()
     def put(self, source: Path, name: str) -> None:
         """Put a local file."""
-        self._make_parent(name)
-        with source.open("rb") as local, self.files.open_output_stream(self._path(name)) as file:
+        with source.open("rb") as local, self._written(name) as file:
             while chunk := local.read(CHUNK_BYTES):
                 file.write(chunk)
 
@@ -204,6 +203,12 @@ class RemoteFolder:
     def _path(self, name: str) -> str:
         return f"{self.base}/{checked_name(name)}"
 
-    def _make_parent(self, name: str) -> None:
-        if self.files.type_name == "local":  # object storage has no folders
-            self.files.create_dir(self._path(name).rpartition("/")[0], recursive=True)
+    @contextmanager
+    def _written(self, name: str) -> Iterator[NativeFile]:
+        """Open a file for writing; plain ones, which others see grow, under another name first."""
+        path = self._path(name)
+        with ExitStack() as stack:
+            if self.files.type_name == "local":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                path = str(stack.enter_context(replacing(Path(path))))
+            yield stack.enter_context(self.files.open_output_stream(path))

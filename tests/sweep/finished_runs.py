@@ -5,6 +5,7 @@ import torch
 from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.journal import Journal
+from sweep.ledger import FIRST_REPLICATE
 from trainables.assignment import Stage
 from trainables.stages import StageStore
 
@@ -39,8 +40,11 @@ class Lab:
     def begin(self, name):
         self.store.save_state(self.stage(name), {"epoch": 1}, epoch=1, history=[])
 
-    def study(self, name, trials, **study):
-        """Write a journal; `trials` is (state, stages) or (state, stages, stages it began with)."""
+    def study(self, name, trials, *, replicates=(), **study):
+        """Write a journal; `trials` is (state, stages) or (state, stages, stages it began with).
+
+        `replicates` are of trial 0 and as `trials`.
+        """
         folder = self.runs.study(name)
         folder.root.mkdir(parents=True)
         with Journal(folder.journal) as journal:
@@ -48,6 +52,8 @@ class Lab:
             journal.append([{"kind": "study", "study": study, "lineage": {}, "time_s": 0.0}])
             for number, (state, *plans) in enumerate(trials):
                 journal.append(list(_trial(number, state, *plans)))
+            for number, (state, *plans) in enumerate(replicates, start=FIRST_REPLICATE):
+                journal.append(list(_trial(number, state, *plans, replicate_of=0)))
         return folder
 
     def stages(self):
@@ -58,10 +64,11 @@ class Lab:
         }
 
 
-def _trial(number, state, plan, first=None):
+def _trial(number, state, plan, first=None, replicate_of=None):
     yield {
         "kind": "trial",
         "number": number,
+        "replicate_of": replicate_of,
         "arm": "a",
         "seed": 0,
         "params": {},

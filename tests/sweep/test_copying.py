@@ -9,6 +9,7 @@ from sweep import copy as copy_command
 from sweep import copying
 from sweep.copying import Wanted, bring, send
 from sweep.folders import RunsDir
+from sweep.ledger import FIRST_REPLICATE
 from sweep.lock import driver_lock
 from sweep.places import FolderPlace, RsyncPlace, is_folder_here, place_at
 from tests.sweep.finished_runs import Lab, key_of
@@ -94,6 +95,18 @@ def test_one_trial_takes_its_own_stages_along_and_no_others(lab, place, tmp_path
     home.root.mkdir()
     bring(Wanted("mine", 1), place_at(place), home)
     assert stages_in(home) == {"pretrain", "second"}
+
+
+def test_replicates_come_along_and_one_of_them_goes_alone(tmp_path):
+    lab = Lab(tmp_path / "runs")
+    for name in ("first", "again", "pretrain"):
+        lab.finish(name)
+    lab.finish("other", phase="pretrain")
+    replicates = [("COMPLETE", ["again"]), ("PRUNED", ["other"])]
+    lab.study("mine", [("COMPLETE", ["first"])], replicates=replicates)
+    assert send(Wanted("mine"), lab.runs, place_at(f"file://{tmp_path}/whole")).copied == 4
+    one = place_at(f"file://{tmp_path}/one")
+    assert send(Wanted("mine", FIRST_REPLICATE + 1), lab.runs, one).copied == 2
 
 
 def test_what_is_there_is_not_copied_again(lab, place):
@@ -210,7 +223,7 @@ def test_the_command_copies_a_list(lab, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["nothing", "HERE", "out"], "there is no such study where it is copied from"),
-        (["mine/7", "HERE", "out"], "the study has 3 trials"),
+        (["mine/7", "HERE", "out"], "there is no such trial; it has 0 to 2"),
         (["@none.txt", "HERE", "out"], "there is no file none.txt"),
         (["mine", "s3://a/b", "lab:runs"], "one of them must be a folder of this machine"),
         (["mine", "ftp://a/b", "out"], "storage is a path, or s3://"),

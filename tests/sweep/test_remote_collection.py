@@ -12,6 +12,7 @@ from sweep.collection import collect
 from sweep.remote_collection import GRACE_S
 from sweep.shared_storage import storage_of, use_storage
 from tests.sweep.finished_runs import Lab, key_of
+from trainables.claims import Claims
 from trainables.manifest import MANIFEST
 from trainables.remote_folder import RemoteFolder
 
@@ -32,7 +33,7 @@ class Heads:
     def age(self, *, but=()):
         """Let everything in the storage be old, apart from these stages."""
         for path in self.root.rglob("*"):
-            if path.is_file() and not any(key_of(name) in path.parts for name in but):
+            if not any(key_of(name) in path.parts for name in but):
                 os.utime(path, (0, path.stat().st_mtime - GRACE_S - 60))
 
     def stages(self):
@@ -147,5 +148,20 @@ def test_on_a_path_that_heads_share_the_stages_of_others_stay(tmp_path):
     heads.ours.finish("none")
     heads.theirs.finish("other")
     heads.mirror(heads.theirs.study("theirs", [("COMPLETE", ["other"])]))
+    heads.age()
     collect(heads.ours.runs, delete=True)
     assert heads.stages() == {"other"}
+
+
+def test_on_such_a_path_another_head_keeps_what_its_journals_copy_does_not_tell_yet(tmp_path):
+    heads = Heads(tmp_path, str(tmp_path / "shared"))
+    heads.theirs.finish("old")
+    heads.theirs.finish("done")
+    heads.theirs.begin("training")
+    theirs = Claims(heads.theirs.runs.stages)
+    assert theirs.take(key_of("training"))
+    heads.age(but=["done", "training"])
+    collect(heads.ours.runs, delete=True)
+    assert heads.stages() == {"done", "training"}
+    assert not Claims(heads.ours.runs.stages).take(key_of("training")), "it is still held"
+    theirs.close()
