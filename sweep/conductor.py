@@ -83,9 +83,22 @@ class Conductor:
 
     # A session
 
-    def open(self, lineage: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> None:
-        """Begin a session: take up what an earlier driver left, and first what is known."""
-        self._book.open_session(self._study.model_dump(mode="json"), lineage, known)
+    def open(
+        self,
+        lineage: Mapping[str, Any],
+        known: Mapping[str, Any] | None = None,
+        *,
+        whole: Study | None = None,
+    ) -> None:
+        """Begin a session: take up what an earlier driver left, and first what is known.
+
+        Args:
+            lineage: Where code, packages and data come from, as JSON data.
+            known: The record of what is known from another study, to begin with.
+            whole: The study that goes on record, where only an arm of it is run.
+        """
+        study = self._study if whole is None else whole
+        self._book.open_session(study.model_dump(mode="json"), lineage, known)
         if self._sampler is not None:
             self._sampler.begin_with(self._book.ledger.known)
         for trial in unfinished(self._study, self._book.ledger):

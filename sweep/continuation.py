@@ -1,7 +1,7 @@
 """Whether a study may go on in a folder that it has: what changed, and what that means."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,8 @@ _ABSENT = object()
 def recorded_study(records: Sequence[Record]) -> dict[str, Any] | None:
     """Return the study that a journal is of, with every arm it has ever had, or None.
 
-    A driver that ran one arm alone recorded the study without the others. Keys that came to studies
-    after this one was recorded have the values that stand for their absence.
+    A driver that weights were given to recorded it without the arms that they made equal. Keys that
+    came to studies after this one was recorded have the values that stand for their absence.
     """
     studies = [record["study"] for record in records if record["kind"] == "study"]
     if not studies:
@@ -56,7 +56,7 @@ class Change:
         return f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
 
 
-def changes(old: Mapping[str, Any], new: Study) -> list[Change]:
+def changes(old: Mapping[str, Any], new: Study, *, left_out: Collection[str] = ()) -> list[Change]:
     """Return what changed since a study began and keeps it from going on.
 
     Added arms are no such change: they are trials still to run.
@@ -64,27 +64,30 @@ def changes(old: Mapping[str, Any], new: Study) -> list[Change]:
     Args:
         old: The study as resolved when it began, as JSON data.
         new: The study as resolved now.
+        left_out: Arms that it still has and that are not run now.
     """
     before = dict(flattened(old))
     after = dict(flattened(new.model_dump(mode="json")))
-    known_arms = set(old.get("arms", {}))
+    compared = set(old.get("arms", {})) - set(left_out)
     return [
         Change(path, before.get(path, _ABSENT), after.get(path, _ABSENT))
         for path in sorted({*before, *after})
         if before.get(path, _ABSENT) != after.get(path, _ABSENT)
         and not _is_free(path)
-        and not _is_of_added_arm(path, known_arms)
+        and not _is_of_other_arm(path, compared)
     ]
 
 
-def refuse_changed(records: Sequence[Record], study: Study, *, folder: str) -> None:
+def refuse_changed(
+    records: Sequence[Record], study: Study, *, folder: str, left_out: Collection[str] = ()
+) -> None:
     """Refuse to go on in a journal whose study is another one now.
 
     Raises:
         ValueError: If so, with each change and the two ways on.
     """
     known, name = recorded_study(records), study.name
-    found = [] if known is None else changes(known, study)
+    found = [] if known is None else changes(known, study, left_out=left_out)
     if not found:
         return
     lines = "\n".join(f"  {change}" for change in found)
@@ -150,9 +153,9 @@ def _is_free(path: str) -> bool:
     return any(path == free or path.startswith(f"{free}/") for free in FREE_PATHS)
 
 
-def _is_of_added_arm(path: str, known: set[str]) -> bool:
+def _is_of_other_arm(path: str, compared: set[str]) -> bool:
     head, _, rest = path.partition("/")
-    return head == "arms" and rest.split("/", 1)[0] not in known
+    return head == "arms" and rest.split("/", 1)[0] not in compared
 
 
 def _shown(value: Any) -> str:

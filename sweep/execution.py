@@ -24,7 +24,7 @@ from sweep.cluster import (
     num_nodes,
     wait_for_nodes,
 )
-from sweep.continuation import refuse_changed, refuse_other_data, start_over
+from sweep.continuation import refuse_other_data, start_over
 from sweep.data_fit import require_training_samples
 from sweep.display import Display, progress
 from sweep.interruption import Interrupted, interruption_behind
@@ -249,7 +249,7 @@ class Execution:
     def _refuse_other(self, records: Sequence[Record], data: OpenedData[Any]) -> None:
         """Refuse to go on in a journal that is of another study, or of other data."""
         folder = shown_path(self.job.folder.root)
-        refuse_changed(records, self.job.study, folder=folder)
+        self.job.refuse_changed(records)
         refuse_other_data(Ledger(records).lineage, data.digest, folder=folder)
 
     def _known(self, fit: SlotFit, data: OpenedData[Any]) -> Mapping[str, Any] | None:
@@ -284,6 +284,7 @@ class Execution:
             try:
                 return run_study(
                     study,
+                    whole=job.study,
                     book=book,
                     machinery=_machinery(job, fit, data.digest, self._data_uri(), terms),
                     folder=job.folder,

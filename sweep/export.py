@@ -20,6 +20,7 @@ from hpe.evaluation.onnx_networks import ONNX_NETWORKS  # noqa: E402 - the same
 from hpe.phases.phase import Artifacts  # noqa: E402 - the same
 from hpe.whole_file import write_text  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
+from sweep.continuation import recorded_study  # noqa: E402 - the same
 from sweep.folders import RunsDir, StudyDir  # noqa: E402 - the same
 from sweep.journal import read_journal  # noqa: E402 - the same
 from sweep.ledger import Ledger  # noqa: E402 - the same
@@ -130,11 +131,11 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 
 
 def _result(journal: Path, store: StageStore) -> StudyResult:
-    ledger = Ledger(read_journal(journal))
-    if ledger.study is None:
+    records = read_journal(journal)
+    study = recorded_study(records)
+    if study is None:
         raise ValueError(f"{journal}: no study has begun there yet.")
-    study = Study.model_validate(ledger.study)
-    return result_of(ledger, study, epochs_of=epochs_from(store))
+    return result_of(Ledger(records), Study.model_validate(study), epochs_of=epochs_from(store))
 
 
 def _best(result: StudyResult) -> str:

@@ -1,12 +1,15 @@
 """From the command line to a job: the study to run, where, and with what it begins."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpe.data.catalog import data_root
 from hpe.names import nearest
+from sweep.continuation import refuse_changed
 from sweep.folders import RunsDir, StudyDir
+from sweep.ledger import Record
+from sweep.messages import shown_path
 from sweep.options import Options
 from sweep.points import Point
 from sweep.smoke import smoke_study
@@ -25,6 +28,7 @@ class Job:
         data_root: Where its data set lies or will lie.
         weights: Plan label -> weights that stand for the plan up to there.
         options: What was typed.
+        left_out: Arms of the file that are not run, as the weights make them equal to others.
     """
 
     study: Study
@@ -33,11 +37,17 @@ class Job:
     data_root: Path
     weights: dict[str, FoundWeights]
     options: Options
+    left_out: Collection[str] = ()
 
     @property
     def folder(self) -> StudyDir:
         """Return the study's folder."""
         return self.runs.study(self.study.name)
+
+    def refuse_changed(self, records: Sequence[Record]) -> None:
+        """Refuse to go on in a journal whose study is another one now; ValueError says why."""
+        folder = shown_path(self.folder.root)
+        refuse_changed(records, self.study, folder=folder, left_out=self.left_out)
 
     def with_weights(self, keys: dict[str, str]) -> "Job":
         """Return the job with the given weights named by the stages that they are."""
@@ -68,6 +78,7 @@ def make_job(study: Study, options: Options, *, tracking_uri: str) -> Job:
             tracking_uri=tracking_uri,
         ),
         options=options,
+        left_out=study.arms.keys() - arms.keys(),
     )
 
 

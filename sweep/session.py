@@ -9,7 +9,7 @@ from rich.console import Console
 
 from hpe.data.catalog import awaits_making, open_data
 from sweep.agenda import is_over
-from sweep.continuation import refuse_changed, refuse_fresh
+from sweep.continuation import refuse_fresh
 from sweep.dry_run import describe_study
 from sweep.folders import TRACKING_URI, RunsDir
 from sweep.job import Job, make_job
@@ -61,7 +61,7 @@ def _run(
     store = StageStore(job.runs.stages)
     job = job.with_weights({label: found.stage_key(store) for label, found in job.weights.items()})
     with refusing():
-        _refuse_changed(job, records)
+        job.refuse_changed(records)
         source = _source(job, records)
         if storage is not None and not job.options.fresh:
             refuse_other_journal(job.folder, storage)
@@ -97,14 +97,10 @@ def _source(job: Job, records: Sequence[Record]) -> Source | None:
     return read_source(study, job.runs) if is_due(study, Ledger(records)) else None
 
 
-def _refuse_changed(job: Job, records: Sequence[Record]) -> None:
-    refuse_changed(records, job.study, folder=shown_path(job.folder.root))
-
-
 def _dry_run(job: Job, records: Sequence[Record], console: Console) -> int:
     with refusing():
         if not job.weights:
-            _refuse_changed(job, records)
+            job.refuse_changed(records)
         data, root = job.scope.data, job.data_root
         is_brought = not root.is_relative_to(job.runs.data) and root.exists()
         digest = None

@@ -150,6 +150,7 @@ def run_study(
     book: Book,
     machinery: Machinery,
     folder: StudyDir,
+    whole: Study | None = None,
     lineage: Mapping[str, Any],
     known: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
@@ -159,11 +160,12 @@ def run_study(
     """Run what is left of a study on the Ray cluster this process is connected to.
 
     Args:
-        study: The study, with sizes and options applied.
+        study: The study, with sizes and options applied, or one arm of it.
         book: Its open journal (`sweep.book.open_book`).
         machinery: Where and on what it runs.
         folder: The study's folder, whose lock comes with the book: its copy for optuna-dashboard,
             and its scratch, which workers must be able to reach too.
+        whole: The study that goes on record, where only an arm of it is to be run.
         lineage: Where code, packages and data come from, as JSON data.
         known: The record of what is known from another study, to begin with (`sweep.warm_start`).
         listeners: Told of every record once it is on disk.
@@ -190,6 +192,7 @@ def run_study(
                 book=book,
                 machinery=machinery,
                 folder=folder,
+                whole=whole,
                 lineage=lineage,
                 known=known,
                 on_interrupt=on_interrupt,
@@ -204,6 +207,7 @@ def _run_rest(
     book: Book,
     machinery: Machinery,
     folder: StudyDir,
+    whole: Study | None,
     lineage: Mapping[str, Any],
     known: Mapping[str, Any] | None,
     on_interrupt: Callable[[], None] | None,
@@ -226,7 +230,7 @@ def _run_rest(
         claims=claims,
         shortage=StorageWatch(study.storage, machinery.store_root).reason,
     )
-    conductor.open(lineage, known)
+    conductor.open(lineage, known, whole=whole)
     with closing(claims), _signals_interrupt(conductor, on_interrupt) as received:
         try:
             fault = _work(conductor, pool, folder.scratch, slots=machinery.slots, on_slots=on_slots)

@@ -39,6 +39,10 @@ def converted(tmp_path):
     return path
 
 
+def record_of(study):
+    return {"kind": "study", "study": study}
+
+
 def job_of(name, converted, tmp_path, *more):
     given = f"generator={converted}"
     places = ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path)]
@@ -62,6 +66,15 @@ def test_of_arms_that_differ_in_the_generator_the_first_one_is_run(converted, tm
     job = job_of("paper_s3", converted, tmp_path, "--size", "full")
     assert list(job.scope.arms) == ["s3"]
     assert job.scope.notices[0].endswith("in which they differ: heard.")
+
+
+def test_an_arm_left_out_now_that_was_run_alone_keeps_nothing_from_going_on(converted, tmp_path):
+    job = job_of("paper_s3", converted, tmp_path, "--size", "full")
+    recorded = job.study.model_dump(mode="json")
+    heard = load_study("paper_s3", size="full").arms["heard"].model_dump(mode="json")
+    job.refuse_changed([record_of({**recorded, "arms": {**recorded["arms"], "heard": heard}})])
+    with pytest.raises(ValueError, match="arms/gone/baseline: s3 -> "):
+        job.refuse_changed([record_of({**recorded, "arms": {"gone": {"baseline": "s3"}}})])
 
 
 def test_an_arm_that_the_weights_do_not_fit_is_named(converted, tmp_path):

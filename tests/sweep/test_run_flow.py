@@ -75,13 +75,13 @@ class Training:
     def __init__(self):
         self.failing, self.error, self.runs = (), None, 0
 
-    def __call__(self, study, *, book, machinery, lineage, listeners, **_):
+    def __call__(self, study, *, book, machinery, whole, lineage, listeners, **_):
         self.runs += 1
         for listener in listeners:
             book.listen(listener)
         if next_due(study, book.ledger) is None:
             return book.ledger  # no session of a study that is over, as on Ray
-        book.open_session(study.model_dump(mode="json"), lineage)
+        book.open_session(whole.model_dump(mode="json"), lineage)
         while (due := next_due(study, book.ledger)) is not None:
             self.train(study, due, book, machinery)
             if self.error is not None:
@@ -196,7 +196,9 @@ def test_a_report_that_was_lost_is_written_again(called, training):
 
 def test_one_arm_alone_runs_now_and_the_others_later(called):
     called("--arm", "low")
-    assert len(Ledger(read_journal(called.folder.journal)).trials) == 1
+    ledger = Ledger(read_journal(called.folder.journal))
+    assert len(ledger.trials) == 1
+    assert list(ledger.study["arms"]) == ["low", "high"], "the whole study is on record"
     assert called()[0] == 0
     ledger = Ledger(read_journal(called.folder.journal))
     assert [trial.arm for trial in ledger.trials.values()] == ["low", "high"]
