@@ -30,6 +30,8 @@ from hpe.evaluation.hand_pose_scores import (  # noqa: E402 - the same
 )
 from hpe.evaluation.scored_hands import Looking, ScoredHands, sides_of  # noqa: E402 - the same
 from hpe.evaluation.split_scores import SplitScores  # noqa: E402 - the same
+from hpe.metrics.direction import direction_of  # noqa: E402 - the same
+from hpe.names import nearest  # noqa: E402 - the same
 from hpe.whole_file import sha256_of  # noqa: E402 - the same
 from sweep.command import exit_code_of  # noqa: E402 - the same
 from sweep.evaluation_data import EvaluationData, chosen_settings, ready_data  # noqa: E402 - the same
@@ -121,9 +123,17 @@ def _opened(settings: dict[str, Any], runs: RunsDir, options: argparse.Namespace
 def _evaluate_study(
     study: Ledger, runs: RunsDir, options: argparse.Namespace, console: Console
 ) -> None:
-    """Score every trial that completed, and compare arms."""
+    """Score every trial that completed, and compare arms.
+
+    Which scores there are is known once all are scored: by one that there is none of nothing is
+    compared, and nothing lost.
+    """
     if options.submission is not None:
         raise ValueError("--submission is of one network: give STUDY/TRIAL.")
+    if options.by is not None and direction_of(options.by) is None:
+        raise ValueError(
+            f"--by {options.by}: which values of it are better, its name does not say."
+        )
     trials = scored_trials(study)
     assert study.study is not None, "a study with trials was opened"
     settings = chosen_settings(options.data, study.study["data"], final=options.final)
@@ -134,7 +144,8 @@ def _evaluate_study(
         require_labels(found, split.data)
         scores[trial.number] = named_scores(found, split, options)
         console.print(f"scored {found.told}", style="dim")
-    scored = compare(study, scores, by=options.by)
+    is_there = any(options.by in of_trial for of_trial in scores.values())
+    scored = compare(study, scores, by=options.by if is_there else None)
     about = {
         "study": f"{options.run}, {len(trials)} trials that completed",
         "data": f"{_told(split)}: {split.count} samples, of which {scored.by.count} count",
@@ -151,6 +162,12 @@ def _evaluate_study(
         console.print(note)
     folder = _folder(split, runs, options)
     _say_written(write_scored_study(folder, about, study, scores, scored), console)
+    if options.by is not None and not is_there:
+        names = sorted({name for of_trial in scores.values() for name in of_trial})
+        raise ValueError(
+            f"--by {options.by}: no trial has this score, so they are compared by {scored.by.name}"
+            f"{nearest(options.by, names) or '.'}"
+        )
 
 
 def _say_written(files: Sequence[Path], console: Console) -> None:

@@ -17,7 +17,13 @@ from rich.table import Table
 from hpe.evaluation.hand_pose_scores import BOX_SHARE, Score
 from hpe.metrics.direction import direction_of
 from hpe.whole_file import write_text
-from sweep.candidates import Candidate, candidates, in_order, keeps_constraints
+from sweep.candidates import (
+    Candidate,
+    candidates,
+    in_order,
+    keeps_constraints,
+    of_equal_seeds,
+)
 from sweep.ledger import Ledger
 from sweep.report.comparison import Comparison, compared
 from sweep.report.ranking import write_csv
@@ -41,8 +47,8 @@ class ScoredStudy:
         by: The score.
         ranked: Each with its values over trial seeds, best first.
         rivals: The best one against each of the others, as far as they share a seed.
-        left_out: Those that may not be called the best, and so are compared with nobody: they lack
-            a trial seed that others have, or break a constraint of the study.
+        left_out: Those that may not be called the best, and so are compared with nobody: they have
+            fewer trial seeds than others or not the same, or break a constraint of the study.
         without: Names of those that do not have this score, such as one of a part that they lack.
     """
 
@@ -94,7 +100,7 @@ def compare(ledger: Ledger, scores: TrialScores, *, by: str | None) -> ScoredStu
             without.append(candidate.name)
     scored = Objective(metric=f"scored/{name}", direction=rankable[name])
     found = in_order(found, scored)
-    ranked = _whole(found, _objective(ledger))
+    ranked = _comparable(found, _objective(ledger))
     return ScoredStudy(
         by=next(iter(known.values())),
         ranked=ranked,
@@ -109,11 +115,10 @@ def _objective(ledger: Ledger) -> Objective:
     return Objective.model_validate(ledger.study["objective"])
 
 
-def _whole(found: Sequence[Candidate], objective: Objective) -> list[Candidate]:
-    """Return those that keep the constraints and have all trial seeds; all where none does."""
+def _comparable(found: Sequence[Candidate], objective: Objective) -> list[Candidate]:
+    """Return those that keep the constraints, or all where none does, and have the same seeds."""
     kept = [candidate for candidate in found if keeps_constraints(candidate, objective)]
-    most = max((len(candidate.values) for candidate in kept), default=0)
-    return [candidate for candidate in kept if len(candidate.values) == most] or list(found)
+    return of_equal_seeds(kept or found)
 
 
 def ranked_table(scored: ScoredStudy) -> Table:
@@ -136,7 +141,7 @@ def notes_on(scored: ScoredStudy) -> list[str]:
     notes = []
     if scored.left_out:
         notes.append(
-            "In brackets: not compared, for want of a trial seed that others have or because a "
+            "In brackets: not compared, for want of the trial seeds that others have or because a "
             "constraint of the study is broken."
         )
     if scored.without:

@@ -274,20 +274,24 @@ def test_those_paused_at_a_proxy_go_on_once_it_is_switched_off(tmp_path):
 def test_a_cohort_is_asked_for_at_once_when_everything_before_it_has_ended(tmp_path):
     study = make_search(9, SYNC, arms=arms_at(1.0, 2.0))
     play = Play(study, tmp_path, slots=3)
-    begun = []
+    begun, attempted = [], []
 
     def look(record, ledger):
         if record["kind"] == "trial" and record["arm"] is None:
             running = [t.number for t in ledger.in_state(TrialState.RUNNING)]
             begun.append((record["number"], running))
         if record["kind"] == "attempt" and record["trial"] >= 2:
-            cohort = (record["trial"] - 2) // 4
-            assert len(ledger.trials) == min(11, 2 + 4 * (cohort + 1)), "it is complete by then"
+            attempted.append((record["trial"], len(ledger.trials)))
 
     play.book.listen(look)
     ledger = play.run()
+    assert [number for number, _ in begun] == list(range(2, 11))
     for number, running in begun:
         assert running == list(range(2 + (number - 2) // 4 * 4, number + 1))
+    assert {number for number, _ in attempted} == set(range(2, 11))
+    for number, asked_for in attempted:
+        cohort = (number - 2) // 4
+        assert asked_for == min(11, 2 + 4 * (cohort + 1)), "it is complete by then"
     assert len(ledger.trials) == 11
 
 

@@ -75,12 +75,15 @@ def test_scores_of_which_more_is_better_are_ranked_so():
     assert found.ranked[0].name == "arm plain"
 
 
-def test_arms_are_compared_over_the_seeds_that_both_have():
-    ledger = Ledger(records(("a", 0), ("a", 1), ("b", 1), ("b", 2), ("b", 3, "RUNNING")))
-    assert [trial.number for trial in scored_trials(ledger)] == [0, 1, 2, 3]
-    found = compare(ledger, scores([0.5, 0.4, 0.9, 0.9]), by=BOX)
-    assert found.rivals[0].pair.differences == {1: pytest.approx(-0.5)}
-    assert found.rivals[0].separated is None
+def test_arms_of_unlike_seeds_are_not_ranked_against_each_other():
+    """b has the better mean, of an easier seed; a is better where both were trained."""
+    trials = [("a", 0), ("a", 1), ("b", 1), ("b", 2), ("c", 0), ("c", 1), ("b", 3, "RUNNING")]
+    ledger = Ledger(records(*trials))
+    assert [trial.number for trial in scored_trials(ledger)] == [0, 1, 2, 3, 4, 5]
+    found = compare(ledger, scores([0.9, 0.4, 0.5, 0.1, 0.9, 0.5]), by=BOX)
+    assert [c.name for c in found.ranked] == ["arm a", "arm c"]
+    assert found.rivals[0].pair.differences == {0: 0.0, 1: pytest.approx(-0.1)}
+    assert [c.name for c in found.left_out] == ["arm b"]
 
 
 def test_an_arm_with_one_lucky_seed_leads_nothing():
@@ -89,7 +92,7 @@ def test_an_arm_with_one_lucky_seed_leads_nothing():
     assert [c.name for c in found.ranked] == ["arm a", "arm b"]
     assert [c.name for c in found.left_out] == ["arm c"]
     assert [rival.pair.second for rival in found.rivals] == ["arm b"]
-    assert "for want of a trial seed" in notes_on(found)[0]
+    assert "for want of the trial seeds" in notes_on(found)[0]
 
 
 def test_an_arm_that_breaks_a_constraint_leads_nothing():
@@ -175,6 +178,11 @@ def test_a_studys_name_scores_all_its_finished_networks_on_photographs(runs, tmp
         assert evaluate.main(["renders", *options, *other]) == 0
     written = list((runs.root / "evaluations").iterdir())
     assert len(written) == 1 + len(others)
+    capsys.readouterr()
+    assert evaluate.main(["renders", *options, "--by", "epe_2d_box_shear"]) == 2
+    shown = capsys.readouterr()
+    assert f"compared by {BOX}; did you mean '{BOX}'" in shown.err
+    assert "written" in shown.out, "what was scored is not lost"
 
 
 @pytest.mark.parametrize(
@@ -182,6 +190,7 @@ def test_a_studys_name_scores_all_its_finished_networks_on_photographs(runs, tmp
     [
         (["renders", "--submission", "x.zip"], "--submission is of one network"),
         (["renders/0", "--by", BOX], "--by compares the arms of a study"),
+        (["renders", "--by", "hands"], "--by hands: which values of it are better"),
     ],
 )
 def test_what_a_study_or_a_trial_is_not_asked_is_refused(runs, capsys, arguments, said):
