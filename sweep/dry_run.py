@@ -13,6 +13,7 @@ from sweep.slot_fit import SlotFit
 from sweep.study import Objective, Study
 from sweep.study_check import CheckedStudy
 from sweep.verdict.power import forecast_power
+from trainables.plans import trained_steps
 
 Rows = Sequence[tuple[str, str]]
 
@@ -63,14 +64,16 @@ def _baseline(study: Study) -> Iterator[tuple[str, str]]:
 
 def _plan(checked: CheckedStudy) -> str:
     base = checked.base
-    replaced = list(checked.study.from_weights)
-    steps = [
-        f"{step.label} (given weights)"
-        if step.label in replaced
-        else f"{step.label} ({counted(step.spec.epochs(base.configs[step.label]), 'epoch')})"
-        for step in base.plan
+    given = checked.study.from_weights
+    trained = [
+        f"{step.label} ({counted(step.spec.epochs(base.configs[step.label]), 'epoch')})"
+        for step in trained_steps(base.plan, given)
     ]
-    return " -> ".join(steps)
+    replaced = [
+        f"{step.label} ({'given weights' if step.label in given else 'not needed'})"
+        for step in base.plan[: -len(trained)]
+    ]
+    return " -> ".join([*replaced, *trained])
 
 
 def _objective(objective: Objective) -> str:
@@ -133,9 +136,7 @@ def _early_stop(checked: CheckedStudy) -> str:
     base = checked.base
     rungs = rungs_of(checked.study, base.plan)
     places = []
-    for step in base.plan:
-        if step.label in checked.study.from_weights:
-            continue
+    for step in trained_steps(base.plan, checked.study.from_weights):
         epochs = step.spec.epochs(base.configs[step.label])
         at = sorted(rung_epochs(rungs, label=step.label, epochs=epochs))
         if at:

@@ -22,7 +22,7 @@ from sweep.parts import Part
 from sweep.proxies import is_switched_off
 from sweep.study import Study, label_of
 from sweep.trials import StageEntry, Trial, TrialState
-from trainables.plans import Plan
+from trainables.plans import Plan, trained_steps
 
 MIN_FRESH = 0.25
 """Share of the searched points whose prefix is their own, whatever `search/reuse` says: without new
@@ -90,9 +90,7 @@ def reusable_lengths(study: Study, plan: Plan, searched: Sequence[str]) -> list[
 
 def trained_labels(study: Study, plan: Plan) -> list[str]:
     """Return the labels of the steps that are trained: those after the last given weights."""
-    labels = [step.label for step in plan]
-    given = [labels.index(label) for label in study.from_weights]
-    return labels[max(given, default=-1) + 1 :]
+    return [step.label for step in trained_steps(plan, study.from_weights)]
 
 
 def is_reuse_due(study: Study, ledger: Ledger, number: int) -> bool:

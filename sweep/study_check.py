@@ -36,7 +36,7 @@ from sweep.search_check import check_grid, check_metrics, check_objective, check
 from sweep.source import check_source
 from sweep.study import FINAL_SEEDS, Study, label_of
 from sweep.verdict.race import MIN_ROUNDS
-from trainables.plans import default_settings, unknown_path
+from trainables.plans import default_settings, trained_steps, unknown_path
 
 Phases = Mapping[str, PhaseSpec]
 
@@ -281,15 +281,13 @@ def _check_search(study: Study) -> None:
 def _replaced_labels(study: Study, base: Point) -> list[str]:
     """Return the plan labels that given weights stand for."""
     labels = [step.label for step in base.plan]
-    replaced: list[str] = []
     for label in study.from_weights:
         if label not in labels[:-1]:
             raise ValueError(
                 f"from_weights: {label!r} is no phase that another one follows"
                 f"{nearest(label, labels[:-1])}; the plan is {', '.join(labels)}."
             )
-        replaced = max(replaced, labels[: labels.index(label) + 1], key=len)
-    return replaced
+    return labels[: -len(trained_steps(base.plan, study.from_weights))]
 
 
 def _arms_told_apart_by(

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,18 @@ def setting_of(configs: Configs, path: str) -> Any:
     return value
 
 
+def trained_steps(plan: Plan, given: Collection[str]) -> Plan:
+    """Return the steps that are trained: those after the last one that weights are given for.
+
+    Args:
+        plan: All steps.
+        given: Labels of weights that stand for the plan up to there; others than the plan's count
+            for nothing.
+    """
+    first = 1 + max((i for i, step in enumerate(plan) if step.label in given), default=-1)
+    return plan[first:]
+
+
 def make_stages(
     plan: Plan,
     configs: Configs,
@@ -136,8 +148,7 @@ def make_stages(
     """
     keys: dict[str, str] = dict(imported or {})
     stages: list[Stage] = []
-    first = 1 + max((i for i, step in enumerate(plan) if step.label in keys), default=-1)
-    for step in plan[first:]:
+    for step in trained_steps(plan, keys):
         parents = {
             parent.phase: keys[parent.label]
             for parent in _followed(plan, step)

@@ -1,6 +1,6 @@
 """How much an ablation may train, told before there is a winner."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -11,6 +11,7 @@ from sweep.ablation.factors import factors_of
 from sweep.points import Point
 from sweep.pricing.samples import draw_points
 from sweep.study_check import CheckedStudy
+from trainables.plans import trained_steps
 
 SAMPLES = 32
 """Points of the space that are looked at; all of its parts are on in some of so many."""
@@ -33,11 +34,11 @@ class Forecast:
 
 def forecast(checked: CheckedStudy) -> Forecast:
     """Return what the ablation of a study may train."""
-    rules = checked.study.ablation
+    rules, given = checked.study.ablation, checked.study.from_weights
     names = {
         factor.name
         for point in _points(checked)
-        for factor in factors_of(_steps(point), searched=checked.searched)
+        for factor in factors_of(_steps(point, given), searched=checked.searched)
     }
     pairs = comb(min(rules.interactions, len(names)), 2)
     return Forecast(len(names), pairs, (1 + len(names) + pairs) * rules.seeds)
@@ -50,10 +51,10 @@ class _Step:
     config: Mapping[str, Any]
 
 
-def _steps(point: Point) -> list[_Step]:
+def _steps(point: Point, given: Collection[str]) -> list[_Step]:
     return [
         _Step(step.label, step.phase, point.configs[step.label].model_dump(mode="json"))
-        for step in point.plan
+        for step in trained_steps(point.plan, given)
     ]
 
 

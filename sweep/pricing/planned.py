@@ -16,7 +16,7 @@ from sweep.pricing.samples import config_identity, draw_points
 from sweep.study import EarlyStop, Study
 from sweep.study_check import CheckedStudy
 from sweep.trials import TrialState
-from trainables.plans import derive_seed
+from trainables.plans import derive_seed, trained_steps
 
 MEDIAN_SHARE = 0.5
 
@@ -122,11 +122,8 @@ def shares_of(study: Study, trials: Sequence[PlannedTrial], base: Point) -> dict
     """
     searched = sum(trial.is_searched for trial in trials)
     rungs = rungs_of(study, base.plan)
-    alive, shares = float(searched), {}
-    for step in base.plan:
-        if searched == 0 or step.label in study.from_weights:
-            shares[step.label] = NOTHING_STOPPED
-            continue
+    alive, shares = float(searched), {step.label: NOTHING_STOPPED for step in base.plan}
+    for step in trained_steps(base.plan, study.from_weights) if searched else ():
         epochs = step.spec.epochs(base.configs[step.label])
         arms = sum(
             stage.label == step.label
@@ -169,15 +166,16 @@ def _stages(
 ) -> Iterator[PlannedStage]:
     """Yield the stages a point has to train with a seed, in order."""
     keys: dict[str, str] = {}
-    labels = [step.label for step in point.plan]
-    first = 1 + max((labels.index(label) for label in given if label in labels), default=-1)
+    trained = trained_steps(point.plan, given)
     for place, step in enumerate(point.plan):
         followed = {earlier.phase: earlier.label for earlier in point.plan[:place]}
         parents = [keys[label] for phase, label in followed.items() if phase in step.spec.follows]
         config = config_identity(point.plan, point.configs, step.label)
         text = "\n".join([config, str(derive_seed(seed, step.label)), *parents])
         keys[step.label] = hashlib.sha256(text.encode()).hexdigest()
-        if place < first or (is_committed is not None and is_committed(point, seed, step.label)):
+        if step not in trained or (
+            is_committed is not None and is_committed(point, seed, step.label)
+        ):
             continue
         epochs = step.spec.epochs(point.configs[step.label])
         yield PlannedStage(keys[step.label], step.label, config, epochs)

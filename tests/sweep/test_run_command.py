@@ -12,6 +12,8 @@ import pytest
 from sweep import dry_run, run, session
 from sweep.interruption import Interrupted, keeping_handlers, terminable
 from sweep.options import parse_options
+from sweep.study_check import check_study
+from sweep.study_file import load_study
 from sweep.verdict.power import Power
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +173,13 @@ def test_a_dry_run_says_how_likely_the_verdict_finds_a_lead_and_what_it_spends(c
     alone.write_text(re.sub(r"arms:\n(  .*\n)+", "", STUDY) + "final: {top_k: 1, seeds: 5}\n")
     _, out, _ = called(str(alone), "--dry-run")
     assert "no arm to be compared with: it can announce no winner" in out
+
+
+def test_a_dry_run_says_which_steps_given_weights_make_needless():
+    study = load_study("segmentation_gan")
+    given = check_study(study.model_copy(update={"from_weights": {"pseudo_labels": "x"}}))
+    shown = dry_run.describe_study(given, fit=None, folder="runs/s", known=None)
+    assert "generator (not needed) -> pseudo_labels (given weights) -> paired (" in shown
 
 
 def test_one_arm_alone_is_not_searched(called):

@@ -15,6 +15,7 @@ from trainables.plans import (
     make_stages,
     parse_plan,
     setting_of,
+    trained_steps,
 )
 
 
@@ -217,6 +218,15 @@ def test_whatever_changes_the_result_changes_the_key(change):
 def test_where_the_data_lies_changes_no_key():
     moved = {**DATA, "root": "/elsewhere"}
     assert stages_of("warm")[0].key == stages_of("warm", data=moved)[0].key
+
+
+def test_steps_before_the_last_given_weights_are_not_trained():
+    plan = parse_plan(["warm", "tune", "score"], PHASES)
+    trained = [
+        [step.label for step in trained_steps(plan, given)]
+        for given in ([], ["warm"], ["tune"], ["tune", "warm"], ["other"])
+    ]
+    assert trained == [["warm", "tune", "score"], ["tune", "score"], *[["score"]] * 2, trained[0]]
 
 
 def test_an_imported_stage_stands_for_the_plan_up_to_it():

@@ -7,8 +7,9 @@ import pytest
 from sweep.ablation.forecast import forecast
 from sweep.report.spending import spending_of
 from sweep.smoke import smoke_study
-from sweep.study import Study
+from sweep.study import Ablation, Study
 from sweep.study_check import check_study
+from sweep.study_file import load_study
 from sweep.tracking.pictures import trial_picture
 from tests.sweep.engine_fakes import Play, make_study
 
@@ -36,6 +37,15 @@ def test_it_counts_every_part_that_any_point_or_arm_has():
     assert (found.pairs, found.trainings) == (3, (1 + found.parts + 3) * 5)
     fewer = forecast(checked(arms={}))
     assert fewer.parts < found.parts
+
+
+def test_parts_of_steps_before_given_weights_are_none():
+    study = load_study("segmentation_gan").model_copy(update={"ablation": Ablation(seeds=1)})
+    parts = [
+        forecast(check_study(study.model_copy(update={"from_weights": given}))).parts
+        for given in ({}, {"generator": "x"}, {"pseudo_labels": "x"})
+    ]
+    assert parts[0] > parts[1] >= parts[2] > 0
 
 
 @pytest.mark.parametrize(

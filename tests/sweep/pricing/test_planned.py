@@ -132,6 +132,22 @@ def test_shares_follow_the_rungs_from_phase_to_phase():
     }
 
 
+def test_nothing_is_stopped_in_steps_that_given_weights_stand_for():
+    study = Study(
+        name="mine",
+        question="Which?",
+        data={"name": "none"},
+        plan=["draft", "draft", "final"],
+        settings={"draft/epochs": 4, "draft_2/epochs": 4, "final/epochs": 10},
+        from_weights={"draft_2": "w"},
+        objective={"metric": "final/val/error"},
+        early_stop={"rule": "sync", "rungs": [0.5], "keep": 0.5, "cohort": 2, "proxy": True},
+    )
+    shares = shares_of(study, [PlannedTrial(True, ())] * 8, searched_point(study, {}, FORMULAS))
+    assert shares["draft"] == shares["draft_2"] == NOTHING_STOPPED
+    assert shares["final"] == Share(1.0, 0.75, 0.5)
+
+
 def test_without_a_rule_or_a_search_nothing_is_stopped():
     study = checked(arms={"a": {}})
     shares = shares_of(study.study, plan(study), study.base)
