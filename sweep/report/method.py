@@ -13,6 +13,7 @@ from sweep.placement import describe_distribution, distributions_from_json
 from sweep.protocols import protocol_of
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
+from sweep.report.words import arm_origin
 from sweep.samplers import SAMPLERS
 from sweep.study import Arm, EarlyStop, Study, label_of, split_metric
 from sweep.tree import flattened
@@ -222,11 +223,8 @@ def _set_in(best: Trial | None, path: str) -> str:
 
 
 def _arm_words(arm: Arm) -> str:
-    parts = [] if arm.baseline is None else [f"published setting {arm.baseline}"]
-    if arm.plan is not None:
-        parts.append(f"plan {' -> '.join(arm.plan)}")
-    parts += [f"{path} {shown_setting(value)}" for path, value in arm.settings.items()]
-    return ", ".join(parts) or AS_THE_STUDY
+    own = (f"{path} {shown_setting(value)}" for path, value in arm.settings.items())
+    return ", ".join([*arm_origin(arm), *own]) or AS_THE_STUDY
 
 
 def _steps(

@@ -31,6 +31,7 @@ from sweep.report.words import (
     short_composition,
     template_sentence,
     verdict_text,
+    what_it_has,
 )
 from sweep.tree import flattened
 from sweep.trials import Trial
@@ -175,7 +176,7 @@ def _leader(row: Row, result: StudyResult, *, many_seeds: bool) -> Mapping[str, 
         "value": "" if trial.objective is None else shown_number(trial.objective),
         "state": STATE_WORDS[trial.state],
         "time": shown_duration(trial.duration_s),
-        "composition": short_composition(trial.params),
+        "composition": what_it_has(trial, result.study),
         "style": style,
     }
 

@@ -15,10 +15,10 @@ from sweep.report.words import (
     counts,
     difference_text,
     interval_text,
-    short_composition,
     spread_text,
     template_sentence,
     verdict_text,
+    what_it_has,
 )
 
 TOP = 15
@@ -68,7 +68,7 @@ def leaderboard_table(result: StudyResult) -> Table:
             value,
             STATE_WORDS[trial.state],
             shown_duration(trial.duration_s),
-            short_composition(trial.params),
+            what_it_has(trial, result.study),
             style=style,
         )
     return table

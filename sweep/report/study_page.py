@@ -17,9 +17,9 @@ from sweep.report.words import (
     counts,
     difference_text,
     interval_text,
-    short_composition,
     template_sentence,
     verdict_text,
+    what_it_has,
 )
 
 TOP = 10
@@ -84,7 +84,7 @@ def _candidates(result: StudyResult, ledger: Ledger) -> Iterator[str]:
             ", ".join(str(seed) for seed in sorted(candidate.values)),
             _mean(candidate),
             "" if candidate is first else _behind(candidate, first),
-            short_composition(candidate.trials[0].params),
+            what_it_has(candidate.trials[0], result.study),
         )
         for candidate in shown
     ]

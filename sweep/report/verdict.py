@@ -211,8 +211,10 @@ def _sentence(replication: Replication, verdict: Verdict, objective: Objective) 
     value = with_unit(verdict.means[verdict.winner], objective.metric)
     name = verdict.winner[0].upper() + verdict.winner[1:]
     metric = metric_words(objective.metric, unit=False)
+    separated = [lead for lead in verdict.leads if lead.is_separated]
     ahead = [
-        f"{lead.control} by {_lead(lead, objective)}" for lead in verdict.leads if lead.is_separated
+        f"{lead.control} by {_lead(lead, objective, brief=place > 0)}"
+        for place, lead in enumerate(separated)
     ]
     if verdict.unknown:
         known = f" It is ahead of {'; '.join(ahead)}." if ahead else ""
@@ -321,12 +323,13 @@ def _standing(lead: Lead, race: Race) -> str:
     return f"which failed after {counted(lead.rounds, 'fresh seed')}"
 
 
-def _lead(lead: Lead, objective: Objective) -> str:
-    mean = with_unit(lead.mean, objective.metric, 3)
-    if lead.is_separated:
-        low = with_unit(lead.low, objective.metric, 3)
-        return f"{mean} (at least {low} with {percent(CONFIDENCE)} confidence)"
-    return _apart(lead, objective)
+def _lead(lead: Lead, objective: Objective, *, brief: bool = False) -> str:
+    """Say how far a winner is ahead of a control; briefly, where the confidence was just told."""
+    if not lead.is_separated:
+        return _apart(lead, objective)
+    mean, low = (with_unit(value, objective.metric, 3) for value in (lead.mean, lead.low))
+    sure = "" if brief else f" with {percent(CONFIDENCE)} confidence"
+    return f"{mean} (at least {low}{sure})"
 
 
 def _certainty(replication: Replication, verdict: Verdict) -> str:

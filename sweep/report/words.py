@@ -1,7 +1,7 @@
 """The sentences that the page and the screen share."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.ledger import Ledger
@@ -11,7 +11,8 @@ from sweep.naming import metric_words, short_names, shown_number, with_unit
 from sweep.report.comparison import PairedDifference
 from sweep.report.ranking import composed
 from sweep.report.result import StudyResult
-from sweep.trials import TrialState
+from sweep.study import Arm, Study
+from sweep.trials import Trial, TrialState
 
 STATE_WORDS = {
     TrialState.COMPLETE: "completed",
@@ -92,6 +93,23 @@ def verdict_text(pair: PairedDifference) -> str:
 def spread_text(values: Sequence[float], sd: float | None) -> str:
     """Return a standard deviation and the number of seeds it is of."""
     return f"± {shown_number(sd, 2)} ({len(values)} seeds)" if sd is not None else "(1 seed)"
+
+
+def what_it_has(trial: Trial, study: Study) -> str:
+    """Return what a trial ran in a line: of an arm what the study says of it as well."""
+    arm = study.arms.get(trial.arm or "")
+    if arm is None:
+        return short_composition(trial.params)
+    parts = [*arm_origin(arm), short_composition({**arm.settings, **trial.params})]
+    return ", ".join(part for part in parts if part)
+
+
+def arm_origin(arm: Arm) -> Iterator[str]:
+    """Yield which published setting an arm begins with, and its plan, if it has its own."""
+    if arm.baseline is not None:
+        yield f"published setting {arm.baseline}"
+    if arm.plan is not None:
+        yield f"plan {' -> '.join(arm.plan)}"
 
 
 def short_composition(params: Mapping[str, Any]) -> str:

@@ -29,9 +29,9 @@ def test_a_comparison_has_means_spreads_seeds_and_intervals(compared_records):
     assert text.startswith("# toy\n\n*Which augmentations help?*\n\nArm simclr has the lowest")
     # 52.5, 55.5, 54 and 53, 54, 55: differences +0.5, -1.5, +1, mean 0, sd 1.32, t(0.975, 2) = 4.30
     assert rows_of(text, "## Arms and searched points") == [
-        ["arm simclr", "0, 1, 2", "54.00 ± 1.0", ""],
-        ["arm peclr", "0, 1, 2", "54.00 ± 1.5", "+0.00 (-3.29 to +3.29)"],
-        ["arm none", "0, 1, 2", "57.00 ± 1.0", "+3.00 (+0.516 to +5.48)"],
+        ["arm simclr", "0, 1, 2", "54.00 ± 1.0", "", ""],
+        ["arm peclr", "0, 1, 2", "54.00 ± 1.5", "+0.00 (-3.29 to +3.29)", ""],
+        ["arm none", "0, 1, 2", "57.00 ± 1.0", "+3.00 (+0.516 to +5.48)", "plan finetune"],
     ]
     pairs = f"<summary>All paired differences between arms; {ALONE}</summary>"
     assert len(rows_of(text, pairs)) == 3

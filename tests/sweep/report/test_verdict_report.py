@@ -55,6 +55,7 @@ def test_a_winner_is_told_with_its_lead_over_the_strongest_control(ledger):
     assert "ahead of arm published, the strongest control, by" in result.answer.sentence
     assert "with 95 % confidence" in result.answer.sentence
     assert "arm no_draft by" in result.answer.sentence
+    assert result.answer.sentence.count("confidence") == 1, "once for all leads"
     assert result.best.number == result.answer.leader.trials[0].number
     assert result.best.arm is None
 
