@@ -12,7 +12,7 @@ import torch
 
 import hpe
 from sweep.findings import Finding, Level
-from sweep.folders import RunsDir
+from sweep.folders import RunsDir, existing_above
 from sweep.lineage import PROJECT, read_commit
 from sweep.listeners import Listener, check_listeners, see_listeners
 from sweep.machine import Machine, free_disk, see_machine
@@ -124,9 +124,7 @@ def _disk(runs_dir: Path) -> Finding:
         return Finding(
             Level.FAIL, "disk", message, "free some, or choose another place with --runs-dir"
         )
-    existing = runs_dir.absolute()
-    while not existing.exists():
-        existing = existing.parent
+    existing = existing_above(runs_dir)
     if not os.access(existing, os.W_OK):
         return Finding(
             Level.FAIL, "disk", f"{existing} cannot be written to", "choose another --runs-dir"

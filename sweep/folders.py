@@ -117,3 +117,9 @@ class StudyDir:
     def tracking(self) -> Path:
         """Return what the tracker remembers between drivers."""
         return self.root / "tracking.json"
+
+
+def existing_above(path: Path) -> Path:
+    """Return the folder itself, or the nearest one above it that exists."""
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.exists())

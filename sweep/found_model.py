@@ -24,7 +24,7 @@ from hpe.phases.phase import Artifacts
 from sweep.folders import RunsDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
-from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
+from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial, stage_like
 from sweep.trials import StageEntry, Trial
 from sweep.weights import read_weights_file
 from trainables.artifact_files import FACTS, TENSORS, read_artifacts
@@ -105,7 +105,7 @@ def find_model(
     if (trial := named_trial(reference)) is not None:
         known = _of_trial(runs, *trial)
         return _of_stage(store, known.entry.key, known, epoch)
-    key = _key_like(store, reference) if is_stage_key(reference) else None
+    key = stage_like(store, reference) if is_stage_key(reference) else None
     key = key or key_of_run(reference, *USED_LABELS, tracking_uri=tracking_uri)
     if key is None:
         raise ValueError(
@@ -141,14 +141,6 @@ def _known_by_key(runs: RunsDir, key: str) -> Iterator[_Known]:
 def _study(ledger: Ledger) -> Mapping[str, Any]:
     assert ledger.study is not None, "a study with trials was opened"
     return ledger.study
-
-
-def _key_like(store: StageStore, prefix: str) -> str | None:
-    names = [path.name for path in store.root.glob(f"{prefix}*") if path.is_dir()]
-    found = [name for name in names if is_stage_key(name)]
-    if len(found) > 1:
-        raise ValueError(f"{prefix}: {len(found)} stages begin so; give more of the key.")
-    return found[0] if found else None
 
 
 def _of_stage(store: StageStore, key: str, known: _Known | None, epoch: str | None) -> FoundModel:

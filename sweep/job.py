@@ -82,14 +82,15 @@ def make_job(study: Study, options: Options, *, tracking_uri: str) -> Job:
     )
 
 
-def check_for_elsewhere(study: Study, options: Options) -> None:
-    """Refuse what could run on no machine; files, which may lie on another, are not looked for.
+def check_for_elsewhere(study: Study, options: Options) -> str:
+    """Return the name under which a study runs on another machine, where its files may lie.
 
     Raises:
-        ValueError: If the study or an option cannot work.
+        ValueError: If the study or an option cannot work on any machine.
     """
     _, scope = _checked(study, options, has_files=False)
     data_root(scope.data, data_dir=options.data_dir, made_dir=RunsDir(options.runs_dir).data)
+    return scope.study.name
 
 
 def _checked(

@@ -103,13 +103,16 @@ def usable_cluster(path: Path, *, token: Path) -> Cluster:
     )
 
 
-def launch(options: Options, *, run: RunCommand, tell: Tell, token: Path | None = None) -> int:
+def launch(
+    options: Options, name: str, *, run: RunCommand, tell: Tell, token: Path | None = None
+) -> int:
     """Bring the cluster up, start the study in tmux on its head, and say how to go on from here.
 
     A cluster that is up is not restarted: studies on it go on, and the project is synced again.
 
     Args:
         options: What was typed, with `cluster`.
+        name: What the study is called, and so the folder of its results.
         run: Runs Ray's commands.
         tell: Shows lines to people.
         token: Where the token lies, if not where Ray looks for it.
@@ -139,16 +142,13 @@ def launch(options: Options, *, run: RunCommand, tell: Tell, token: Path | None 
         tell(f"ray exec ended with {code}; what it says above is why.")
         return 1
     if not options.dry_run:
-        tell(how_to_go_on(options, cluster))
+        tell(how_to_go_on(options, name, cluster))
     return 0
 
 
-def how_to_go_on(options: Options, cluster: Cluster) -> str:
+def how_to_go_on(options: Options, name: str, cluster: Cluster) -> str:
     """Return the lines that watch a study on a cluster, look into it, fetch it and end it."""
-    study, file = options.study or "", shlex.quote(str(cluster.path))
-    name = Path(study).stem if study.endswith((".yaml", ".yml")) else study
-    for path, _, value in (text.partition("=") for text in options.sets):
-        name = value if path == "name" else name
+    file = shlex.quote(str(cluster.path))
     runs = PurePosixPath(FOLDER, options.runs_dir.as_posix())  # as it is, where it is absolute
     ui = (
         f"mlflow ui --host 127.0.0.1 --port {MLFLOW_PORT} "

@@ -6,9 +6,12 @@ import platform
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from sweep.folders import existing_above
 
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
@@ -80,36 +83,43 @@ def usable_memory() -> int | None:
 
 
 def see_gpus() -> tuple[Gpu, ...]:
-    """Return the NVIDIA GPUs that this process may use, as `nvidia-smi` lists them."""
+    """Return the NVIDIA GPUs that this process may use, in the order of CUDA_VISIBLE_DEVICES."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
-    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    query = [program, "--query-gpu=index,uuid,memory.total,name", "--format=csv,noheader,nounits"]
     try:
         found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()  # a driver that does not answer is no GPU to train on; doctor says more
-    gpus = []
+    gpus = {}
     for line in found.stdout.splitlines():
-        name, _, memory = line.rpartition(",")
-        gpus.append(Gpu(name=name.strip(), memory_bytes=int(memory) * 1024 * 1024))
-    return tuple(gpus[: _visible(len(gpus))])
+        index, uuid, memory, name = (cell.strip() for cell in line.split(",", 3))
+        gpus[index, uuid] = Gpu(name=name, memory_bytes=int(memory) * 1024 * 1024)
+    return tuple(gpus[key] for key in _visible(list(gpus)))
 
 
 def free_disk(path: Path) -> int:
     """Return the free bytes where a path is, or will be made."""
-    existing = path.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(existing_above(path)).free
 
 
-def _visible(count: int) -> int:
-    """Return how many GPUs are left to this process by CUDA_VISIBLE_DEVICES."""
+def _visible(keys: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return which GPUs, by index and UUID, are left to this process by CUDA_VISIBLE_DEVICES.
+
+    It holds indices, or UUIDs or the beginnings of them; what is behind an entry that there is not
+    counts for nothing, as to CUDA. Which GPU a MIG instance is a part of is not known here: of any.
+    """
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if listed is None:
-        return count
-    return min(count, len([item for item in listed.split(",") if item.strip() not in ("", "-1")]))
+    if listed is None or listed.startswith("MIG-"):
+        return list(keys)
+    chosen = []
+    for entry in (item.strip() for item in listed.split(",")):
+        named = [key for key in keys if entry == key[0] or (entry and key[1].startswith(entry))]
+        if len(named) != 1:
+            break
+        chosen += named
+    return chosen
 
 
 def _first_line(path: Path) -> str:

@@ -7,6 +7,7 @@ from sweep.folders import RunsDir
 from sweep.journal import read_journal
 from sweep.ledger import Ledger
 from sweep.trials import Trial
+from trainables.stages import StageStore
 
 _STAGE_KEY = re.compile(r"[0-9a-f]{8,64}")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -17,6 +18,19 @@ _TRIAL = re.compile(r"(?P<study>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>[0-9]+)")
 def is_stage_key(text: str) -> bool:
     """Say whether a text may be a stage's key, or the first eight or more digits of one."""
     return _STAGE_KEY.fullmatch(text) is not None
+
+
+def stage_like(store: StageStore, prefix: str) -> str | None:
+    """Return the key of the stage, finished or not, that begins so; None if there is none.
+
+    Raises:
+        ValueError: If there are several.
+    """
+    names = [path.name for path in store.root.glob(f"{prefix}*") if path.is_dir()]
+    found = [name for name in names if is_stage_key(name)]
+    if len(found) > 1:
+        raise ValueError(f"{prefix}: {len(found)} stages begin so; give more of the key.")
+    return found[0] if found else None
 
 
 def named_trial(text: str) -> tuple[str, int] | None:

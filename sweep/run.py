@@ -80,8 +80,8 @@ def _launch(options: Options, console: Console) -> int:
     from sweep.launch import launch, run_command  # noqa: PLC0415
 
     with refusing():
-        check_for_elsewhere(study, options)
-        return launch(options, run=run_command, tell=lambda text: console.print(text))
+        name = check_for_elsewhere(study, options)
+        return launch(options, name, run=run_command, tell=lambda text: console.print(text))
 
 
 def _run(options: Options, console: Console) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from sweep.folders import existing_above
 from sweep.messages import shown_path, shown_size
 from sweep.study import Storage
 
@@ -39,7 +40,7 @@ def refuse_full_disk(
     Raises:
         ValueError: If so.
     """
-    free_bytes = disk_usage(_existing(root)).free
+    free_bytes = disk_usage(existing_above(root)).free
     if free_bytes < storage.reserve_gb * GB:
         raise ValueError(
             f"{_too_full(root, free_bytes, storage)} Make room (--gc --yes deletes what no study "
@@ -107,7 +108,7 @@ class StorageWatch:
     def _shortage(self) -> str | None:
         storage, runs = self._storage, self._stages.parent
         try:
-            free_bytes = self._disk_usage(_existing(self._stages)).free
+            free_bytes = self._disk_usage(existing_above(self._stages)).free
         except OSError as error:
             return (
                 f"{shown_path(runs)} does not answer ({error.strerror or error}): no further "
@@ -170,9 +171,3 @@ def _too_full(root: Path, free_bytes: float, storage: Storage) -> str:
         f"{shown_path(root)}: {shown_size(free_bytes)} are free on its disk, and "
         f"storage/reserve_gb keeps {storage.reserve_gb:g} GB of it free: no trial begins."
     )
-
-
-def _existing(path: Path) -> Path:
-    """Return the folder itself, or the nearest one above it that exists."""
-    path = path.absolute()
-    return next(folder for folder in (path, *path.parents) if folder.exists())

@@ -36,7 +36,7 @@ from sweep.network_weights import (
     require_shapes,
 )
 from sweep.points import Point
-from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial
+from sweep.references import is_stage_key, key_of_run, named_trial, recorded_trial, stage_like
 from trainables.plans import PlanStep
 from trainables.stages import StageStore
 
@@ -149,7 +149,8 @@ def _find(
     if (trial := named_trial(reference)) is not None:
         key = _key_of_trial(runs, *trial, step.label)
     elif is_stage_key(reference):
-        key = _key_by_prefix(store, reference)
+        found = stage_like(store, reference)
+        key = found if found is not None and store.is_committed(found) else None
     key = key or key_of_run(reference, step.label, tracking_uri=tracking_uri)
     if key is None:
         raise ValueError(
@@ -254,12 +255,6 @@ def _key_of_trial(runs: RunsDir, study: str, number: int, label: str) -> str:
             f"trial {number} has no {label}{nearest(label, stages)}; it ran {', '.join(stages)}."
         )
     return stages[label]
-
-
-def _key_by_prefix(store: StageStore, prefix: str) -> str | None:
-    names = [path.name for path in store.root.glob(f"{prefix}*")]
-    found = [n for n in names if is_stage_key(n) and store.is_committed(n)]
-    return found[0] if len(found) == 1 else None
 
 
 def _source(path: Path) -> dict[str, str]:

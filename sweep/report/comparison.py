@@ -8,11 +8,8 @@ from itertools import combinations
 from scipy import stats
 
 from sweep.candidates import Candidate, in_order
-from sweep.ledger import Ledger
-from sweep.naming import best_of, better
-from sweep.objectives import is_feasible
+from sweep.naming import better
 from sweep.study import Objective
-from sweep.trials import TrialState
 from sweep.verdict.holm import holm
 from sweep.verdict.race import paired_t
 
@@ -147,13 +144,3 @@ def _two_sided(statistic: float, seeds: int) -> float:
 def is_blind(value: float, template: float, objective: Objective) -> bool:
     """Say whether a value is no better than that of the fixed template pose."""
     return not better(value, template, objective.direction)
-
-
-def best_value(ledger: Ledger, objective: Objective) -> float | None:
-    """Return the best objective of any complete trial that keeps every constraint."""
-    values = [
-        trial.objective
-        for trial in ledger.in_state(TrialState.COMPLETE)
-        if trial.objective is not None and is_feasible(trial, objective)
-    ]
-    return best_of(values, objective.direction) if values else None

@@ -35,10 +35,8 @@ class Terminal:
         return self.codes.get(name, 0)
 
     def launch(self, tmp_path, *typed):
-        options = parse_options(typed)
-        return launch(
-            options, run=self.run, tell=self.told.append, token=tmp_path / ".ray" / "auth_token"
-        )
+        options, token = parse_options(typed), tmp_path / ".ray" / "auth_token"
+        return launch(options, "named", run=self.run, tell=self.told.append, token=token)
 
 
 @pytest.fixture
@@ -121,15 +119,15 @@ def bring_home(terminal, tmp_path, *typed):
 @pytest.mark.parametrize("storage", ["s3://b/x", "s3://b/x?endpoint_override=h:9000&scheme=http"])
 def test_results_in_object_storage_come_home_from_there(cluster, tmp_path, storage):
     words = bring_home(Terminal(), tmp_path, "--cluster", cluster, "--storage", storage)
-    assert words[1:] == ["sweep/copy.py", "quickstart", storage, "runs"]
+    assert words[1:] == ["sweep/copy.py", "named", storage, "runs"]
 
 
 @pytest.mark.parametrize("storage", [[], ["--storage", "/shared"]])
 def test_results_in_a_folder_of_the_machines_come_home_from_the_head(cluster, tmp_path, storage):
-    words = bring_home(Terminal(), tmp_path, "--cluster", cluster, *storage, "--set", "name=mine")
+    words = bring_home(Terminal(), tmp_path, "--cluster", cluster, *storage)
     assert words[0] == "ssh -i ~/.ssh/id_ed25519"
     source = "ada@10.0.0.10:hand-pose-sweeps/runs"
-    assert words[1:] == ["sweep/copy.py", "mine", source, "runs"]
+    assert words[1:] == ["sweep/copy.py", "named", source, "runs"]
     assert isinstance(place_at(source), RsyncPlace)
 
 
@@ -223,6 +221,24 @@ def test_a_cluster_file_and_an_address_exclude_each_other(capsys):
     with pytest.raises(SystemExit):
         parse_options(["quickstart", "--cluster", "c.yaml", "--address", "auto"])
     assert "--cluster runs the study on the cluster's head" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        (["quickstart"], "quickstart"),
+        (["quickstart", "--smoke"], "quickstart-smoke"),
+        (["quickstart", "--set", "name=mine"], "mine"),
+        (["FILE"], "named_in_its_file"),
+    ],
+)
+def test_results_are_fetched_by_the_name_that_the_study_has_there(tmp_path, typed, name):
+    text = (PROJECT / "sweep" / "studies" / "quickstart.yaml").read_text()
+    file = tmp_path / "file.yaml"
+    file.write_text(f"name: named_in_its_file\n{text}")
+    options = parse_options([str(file) if word == "FILE" else word for word in typed])
+    study = load_study(options.study, sets=options.sets)
+    assert check_for_elsewhere(study, options) == name
 
 
 def test_files_of_the_cluster_need_not_be_here(cluster, monkeypatch, capsys):

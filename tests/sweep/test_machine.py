@@ -43,13 +43,23 @@ def test_a_system_without_these_files_has_cores_and_unknown_memory(files):
 
 @pytest.mark.parametrize(
     ("visible", "names"),
-    [(None, ["NVIDIA A", "NVIDIA B"]), ("1", ["NVIDIA A"]), ("", []), ("-1", [])],
+    [
+        (None, ["NVIDIA A", "NVIDIA B, 80GB"]),
+        ("1", ["NVIDIA B, 80GB"]),
+        ("1,0", ["NVIDIA B, 80GB", "NVIDIA A"]),
+        ("GPU-b1", ["NVIDIA B, 80GB"]),
+        ("GPU-", []),
+        ("0,7,1", ["NVIDIA A"]),
+        ("", []),
+        ("-1", []),
+    ],
 )
 def test_gpus_are_those_that_nvidia_smi_lists_and_cuda_may_use(
     visible, names, tmp_path, monkeypatch
 ):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'NVIDIA A, 81559'\necho 'NVIDIA B, 81559'\n")
+    lines = ("0, GPU-a1c2, 81559, NVIDIA A", "1, GPU-b1d2, 81559, NVIDIA B, 80GB")
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

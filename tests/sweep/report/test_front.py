@@ -6,7 +6,6 @@ import pytest
 
 from sweep.ledger import Ledger
 from sweep.report.answer import answer
-from sweep.report.comparison import best_value
 from sweep.report.cost import cost_of
 from sweep.report.front import cost_front_chart, front_chart
 from sweep.report.ranking import ranked, write_leaderboard
@@ -63,7 +62,7 @@ def test_the_leaderboard_keeps_its_first_columns_and_adds_what_else_is_judged(sc
 def test_the_answer_is_the_best_that_keeps_every_constraint(script):
     ledger, objective = Ledger(script.records), study_of(script).objective
     assert answer(ledger, objective).leader.name == "trial 1"
-    assert best_value(ledger, objective) == 46.0
+    assert answer(ledger, objective).leader.mean == 46.0
 
 
 def test_without_a_trial_that_keeps_them_there_is_no_answer(script):
